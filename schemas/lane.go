@@ -1,0 +1,38 @@
+package schemas
+
+// Input is one record of a lane's own log, as the lane hands it to the fold that
+// consumes it. Key and Value are only valid during the call.
+type Input struct {
+	Topic     Topic
+	Partition int32
+	Offset    int64
+	Arrival   int64 // Unix milliseconds: the broker's timestamp
+	Kind      Kind
+	ID        string // header "id": by which doubles are known
+	Source    string
+	Origin    Origin
+	Key       string
+	Value     []byte
+	// Duplicate says that the same id stands among the 65,536 offsets before this
+	// one: stored, not scored. Folds that count by offset still see the record.
+	Duplicate bool
+}
+
+// Output is a record that a fold wants written. Its partition follows from its
+// key. Value is owned by the receiver.
+type Output struct {
+	Topic  Topic
+	Kind   Kind
+	ID     string
+	Key    string
+	Origin Origin
+	Source string
+	Value  []byte
+}
+
+// DuplicateReach is how many offsets back a double is recognised.
+const DuplicateReach = 65536
+
+// CountBlock is the number of offsets of the sender's log that one count fact
+// covers; a lane resumes at its block's start.
+const CountBlock = 4096

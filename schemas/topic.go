@@ -1,0 +1,106 @@
+package schemas
+
+// Topic is the role of a topic in the flow. Its name on the broker has the
+// installation's prefix before it ("holdfast." by default).
+type Topic string
+
+// The journals: each of their records is a row in ClickHouse, except those of
+// facts and proposals, which follow from events and decisions.
+const (
+	TopicEvents    Topic = "events"
+	TopicInbox     Topic = "inbox"
+	TopicDecisions Topic = "decisions"
+	TopicActions   Topic = "actions"
+	TopicNotices   Topic = "notices"
+	TopicCases     Topic = "cases"
+	TopicOperator  Topic = "operator"
+	TopicGaps      Topic = "gaps"
+	TopicRejected  Topic = "rejected"
+	TopicFacts     Topic = "facts"
+	TopicProposals Topic = "proposals"
+)
+
+// The projections: compacted topics that hold the last value of each key.
+const (
+	TopicStateDetect  Topic = "state.detect.v1"
+	TopicStateRespond Topic = "state.respond.v1"
+	TopicStateGate    Topic = "state.gate.v1"
+	TopicStatus       Topic = "status"
+	TopicControl      Topic = "control"
+)
+
+// MaxMessageBytes is max.message.bytes of every topic: a record of MaxRecord and
+// its envelope fit twice.
+const MaxMessageBytes = 2 << 20
+
+// Lane counts: fixed when the topics are created, and kept in control.
+const (
+	DefaultLanes  = 64
+	EmbeddedLanes = 8
+)
+
+// TopicSpec says how a topic is created and checked.
+type TopicSpec struct {
+	Topic     Topic
+	Single    bool // one partition, whatever the number of lanes
+	Compacted bool
+	Days      int // retention of a journal in days
+	Recorded  bool
+}
+
+// Topics lists every topic that Holdfast creates.
+func Topics() []TopicSpec {
+	return []TopicSpec{
+		{Topic: TopicEvents, Days: 7, Recorded: true},
+		{Topic: TopicInbox, Days: 7, Recorded: true},
+		{Topic: TopicDecisions, Days: 30, Recorded: true},
+		{Topic: TopicActions, Days: 30, Recorded: true},
+		{Topic: TopicNotices, Days: 30, Recorded: true},
+		{Topic: TopicCases, Days: 30, Recorded: true},
+		{Topic: TopicOperator, Days: 30, Recorded: true},
+		{Topic: TopicGaps, Days: 30, Recorded: true},
+		{Topic: TopicRejected, Days: 30, Recorded: true},
+		{Topic: TopicFacts, Days: 7},
+		{Topic: TopicProposals, Days: 7, Single: true},
+		{Topic: TopicStateDetect, Compacted: true},
+		{Topic: TopicStateRespond, Compacted: true},
+		{Topic: TopicStateGate, Compacted: true, Single: true},
+		{Topic: TopicStatus, Compacted: true},
+		{Topic: TopicControl, Compacted: true, Single: true},
+	}
+}
+
+// Kind says what a record on a topic is; it stands in the record's header
+// "kind". A topic that carries one kind of record uses its own name's singular.
+type Kind string
+
+// The kinds of record.
+const (
+	KindEvent    Kind = "event"
+	KindSignal   Kind = "signal"
+	KindRequest  Kind = "request"
+	KindAnswer   Kind = "answer"
+	KindDecision Kind = "decision"
+	KindAction   Kind = "action"
+	KindNotice   Kind = "notice"
+	KindCase     Kind = "case"
+	KindOperator Kind = "operator"
+	KindGap      Kind = "gap"
+	KindRejected Kind = "rejected"
+	KindMember   Kind = "member"
+	KindCount    Kind = "count"
+	KindProposal Kind = "proposal"
+	KindActive   Kind = "active"
+	KindStatus   Kind = "status"
+	KindState    Kind = "state"
+	KindControl  Kind = "control"
+	KindFence    Kind = "fence"
+)
+
+// Names of the record headers that Holdfast writes.
+const (
+	HeaderKind   = "kind"
+	HeaderID     = "id"
+	HeaderSource = "source"
+	HeaderOrigin = "origin"
+)
