@@ -1,0 +1,287 @@
+package schemas
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var (
+	slotNames = namesBySlot()
+	typeNames = joinTypes()
+)
+
+func namesBySlot() []string {
+	out := make([]string, len(slots))
+	for name, n := range slots {
+		out[n] = name
+	}
+	return out
+}
+
+func joinTypes() string {
+	var names []string
+	for _, t := range EventTypes() {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
+}
+
+// decode reads one value of the field into e.
+func (f *Field) decode(raw jsontext.Value, e *Event) *Error {
+	switch f.Kind {
+	case FieldString, FieldIdent, FieldEnum:
+		s, err := f.text(raw)
+		if err == nil {
+			*f.str(e) = s
+		}
+		return err
+	case FieldInteger:
+		return f.integer(raw, e)
+	case FieldBool:
+		if k := raw.Kind(); k != 't' && k != 'f' {
+			return wrongShape(raw, "true or false")
+		}
+		*f.flag(e) = raw.Kind() == 't'
+	case FieldTime:
+		return f.instant(raw, e)
+	case FieldIP:
+		return f.address(raw, e)
+	case FieldStrings:
+		return f.strings(raw, e)
+	case FieldCredentials:
+		return f.credentials(raw, e)
+	case FieldContacts:
+		return f.contacts(raw, e)
+	}
+	return nil
+}
+
+// text reads a string and holds it against the field's limits.
+func (f *Field) text(raw jsontext.Value) (string, *Error) {
+	if raw.Kind() != '"' {
+		return "", wrongShape(raw, "a string")
+	}
+	b := unquoted(raw)
+	if f.Kind == FieldEnum {
+		for _, v := range f.Enum {
+			if string(b) == v {
+				return v, nil
+			}
+		}
+		return "", &Error{Reason: ReasonBadField, What: clip(raw) + " is unknown", Fix: "write one of " + strings.Join(f.Enum, ", ")}
+	}
+	if int64(len(b)) > f.Max {
+		return "", &Error{Reason: ReasonTooLong, What: fmt.Sprintf("%d bytes are more than %d", len(b), f.Max), Fix: "shorten it"}
+	}
+	if f.Kind == FieldIdent {
+		return aliased(b), identError(aliased(b))
+	}
+	return aliased(b), nil
+}
+
+func identError(s string) *Error {
+	if s == "" {
+		return &Error{Reason: ReasonBadField, What: "is empty", Fix: "name it, or leave the field out where it is optional"}
+	}
+	for _, r := range s {
+		if !unicode.IsGraphic(r) {
+			return &Error{Reason: ReasonBadField, What: fmt.Sprintf("has the character %U, which cannot be shown", r), Fix: "use letters, digits and punctuation"}
+		}
+	}
+	return nil
+}
+
+func (f *Field) integer(raw jsontext.Value, e *Event) *Error {
+	if raw.Kind() != '0' {
+		return wrongShape(raw, "a whole number")
+	}
+	n, err := strconv.ParseInt(aliased(raw), 10, 64)
+	if err != nil {
+		v, ferr := strconv.ParseFloat(aliased(raw), 64)
+		if ferr != nil || v != math.Trunc(v) || math.Abs(v) > MaxAmount {
+			return wrongShape(raw, fmt.Sprintf("a whole number from 0 to %d", f.Max))
+		}
+		n = int64(v)
+	}
+	if n < 0 || n > f.Max {
+		return wrongShape(raw, fmt.Sprintf("a whole number from 0 to %d", f.Max))
+	}
+	*f.num(e) = n
+	return nil
+}
+
+func (f *Field) instant(raw jsontext.Value, e *Event) *Error {
+	const shape = "a time as 2026-01-02T15:04:05Z (RFC 3339)"
+	if raw.Kind() != '"' {
+		return wrongShape(raw, shape)
+	}
+	ms, ok := parseTime(unquoted(raw))
+	if !ok {
+		return wrongShape(raw, shape)
+	}
+	if f.Name == "time" && ms < EarliestTime {
+		return &Error{Reason: ReasonTooOld, What: clip(raw) + " lies before the year 2000", Fix: "set the sender's clock"}
+	}
+	*f.num(e) = ms
+	return nil
+}
+
+func parseTime(b []byte) (ms int64, ok bool) {
+	var t time.Time
+	if err := t.UnmarshalText(b); err != nil {
+		return 0, false
+	}
+	return t.UnixMilli(), true
+}
+
+func (f *Field) address(raw jsontext.Value, e *Event) *Error {
+	if raw.Kind() != '"' {
+		return wrongShape(raw, "an IP address as a string")
+	}
+	a, err := netip.ParseAddr(aliased(unquoted(raw)))
+	if err != nil || a.Zone() != "" {
+		return wrongShape(raw, "an IPv4 or IPv6 address without a zone")
+	}
+	*f.addr(e) = a.Unmap()
+	return nil
+}
+
+// strings reads a list of strings. raw is valid JSON already, so the scan only
+// has to find where each element ends.
+func (f *Field) strings(raw jsontext.Value, e *Event) *Error {
+	if raw.Kind() != '[' {
+		return wrongShape(raw, "a list of strings")
+	}
+	at := f.list(e)
+	list := (*at)[:0]
+	rest := raw[1:]
+	for {
+		rest = bytes.TrimLeft(rest, " \t\r\n,")
+		if rest[0] == ']' {
+			break
+		}
+		if rest[0] != '"' {
+			return wrongShape(raw, "a list of strings")
+		}
+		n := stringEnd(rest)
+		if len(list) == f.Items {
+			return &Error{Reason: ReasonTooLong, What: fmt.Sprintf("more than %d elements", f.Items), Fix: "split the record" + countHint(f.Name)}
+		}
+		b := unquoted(rest[:n])
+		if len(b) == 0 || int64(len(b)) > f.Max {
+			return &Error{Reason: ReasonTooLong, What: fmt.Sprintf("element %d has %d bytes, not 1 to %d", len(list)+1, len(b), f.Max), Fix: "mend or leave out the element"}
+		}
+		list = append(list, aliased(b))
+		rest = rest[n:]
+	}
+	*at = list
+	return nil
+}
+
+func countHint(name string) string {
+	if name == "recipients" {
+		return ", or send recipient_count in place of the list"
+	}
+	return ""
+}
+
+// stringEnd returns the length of the JSON string that b begins with.
+func stringEnd(b []byte) int {
+	for i := 1; ; i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+}
+
+func (f *Field) credentials(raw jsontext.Value, e *Event) *Error {
+	var list []struct {
+		ID      string `json:"id"`
+		Kind    string `json:"kind"`
+		Created string `json:"created"`
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return wrongShape(raw, `a list of {"id", "kind", "created"}`)
+	}
+	if len(list) > f.Items {
+		return &Error{Reason: ReasonTooLong, What: fmt.Sprintf("more than %d elements", f.Items), Fix: "send the newest only"}
+	}
+	e.Credentials = slices.Grow(e.Credentials[:0], len(list))
+	for i, c := range list {
+		if len(c.ID) > MaxID || len(c.Kind) > MaxID || identError(c.ID) != nil {
+			return &Error{Reason: ReasonBadField, What: fmt.Sprintf("element %d has no id, or one that cannot be used", i+1), Fix: "give each an id of 1 to 128 bytes"}
+		}
+		var created int64
+		if c.Created != "" {
+			ms, ok := parseTime([]byte(c.Created))
+			if !ok {
+				return &Error{Reason: ReasonBadField, What: fmt.Sprintf("element %d: created is not a time", i+1), Fix: "write it as 2026-01-02T15:04:05Z (RFC 3339)"}
+			}
+			created = ms
+		}
+		e.Credentials = append(e.Credentials, AccountCredential{ID: c.ID, Kind: c.Kind, Created: created})
+	}
+	return nil
+}
+
+func (f *Field) contacts(raw jsontext.Value, e *Event) *Error {
+	var list []Contact
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return wrongShape(raw, `a list of {"email", "role"}`)
+	}
+	if len(list) > f.Items {
+		return &Error{Reason: ReasonTooLong, What: fmt.Sprintf("more than %d elements", f.Items), Fix: "send those to be told only"}
+	}
+	for i, c := range list {
+		if c.Email == "" || len(c.Email) > MaxAddress || len(c.Role) > MaxID {
+			return &Error{Reason: ReasonBadField, What: fmt.Sprintf("element %d has no email, or too long a one", i+1), Fix: "give each an email of 1 to 320 bytes"}
+		}
+	}
+	e.Contacts = list
+	return nil
+}
+
+func wrongShape(raw jsontext.Value, want string) *Error {
+	return &Error{Reason: ReasonBadField, What: clip(raw) + " is not " + want, Fix: "write " + want + ", or leave an optional field out"}
+}
+
+// clip shortens a value for an error's text.
+func clip(raw []byte) string {
+	if len(raw) > 60 {
+		return strconv.QuoteToASCII(string(raw[:57]) + "…")
+	}
+	return string(quoteIfNeeded(raw))
+}
+
+func clipText(s string) string {
+	if len(s) > 60 {
+		s = s[:57] + "…"
+	}
+	return s
+}
+
+// quoteIfNeeded leaves printable ASCII alone and escapes everything else, so
+// that an error's text can be shown on a terminal.
+func quoteIfNeeded(raw []byte) []byte {
+	for _, c := range raw {
+		if c < 0x20 || c > 0x7e {
+			return strconv.AppendQuoteToASCII(nil, string(raw))
+		}
+	}
+	return raw
+}
+
+func quote(s string) string { return strconv.QuoteToASCII(clipText(s)) }
