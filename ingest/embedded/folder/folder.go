@@ -1,0 +1,75 @@
+// Package folder guards a data folder: one process at a time holds it, and what
+// is written through it survives a power failure once the call has returned.
+package folder
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ErrInUse says that another process holds the folder.
+var ErrInUse = errors.New("data folder is in use")
+
+// Lock is a held folder. The kernel lets go of it when the process ends, however
+// it ends, so a lock never has to be removed by hand.
+type Lock struct{ file *os.File }
+
+// Hold makes the folder if it is missing and takes it for this process, or says
+// which process has it (ErrInUse).
+func Hold(dir string) (*Lock, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+	path := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock of data folder %s: %w", dir, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := os.ReadFile(path)
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: process %s holds %s; stop it, or choose another folder", ErrInUse, strings.TrimSpace(string(holder)), dir)
+		}
+		return nil, fmt.Errorf("lock data folder %s: %w", dir, err)
+	}
+	if err := f.Truncate(0); err == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	return &Lock{file: f}, nil
+}
+
+// Release lets go of the folder.
+func (l *Lock) Release() error { return l.file.Close() }
+
+// WriteFile replaces a file in one step: after a crash it holds the old content
+// or the new, never a part of it.
+func WriteFile(path string, data []byte) error {
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return SyncPath(filepath.Dir(path))
+}
+
+// SyncPath puts a file's content, or a folder's list of names, on disk.
+func SyncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
