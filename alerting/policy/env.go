@@ -1,0 +1,125 @@
+package policy
+
+import (
+	"slices"
+
+	"holdfast/schemas"
+)
+
+// Env is what a condition sees. See the package comment.
+type Env struct {
+	Entity   Entity   `expr:"entity"`
+	Signals  []Signal `expr:"signals"`
+	Family   Families `expr:"family"`
+	Families int      `expr:"families"`
+	Certain  bool     `expr:"certain"`
+	Severity int      `expr:"severity"`
+	Score    float64  `expr:"score"`
+	History  History  `expr:"history"`
+
+	None     int `expr:"none"`
+	Low      int `expr:"low"`
+	Medium   int `expr:"medium"`
+	High     int `expr:"high"`
+	Critical int `expr:"critical"`
+}
+
+// Entity is the entity that is judged.
+type Entity struct {
+	Kind      string `expr:"kind"`
+	ID        string `expr:"id"`
+	Plan      string `expr:"plan"`
+	Protected bool   `expr:"protected"`
+}
+
+// Signal is one signal as a condition sees it.
+type Signal struct {
+	Detector   string  `expr:"detector"`
+	Family     string  `expr:"family"`
+	Severity   int     `expr:"severity"`
+	Score      float64 `expr:"score"`
+	Level      int     `expr:"level"`
+	Certain    bool    `expr:"certain"`
+	Observed   float64 `expr:"observed"`
+	Expected   float64 `expr:"expected"`
+	Threshold  float64 `expr:"threshold"`
+	Unit       string  `expr:"unit"`
+	Credential string  `expr:"credential"`
+	Age        int     `expr:"age"`
+}
+
+// Families holds the highest severity of each family.
+type Families struct {
+	Volume     int `expr:"volume"`
+	Network    int `expr:"network"`
+	Identity   int `expr:"identity"`
+	Credential int `expr:"credential"`
+	Reputation int `expr:"reputation"`
+	Insider    int `expr:"insider"`
+	Source     int `expr:"source"`
+}
+
+// History is what happened to the entity before.
+type History struct {
+	Stops     int  `expr:"stops"`
+	Releases  int  `expr:"releases"`
+	Probation bool `expr:"probation"`
+}
+
+var severities = []schemas.Severity{"none", schemas.SeverityLow, schemas.SeverityMedium, schemas.SeverityHigh, schemas.SeverityCritical}
+
+// SeverityRank orders severities: none 0, low 1, medium 2, high 3, critical 4.
+func SeverityRank(s schemas.Severity) int { return max(0, slices.Index(severities, s)) }
+
+// NewEnv sums signals up for conditions. The slice is kept.
+func NewEnv(e Entity, h History, signals []Signal) *Env {
+	env := &Env{Entity: e, History: h, Signals: signals, Low: 1, Medium: 2, High: 3, Critical: 4}
+	best := map[string]float64{}
+	for i := range signals {
+		s := &signals[i]
+		if at := env.Family.of(schemas.Family(s.Family)); at != nil {
+			*at = max(*at, s.Severity)
+		}
+		best[s.Family] = max(best[s.Family], s.Score)
+		env.Certain = env.Certain || s.Certain
+		env.Severity = max(env.Severity, s.Severity)
+	}
+	env.Families = len(best)
+	env.Score = together(best)
+	return env
+}
+
+// together is 1 − Π(1 − s) over the families' best scores, multiplied in a fixed
+// order so that the same signals give the same bits.
+func together(best map[string]float64) float64 {
+	scores := make([]float64, 0, len(best))
+	for _, s := range best {
+		scores = append(scores, min(1, max(0, s)))
+	}
+	slices.Sort(scores)
+	miss := 1.0
+	for _, s := range scores {
+		miss *= 1 - s
+	}
+	return 1 - miss
+}
+
+func (f *Families) of(name schemas.Family) *int {
+	switch name {
+	case schemas.FamilyVolume:
+		return &f.Volume
+	case schemas.FamilyNetwork:
+		return &f.Network
+	case schemas.FamilyIdentity:
+		return &f.Identity
+	case schemas.FamilyCredential:
+		return &f.Credential
+	case schemas.FamilyReputation:
+		return &f.Reputation
+	case schemas.FamilyInsider:
+		return &f.Insider
+	case schemas.FamilySource:
+		return &f.Source
+	}
+	return nil
+}
