@@ -25,6 +25,9 @@ type Stats struct {
 	ReadRows, ReadBytes, WrittenRows, WrittenBytes uint64
 }
 
+// Observer is a writer that wants a statement's counts before its answer.
+type Observer interface{ Observe(Stats) }
+
 // Session runs statements one at a time. It is not safe for use by several
 // goroutines at once.
 type Session struct {
@@ -118,6 +121,9 @@ func (l *library) copyResult(w io.Writer, result unsafe.Pointer) (Stats, error) 
 	stats := Stats{
 		ReadRows: l.rowsRead(result), ReadBytes: l.bytesRead(result),
 		WrittenRows: l.rowsWritten(result), WrittenBytes: l.bytesWritten(result),
+	}
+	if o, ok := w.(Observer); ok {
+		o.Observe(stats)
 	}
 	n := l.length(result)
 	if n == 0 {
