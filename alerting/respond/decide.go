@@ -1,0 +1,139 @@
+package respond
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/alerting/decision"
+	"holdfast/alerting/policy"
+	"holdfast/schemas"
+)
+
+func (j *judgement) decisionID(proposed schemas.Verdict) string {
+	return schemas.DecisionID(j.policy.Name, j.entity, proposed, j.mode, j.episode)
+}
+
+// maxNamed bounds the signals that a decision names and the sentences it quotes.
+const (
+	maxNamed  = 32
+	maxQuoted = 8
+)
+
+// decision writes the policy's verdict down, with the evidence of its window.
+func (j *judgement) decision(v schemas.Verdict) schemas.Decision {
+	strongest := slices.Clone(j.window)
+	slices.SortFunc(strongest, func(a, b kept) int { return byStrength(b, a) })
+	d := schemas.Decision{
+		ID: j.decisionID(v), Time: fromMilli(j.at), Entity: j.entity, Verdict: v, Proposed: v,
+		Policy: j.policy.Name, PolicyVersion: j.policy.Version, Mode: j.mode, Episode: j.episode,
+		Score: j.env.Score, Arrival: fromMilli(j.signal.Arrival), Credential: oneOf(strongest, func(k kept) string { return k.Credential }),
+	}
+	if d.Account = j.entity.ID; j.entity.Kind != schemas.KindAccount {
+		d.Account = oneOf(strongest, func(k kept) string { return k.Account })
+	}
+	var texts, families []string
+	for _, k := range strongest {
+		if len(d.Signals) < maxNamed {
+			d.Signals = append(d.Signals, k.ID)
+		}
+		if k.Text != "" && len(texts) < maxQuoted && !slices.Contains(texts, k.Text) {
+			texts = append(texts, k.Text)
+		}
+		if f := string(k.Family); !slices.Contains(families, f) {
+			families = append(families, f)
+		}
+	}
+	slices.Sort(families)
+	d.Reason = j.policy.Reason(policy.ReasonData{Entity: j.entity.Key(), Account: d.Account, Policy: j.policy.Name, Families: families, Evidence: texts, Score: d.Score})
+	d.NoticeReason = j.policy.NoticeReason(policy.NoticeData{Account: d.Account, Families: families})
+	return d
+}
+
+// oneOf returns the value that all signals which have one agree on, else none.
+func oneOf(signals []kept, of func(kept) string) string {
+	var out string
+	for _, k := range signals {
+		switch v := of(k); {
+		case v == "" || v == out:
+		case out == "":
+			out = v
+		default:
+			return ""
+		}
+	}
+	return out
+}
+
+// enact makes a live decision: where it raises the entity's standing, the status
+// is published with it; where its verdict is in force in its episode already, it
+// is recorded as observe. A standing is never lowered here.
+func (w *work) enact(d schemas.Decision, page bool) {
+	rank, now := d.Verdict.Rank(), w.st.Standing
+	switch {
+	case rank == 0:
+		w.decide(d, nil)
+	case rank <= now.rank() && d.Episode <= now.Episode:
+		d.Reason = fmt.Sprintf("%s already: %s", now.word(), d.Reason)
+		d.Verdict = schemas.VerdictObserve
+		w.decidePaged(d, page)
+		w.extendCase(d)
+	case rank < now.rank():
+		if d.Verdict == schemas.VerdictThrottle {
+			d.Verdict = schemas.VerdictObserve
+		}
+		w.decidePaged(d, page)
+	default:
+		s := w.stand(d)
+		w.decideRecord(decision.Record{Decision: d, Status: &s, Page: page})
+		w.openCase(d)
+	}
+}
+
+// stand moves the entity's standing on to the decision's and returns its status.
+func (w *work) stand(d schemas.Decision) schemas.Status {
+	now := &w.st.Standing
+	if d.Verdict.Stops() && now.rank() < d.Verdict.Rank() {
+		w.st.Stops++
+	}
+	if d.Episode > now.Episode || now.Status == "" {
+		now.Episode, now.Step = max(d.Episode, now.Episode), 0
+	} else {
+		now.Step++
+	}
+	now.Status, now.Verdict, now.Decision = statusOf(d.Verdict), d.Verdict, d.ID
+	s := schemas.Status{
+		Entity: d.Entity, Status: now.Status, Episode: now.Episode, Step: now.Step, Verdict: d.Verdict,
+		Decision: d.ID, Since: d.Time, Reason: d.NoticeReason, By: d.By,
+	}
+	w.emit(schemas.TopicStatus, schemas.KindStatus, schemas.DeriveID("sts", d.ID, now.word()), d.Entity.Key(), s)
+	return s
+}
+
+func (w *work) decide(d schemas.Decision, s *schemas.Status) {
+	w.decideRecord(decision.Record{Decision: d, Status: s})
+}
+
+func (w *work) decidePaged(d schemas.Decision, page bool) {
+	w.decideRecord(decision.Record{Decision: d, Page: page})
+}
+
+func (w *work) decideRecord(r decision.Record) {
+	if r.Mode == schemas.ModeLive && r.Verdict != schemas.VerdictObserve && w.st.Account != nil {
+		r.Contacts = w.st.Account.Contacts
+	}
+	w.emit(schemas.TopicDecisions, schemas.KindDecision, r.ID, r.Entity.Key(), &r)
+}
+
+// emit queues one record; all leave when the whole input has been folded.
+func (w *work) emit(t schemas.Topic, k schemas.Kind, id, key string, value any) {
+	b, err := json.Marshal(value)
+	if err != nil {
+		w.err = &schemas.Error{Reason: schemas.ReasonBadField, Record: w.in.ID,
+			What: fmt.Sprintf("the %s that follows from it cannot be written: %v", k, err), Fix: "send times between the years 2000 and 9999"}
+		return
+	}
+	w.out = append(w.out, schemas.Output{Topic: t, Kind: k, ID: id, Key: strings.Clone(key), Origin: w.in.Origin, Value: b})
+}

@@ -1,0 +1,28 @@
+// Package respond decides. Its Fold is the pure function of one respond lane's
+// log, the inbox: signals, the account events that detection hands on, people's
+// requests and the gate's answers go in; decisions, status, cases, operator
+// records and proposals come out. It reads no clock, does no I/O and owns no
+// goroutine; what it writes follows from the log alone.
+//
+// A signal passes small stages, one file each, in this order: known (drop what was
+// answered), allow (allow-lists and snoozes), window (which policies hold), enough
+// (two families or a certain signal), floor, route (protected entities, the gate),
+// decide, case.
+//
+// # Episodes
+//
+// A live decision's episode is the number of the 48 h cell in which the newest
+// signal of its window lies, or, after a person released or dismissed the entity,
+// at least one more than any episode before. Nobody releases shadow and history
+// decisions; their episode is the cell's number alone. So a decision's id depends
+// on the signals and the requests, not on the order in which signals came in, and
+// each (policy, verdict, mode, episode) is decided once. A decision that finds its
+// verdict already in force in its episode is recorded with verdict observe:
+// nobody is told twice.
+//
+// # Bounds
+//
+// An entity keeps at most 64 signals of the last 48 h, the ids of the last 1,024
+// that it answered, 256 decisions' ids and 8 contacts: below 128 KiB together.
+// Beyond 64 signals the weakest goes.
+package respond

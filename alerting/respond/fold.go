@@ -1,0 +1,143 @@
+package respond
+
+import (
+	"fmt"
+
+	"holdfast/alerting/policy"
+	"holdfast/schemas"
+)
+
+// Fold is one respond lane's function of its inbox. It is not safe for
+// concurrent use: a lane owns it.
+type Fold struct {
+	cfg      Config
+	policies *policy.Versions
+	entities map[string]entry
+	decoder  schemas.Decoder
+}
+
+// entry is an entity's state as it stands on the state projection, undecoded:
+// most entities are accounts of which only the snapshot is known.
+type entry struct {
+	applied int64
+	payload []byte
+}
+
+// New returns an empty fold.
+func New(cfg Config) *Fold {
+	set := cfg.Policies
+	if set == nil {
+		set = policy.Default()
+	}
+	return &Fold{cfg: cfg, policies: policy.Only(set), entities: map[string]entry{}}
+}
+
+// Control takes one value of the control topic. Where the policies cannot be
+// used, the former stay in force and the error names every mistake.
+func (f *Fold) Control(key string, value []byte) error {
+	if key != schemas.ControlPolicies || value == nil {
+		return nil
+	}
+	v, err := policy.ParseVersions(value)
+	if err != nil {
+		return fmt.Errorf("the policies in control cannot be used: %w", err)
+	}
+	f.policies = v
+	return nil
+}
+
+// Restore takes one record of the state projection.
+func (f *Fold) Restore(key string, value []byte) error {
+	if value == nil {
+		delete(f.entities, key)
+		return nil
+	}
+	frame, err := schemas.ParseStateFrame(value)
+	if err != nil {
+		return fmt.Errorf("respond state of %s: %w", key, err)
+	}
+	if frame.Version != stateVersion {
+		_, err := decodeState(frame.Version, nil)
+		return fmt.Errorf("respond state of %s: %w", key, err)
+	}
+	f.entities[key] = entry{frame.Applied[schemas.AppliedInbox], append([]byte(nil), frame.Payload...)}
+	return nil
+}
+
+// Save encodes the entity's state. An entity of which nothing is known is deleted.
+func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
+	e, ok := f.entities[key]
+	if !ok {
+		emit(key, nil)
+		return nil
+	}
+	frame := schemas.StateFrame{Version: stateVersion, Payload: e.payload}
+	frame.Applied[schemas.AppliedInbox] = e.applied
+	emit(key, schemas.AppendStateFrame(make([]byte, 0, len(e.payload)+32), frame))
+	return nil
+}
+
+// Len is the number of entities of which something is known.
+func (f *Fold) Len() int { return len(f.entities) }
+
+// Apply folds one record of the inbox in.
+func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error) {
+	e := f.entities[in.Key]
+	if in.Offset < e.applied || in.Duplicate || in.Kind == schemas.KindFence {
+		return false, nil
+	}
+	st := &state{}
+	if e.payload != nil {
+		var err error
+		if st, err = decodeState(stateVersion, e.payload); err != nil {
+			return false, fmt.Errorf("respond state of %s: %w", in.Key, err)
+		}
+	}
+	w := &work{fold: f, in: in, st: st}
+	touched, err := w.apply()
+	if err == nil {
+		err = w.err
+	}
+	if err != nil || !touched {
+		return false, err
+	}
+	payload, err := st.encode()
+	if err != nil {
+		return false, err
+	}
+	f.entities[in.Key] = entry{in.Offset + 1, payload}
+	for _, o := range w.out {
+		emit(o)
+	}
+	return true, nil
+}
+
+// work is the folding of one record.
+type work struct {
+	fold   *Fold
+	in     *schemas.Input
+	entity schemas.Entity
+	st     *state
+	out    []schemas.Output
+	err    error // the first output that could not be written
+}
+
+func (w *work) apply() (bool, error) {
+	e, err := schemas.ParseEntity(w.in.Key)
+	if err != nil {
+		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: w.in.ID, What: err.Error()}
+	}
+	w.entity = e
+	switch w.in.Kind {
+	case schemas.KindSignal:
+		return w.signal()
+	case schemas.KindEvent:
+		return w.event()
+	case schemas.KindRequest:
+		return w.request()
+	case schemas.KindAnswer:
+		return w.answer()
+	}
+	return false, &schemas.Error{Reason: schemas.ReasonUnknownType, Record: w.in.ID, Field: schemas.HeaderKind,
+		What: fmt.Sprintf("an inbox holds no %q", w.in.Kind), Fix: "send signal, event, request or answer"}
+}

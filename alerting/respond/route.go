@@ -1,0 +1,66 @@
+package respond
+
+import (
+	"holdfast/schemas"
+)
+
+// route says what becomes of a policy's verdict. Only an automatic stop that would
+// change something passes the gate: it is proposed, and the entity throttled until
+// the answer. For each stop the throttle and the stop are both decided, whichever
+// policy was first, so that the set of decisions does not depend on the order.
+func (j *judgement) route() {
+	d := j.decision(j.policy.Verdict)
+	j.st.markDone(d.ID, d.Episode)
+	if j.mode != schemas.ModeLive {
+		j.decide(d, nil)
+		return
+	}
+	j.st.Top = max(j.st.Top, d.Episode)
+	switch {
+	case !d.Proposed.Stops():
+		j.enact(d, false)
+	case j.st.protected():
+		d.Verdict = schemas.VerdictReview
+		d.Reason = "protected, so a person decides: " + d.Reason
+		j.enact(d, false)
+	default:
+		j.stop(d)
+	}
+}
+
+// stop carries an automatic stop on: to the gate, unless the entity is stopped
+// already or its proposal is on the way.
+func (j *judgement) stop(d schemas.Decision) {
+	if j.entity.Kind != schemas.KindIP {
+		t := d
+		t.ID, t.Verdict, t.Proposed = j.decisionID(schemas.VerdictThrottle), schemas.VerdictThrottle, schemas.VerdictThrottle
+		if !j.st.isDone(t.ID) {
+			j.st.markDone(t.ID, t.Episode)
+			j.enact(t, false)
+		}
+	}
+	switch {
+	case j.st.Standing.rank() >= d.Proposed.Rank():
+		j.enact(d, false)
+	case len(j.st.Pending) >= maxPending:
+		d.Verdict = schemas.VerdictReview
+		j.enact(d, false)
+	default:
+		j.st.Pending = append(j.st.Pending, pending{d})
+		if len(j.st.Pending) == 1 {
+			j.propose(d)
+		}
+	}
+}
+
+// propose asks the gate.
+func (w *work) propose(d schemas.Decision) {
+	p := schemas.Proposal{ID: ProposalID(d.ID), Time: d.Time, Entity: d.Entity, Decision: d.ID, Verdict: d.Proposed, Arrival: d.Arrival}
+	w.emit(schemas.TopicProposals, schemas.KindProposal, p.ID, gateKey, p)
+}
+
+// gateKey is the key of all proposals: the gate is one lane's one entity.
+const gateKey = "gate"
+
+// ProposalID derives a proposal's id from its decision's.
+func ProposalID(decision string) string { return schemas.DeriveID("prop", decision) }

@@ -1,0 +1,146 @@
+package respond
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/alerting/policy"
+	"holdfast/schemas"
+)
+
+// judgement is one signal's way through the stages, and then that of each policy
+// that holds.
+type judgement struct {
+	*work
+	signal kept
+
+	set     *policy.Set
+	policy  *policy.Policy
+	env     *policy.Env
+	window  []kept // the policy's, oldest first
+	at      int64  // time of the window's newest signal
+	mode    schemas.Mode
+	episode int
+}
+
+// stage returns false where the way ends.
+type stage func(*judgement) bool
+
+// perSignal and perPolicy are the stages in their order.
+var (
+	perSignal = []stage{(*judgement).unknown, (*judgement).notSnoozed, (*judgement).notAllowed}
+	perPolicy = []stage{(*judgement).undecided, (*judgement).holds, (*judgement).enough, (*judgement).aboveFloor}
+)
+
+func (w *work) signal() (bool, error) {
+	var s schemas.Signal
+	if err := json.Unmarshal(w.in.Value, &s); err != nil {
+		return false, &schemas.Error{Reason: schemas.ReasonNotJSON, Record: w.in.ID, What: "signal cannot be read: " + err.Error()}
+	}
+	if err := w.check(&s); err != nil {
+		return false, err
+	}
+	j := &judgement{work: w, signal: w.fold.keep(&s)}
+	for _, next := range perSignal {
+		if !next(j) {
+			return true, nil // its id may be new among the known ones
+		}
+	}
+	w.st.add(j.signal)
+	j.windows()
+	return true, nil
+}
+
+func (w *work) check(s *schemas.Signal) error {
+	bad := func(field, what string) error {
+		return &schemas.Error{Reason: schemas.ReasonBadField, Record: w.in.ID, Field: field, What: what}
+	}
+	switch {
+	case s.ID == "" || len(s.ID) > maxID:
+		return bad("id", "is missing or longer than 128 bytes")
+	case s.Entity != w.entity:
+		return &schemas.Error{Reason: schemas.ReasonWrongKey, Record: s.ID, Field: "entity",
+			What: fmt.Sprintf("is %s, but the record's key is %s", s.Entity, w.entity)}
+	case s.Time.IsZero():
+		return bad("time", "is missing")
+	}
+	return nil
+}
+
+// keep cuts a signal to what is remembered. Its mode is history where its trigger
+// was not live or arrived later than the age limit allows.
+func (f *Fold) keep(s *schemas.Signal) kept {
+	late := f.cfg.AgeLimit > 0 && s.Arrival.Sub(s.Time) > f.cfg.AgeLimit
+	return kept{
+		ID: s.ID, Time: s.Time.UnixMilli(), Arrival: s.Arrival.UnixMilli(), History: s.Origin != schemas.OriginLive || late,
+		Detector: clip(s.Detector, 64), Family: schemas.Family(clip(string(s.Family), 32)), Severity: s.Severity,
+		Score: s.Score, Level: s.Level, Certain: s.Certain, Account: clip(s.Account, maxID), Credential: clip(s.Credential, maxID),
+		Observed: s.Evidence.Observed, Expected: s.Evidence.Expected, Threshold: s.Evidence.Threshold,
+		Unit: clip(s.Evidence.Unit, 32), Text: clip(oneLine(s.Evidence.Text), maxEvidence),
+	}
+}
+
+// oneLine replaces control characters: evidence quotes what strangers wrote.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7F || r == 0x2028 || r == 0x2029 {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}
+
+// add keeps the signal, oldest first, and forgets what is too old. Of too many,
+// the weakest goes.
+func (s *state) add(k kept) {
+	s.Clock = max(s.Clock, k.Time)
+	at, _ := slices.BinarySearchFunc(s.Signals, k, byTime)
+	s.Signals = slices.Insert(s.Signals, at, k)
+	s.forget()
+	if len(s.Signals) > maxSignals {
+		weakest := 0
+		for i := range s.Signals {
+			if byStrength(s.Signals[i], s.Signals[weakest]) < 0 {
+				weakest = i
+			}
+		}
+		s.Signals = slices.Delete(s.Signals, weakest, weakest+1)
+	}
+}
+
+func byTime(a, b kept) int {
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID))
+}
+
+func byStrength(a, b kept) int {
+	return cmp.Or(compareBool(a.Certain, b.Certain),
+		cmp.Compare(policy.SeverityRank(a.Severity), policy.SeverityRank(b.Severity)),
+		cmp.Compare(a.Score, b.Score), byTime(a, b))
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+func fromMilli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

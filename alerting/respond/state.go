@@ -1,0 +1,201 @@
+package respond
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/alerting/policy"
+	"holdfast/schemas"
+)
+
+// The bounds of one entity's state. See the package comment.
+const (
+	stateVersion = 1
+	maxSignals   = 64
+	maxDone      = 256
+	maxPending   = policy.MaxPolicies
+	maxDecisions = 64
+	maxEvidence  = 400 // bytes of one signal's sentence
+	maxID        = 128
+)
+
+// keepFor is how long a signal is remembered after its time: a window that ended
+// the lateness ago must still be whole.
+const keepFor = int64((policy.MaxWindow + schemas.Lateness) / time.Millisecond)
+
+// cell is the length of an episode that nobody ends, in milliseconds.
+const cell = int64(48 * time.Hour / time.Millisecond)
+
+func cellOf(ms int64) int { return int(max(0, ms) / cell) }
+
+// state is all that the lane remembers of one entity. Times are Unix milliseconds.
+type state struct {
+	Clock     int64         `json:"clock,omitzero"` // of the newest signal
+	Base      int           `json:"base,omitzero"`  // live episodes below it were ended by a person
+	Top       int           `json:"top,omitzero"`   // the highest live episode so far
+	Signals   []kept        `json:"signals,omitempty"`
+	Known     known         `json:"known,omitempty"`
+	Done      []done        `json:"done,omitempty"`
+	Standing  standing      `json:"standing,omitzero"`
+	Pending   []pending     `json:"pending,omitempty"` // the first is the proposed one
+	Snooze    *snooze       `json:"snooze,omitempty"`
+	Case      *schemas.Case `json:"case,omitempty"`
+	Account   *account      `json:"account,omitempty"`
+	Stops     int           `json:"stops,omitzero"`
+	Releases  int           `json:"releases,omitzero"`
+	Probation int64         `json:"probation,omitzero"` // until when
+}
+
+// kept is what is remembered of a signal.
+type kept struct {
+	ID         string           `json:"id"`
+	Time       int64            `json:"t"`
+	Arrival    int64            `json:"arr"`
+	History    bool             `json:"hist,omitzero"`
+	Detector   string           `json:"det"`
+	Family     schemas.Family   `json:"fam"`
+	Severity   schemas.Severity `json:"sev"`
+	Score      float64          `json:"score"`
+	Level      int              `json:"level,omitzero"`
+	Certain    bool             `json:"certain,omitzero"`
+	Account    string           `json:"acct,omitempty"`
+	Credential string           `json:"cred,omitempty"`
+	Observed   float64          `json:"obs,omitzero"`
+	Expected   float64          `json:"exp,omitzero"`
+	Threshold  float64          `json:"thr,omitzero"`
+	Unit       string           `json:"unit,omitempty"`
+	Text       string           `json:"text,omitempty"`
+}
+
+// done is a decision that was made.
+type done struct {
+	ID      string `json:"id"`
+	Episode int    `json:"e"`
+}
+
+// standing is the entity's published status.
+type standing struct {
+	Status   string          `json:"status,omitempty"`
+	Episode  int             `json:"episode,omitzero"`
+	Step     int             `json:"step,omitzero"`
+	Verdict  schemas.Verdict `json:"verdict,omitempty"`
+	Decision string          `json:"decision,omitempty"`
+}
+
+// The words of a standing.
+const (
+	statusActive    = "active"
+	statusReview    = "review"
+	statusThrottled = "throttled"
+	statusSuspended = "suspended"
+	statusBlocked   = "blocked"
+)
+
+func (s standing) word() string {
+	if s.Status == "" {
+		return statusActive
+	}
+	return s.Status
+}
+
+func (s standing) rank() int {
+	switch s.Status {
+	case statusReview:
+		return schemas.VerdictReview.Rank()
+	case statusThrottled:
+		return schemas.VerdictThrottle.Rank()
+	case statusSuspended, statusBlocked:
+		return schemas.VerdictSuspend.Rank()
+	}
+	return 0
+}
+
+func statusOf(v schemas.Verdict) string {
+	switch v {
+	case schemas.VerdictReview:
+		return statusReview
+	case schemas.VerdictThrottle:
+		return statusThrottled
+	case schemas.VerdictSuspend:
+		return statusSuspended
+	case schemas.VerdictBlock:
+		return statusBlocked
+	}
+	return statusActive
+}
+
+// pending is an automatic stop that waits for the gate's answer.
+type pending struct {
+	Decision schemas.Decision `json:"decision"`
+}
+
+// snooze keeps policies from answering until it ends.
+type snooze struct {
+	Until int64  `json:"until"`
+	By    string `json:"by"`
+	Why   string `json:"why"`
+}
+
+// account is what an account's newest snapshot said.
+type account struct {
+	Time      int64             `json:"t"`
+	ID        string            `json:"id"` // the event's, which decides between equal times
+	Plan      string            `json:"plan,omitempty"`
+	Protected bool              `json:"protected,omitzero"`
+	Contacts  []schemas.Contact `json:"contacts,omitempty"`
+}
+
+func (s *state) protected() bool { return s.Account != nil && s.Account.Protected }
+
+func (s *state) isDone(id string) bool {
+	return slices.ContainsFunc(s.Done, func(d done) bool { return d.ID == id })
+}
+
+// markDone remembers a decision; of too many, those of the oldest episodes go.
+func (s *state) markDone(id string, episode int) {
+	s.Done = append(s.Done, done{id, episode})
+	if len(s.Done) <= maxDone {
+		return
+	}
+	oldest := 0
+	for i, d := range s.Done {
+		if d.Episode < s.Done[oldest].Episode {
+			oldest = i
+		}
+	}
+	s.Done = slices.Delete(s.Done, oldest, oldest+1)
+}
+
+// forget drops what lies too far behind the entity's clock to matter.
+func (s *state) forget() {
+	before := s.Clock - keepFor
+	s.Signals = slices.DeleteFunc(s.Signals, func(k kept) bool { return k.Time < before })
+	s.Known.forget(before)
+	least := cellOf(s.Clock) - 2
+	s.Done = slices.DeleteFunc(s.Done, func(d done) bool { return d.Episode < least })
+}
+
+func (s *state) encode() ([]byte, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode respond state: %w", err)
+	}
+	return b, nil
+}
+
+func decodeState(version byte, payload []byte) (*state, error) {
+	if version != stateVersion {
+		return nil, fmt.Errorf("respond state has layout %d, this program knows %d: run the version that wrote it, or rebuild the state", version, stateVersion)
+	}
+	s := new(state)
+	if err := json.Unmarshal(payload, s); err != nil {
+		return nil, fmt.Errorf("decode respond state: %w", err)
+	}
+	if len(s.Known)%knownSize != 0 {
+		return nil, fmt.Errorf("decode respond state: %w: its answered ids have %d bytes", schemas.ErrStateDamaged, len(s.Known))
+	}
+	return s, nil
+}

@@ -1,0 +1,94 @@
+package respond
+
+import (
+	"slices"
+	"time"
+
+	"holdfast/alerting/policy"
+	"holdfast/schemas"
+)
+
+// windows judges every window that the new signal is part of: one ends at each
+// remembered signal that is not older than the new one. A signal may come late by
+// the lateness; judging the windows that end after it makes the decisions
+// independent of the order. Live and history signals are judged apart.
+func (j *judgement) windows() {
+	from := slices.IndexFunc(j.st.Signals, func(k kept) bool { return k.Time >= j.signal.Time })
+	if from < 0 {
+		return // the new signal itself was too weak to be kept
+	}
+	ends := j.st.Signals[from:]
+	for i, end := range ends {
+		last := i == len(ends)-1 || ends[i+1].Time != end.Time
+		if last && end.Time-j.signal.Time <= int64(policy.MaxWindow/time.Millisecond) {
+			j.end(end.Time)
+		}
+	}
+}
+
+// end judges the windows that end at one time.
+func (j *judgement) end(at int64) {
+	j.at = at
+	j.set = j.fold.policies.At(fromMilli(at))
+	for _, p := range j.set.For(j.entity.Kind) {
+		j.policy, j.mode, j.episode = p, p.Mode, cellOf(at)
+		if j.signal.History {
+			j.mode = schemas.ModeHistory
+		}
+		if j.mode == schemas.ModeLive {
+			j.episode = max(j.episode, j.st.Base)
+		}
+		j.judge()
+	}
+}
+
+func (j *judgement) judge() {
+	for _, next := range perPolicy {
+		if !next(j) {
+			return
+		}
+	}
+	j.route()
+}
+
+// undecided ends the way of a policy that has given its verdict in this episode.
+func (j *judgement) undecided() bool {
+	return !j.st.isDone(j.decisionID(j.policy.Verdict))
+}
+
+// holds looks at the policy's window and evaluates its condition. A condition
+// that fails does not hold.
+func (j *judgement) holds() bool {
+	from := j.at - j.policy.Window.Milliseconds()
+	j.window = j.window[:0]
+	for _, k := range j.st.Signals {
+		if k.Time > from && k.Time <= j.at && k.History == j.signal.History {
+			j.window = append(j.window, k)
+		}
+	}
+	if !slices.ContainsFunc(j.window, func(k kept) bool { return k.ID == j.signal.ID }) {
+		return false
+	}
+	j.env = j.sumUp()
+	ok, err := j.policy.Holds(j.env)
+	return ok && err == nil
+}
+
+func (j *judgement) sumUp() *policy.Env {
+	signals := make([]policy.Signal, len(j.window))
+	for i, k := range j.window {
+		s := policy.Signal{
+			Detector: k.Detector, Family: string(k.Family), Severity: policy.SeverityRank(k.Severity), Score: k.Score, Level: k.Level,
+			Certain: k.Certain, Observed: k.Observed, Expected: k.Expected, Threshold: k.Threshold, Unit: k.Unit,
+			Credential: k.Credential, Age: int((j.at - k.Time) / 1000),
+		}
+		s.Certain = j.set.IsCertain(s)
+		signals[i] = s
+	}
+	e := policy.Entity{Kind: string(j.entity.Kind), ID: j.entity.ID, Protected: j.st.protected()}
+	if j.st.Account != nil {
+		e.Plan = j.st.Account.Plan
+	}
+	h := policy.History{Stops: j.st.Stops, Releases: j.st.Releases, Probation: j.at <= j.st.Probation}
+	return policy.NewEnv(e, h, signals)
+}
