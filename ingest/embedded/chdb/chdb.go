@@ -35,7 +35,8 @@ type library struct {
 	length            func(result unsafe.Pointer) uintptr
 	errorText         func(result unsafe.Pointer) unsafe.Pointer
 	rowsRead          func(result unsafe.Pointer) uint64
-	bytesRead         func(result unsafe.Pointer) uint64
+	storageRowsRead   func(result unsafe.Pointer) uint64
+	storageBytesRead  func(result unsafe.Pointer) uint64
 	rowsWritten       func(result unsafe.Pointer) uint64
 	bytesWritten      func(result unsafe.Pointer) uint64
 	setSignalHandlers func(enabled int32)
@@ -61,7 +62,8 @@ func load(path string) (lib *library, err error) {
 		"chdb_result_length":               &lib.length,
 		"chdb_result_error":                &lib.errorText,
 		"chdb_result_rows_read":            &lib.rowsRead,
-		"chdb_result_bytes_read":           &lib.bytesRead,
+		"chdb_result_storage_rows_read":    &lib.storageRowsRead,
+		"chdb_result_storage_bytes_read":   &lib.storageBytesRead,
 		"chdb_result_rows_written":         &lib.rowsWritten,
 		"chdb_result_bytes_written":        &lib.bytesWritten,
 		"chdb_set_signal_handlers_enabled": &lib.setSignalHandlers,

@@ -20,9 +20,13 @@ type Error struct{ Text string }
 
 func (e *Error) Error() string { return e.Text }
 
+var errNoAnswer = &Error{Text: "Code: 1002. DB::Exception: the engine gave no answer. (UNKNOWN_EXCEPTION)"}
+
 // Stats are the engine's own counts for one statement.
 type Stats struct {
-	ReadRows, ReadBytes, WrittenRows, WrittenBytes uint64
+	ReadRows, ReadBytes       uint64 // from tables
+	ResultRows                uint64
+	WrittenRows, WrittenBytes uint64
 }
 
 // Observer is a writer that wants a statement's counts before its answer.
@@ -83,7 +87,7 @@ func (s *Session) Close() {
 func (s *Session) Query(w io.Writer, sql, format string, params []Param) (Stats, error) {
 	result := s.call(s.engine.lib.queryParams, sql, format, params)
 	if result == nil {
-		return Stats{}, &Error{Text: "Code: 1002. DB::Exception: the engine gave no answer. (UNKNOWN_EXCEPTION)"}
+		return Stats{}, errNoAnswer
 	}
 	defer s.engine.lib.destroy(result)
 	return s.engine.lib.copyResult(w, result)
@@ -119,7 +123,7 @@ func (l *library) copyResult(w io.Writer, result unsafe.Pointer) (Stats, error) 
 		return Stats{}, &Error{Text: goString(text)}
 	}
 	stats := Stats{
-		ReadRows: l.rowsRead(result), ReadBytes: l.bytesRead(result),
+		ReadRows: l.storageRowsRead(result), ReadBytes: l.storageBytesRead(result), ResultRows: l.rowsRead(result),
 		WrittenRows: l.rowsWritten(result), WrittenBytes: l.bytesWritten(result),
 	}
 	if o, ok := w.(Observer); ok {

@@ -15,8 +15,6 @@ import (
 	"holdfast/ingest/embedded/clickhouse/clickhousetest"
 )
 
-func TestMain(m *testing.M) { clickhousetest.Main(m) }
-
 // TestClient walks one engine through what clickhouse-go does.
 func TestClient(t *testing.T) {
 	addr := clickhousetest.Start(t)

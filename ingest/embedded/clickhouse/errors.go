@@ -73,7 +73,7 @@ func status(code int) int {
 	case codeAuthentication, 192, 193, 194: // unknown user, wrong or missing password
 		return http.StatusForbidden
 	case 6, 25, 26, 27, 28, 38, 41, 42, 43, 44, 53, 69, 70, 72, 117, 386, 467, // cannot parse, wrong types
-		codeBadArguments, codeSyntax, 63, 168, 306, 457, 158, 396:
+		codeBadArguments, codeSyntax, 63, 158, 164, 168, 306, 396, 456, 457:
 		return http.StatusBadRequest
 	case 16, 46, 47, 50, 56, 60, 73, 81, codeUnknownSetting, 218: // unknown column, function, identifier, type, engine, table, format, database, setting
 		return http.StatusNotFound

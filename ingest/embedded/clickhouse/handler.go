@@ -6,8 +6,8 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -23,7 +23,6 @@ type handler struct {
 	engine         *engine
 	user, password string
 	limit          int64
-	logger         *slog.Logger
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +104,7 @@ func (h *handler) query(w http.ResponseWriter, r *http.Request) {
 	if strings.TrimSpace(p.sql) == helloQuery && req.helloRevision > 0 {
 		err = writeHello(answer, req.helloRevision, h.engine.version, h.engine.timezone)
 	} else {
-		answer.stats, err = h.engine.run(r.Context(), req, p, answer)
+		_, err = h.engine.run(r.Context(), req, p, answer)
 	}
 	if err == nil {
 		err = answer.close()
@@ -114,10 +113,7 @@ func (h *handler) query(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if answer.begun {
-		// The status has left already: only a cut connection still tells
-		// the client that the answer is not whole.
-		h.logger.Warn("clickhouse: an answer broke off", "error", err)
-		panic(http.ErrAbortHandler)
+		answer.breakOff(asFault(err))
 	}
 	h.fail(w, asFault(err))
 }
@@ -164,10 +160,13 @@ func (a *answer) begin() {
 	}
 }
 
-// Observe is told the counts before the result is written.
+// Observe is told the counts before the result, or a part of it, is written; the
+// headers can still carry the first.
 func (a *answer) Observe(s chdb.Stats) {
 	a.stats = s
-	a.w.Header().Set("X-ClickHouse-Summary", a.summary())
+	if !a.begun {
+		a.w.Header().Set("X-ClickHouse-Summary", a.summary())
+	}
 }
 
 func (a *answer) Write(p []byte) (int, error) {
@@ -186,12 +185,24 @@ func (a *answer) close() error {
 	return nil
 }
 
+// breakOff ends an answer whose status has left already. It writes the fault as
+// the server does, between markers that clickhouse-go looks for, and cuts the
+// connection, so that every other client notices too.
+func (a *answer) breakOff(f *fault) {
+	const marker, tag = "__exception__", "holdfastholdfast" // a tag has 16 bytes
+	text := fmt.Sprintf("\r\n%s\r\n%s\r\n%s\n%d %s\r\n%s\r\n", marker, tag, f.text, len(f.text)+1, tag, marker)
+	if _, err := io.WriteString(a.to, text); err == nil && a.close() == nil {
+		_ = http.NewResponseController(a.w).Flush()
+	}
+	panic(http.ErrAbortHandler)
+}
+
 func (a *answer) summary() string {
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	text, err := json.Marshal(map[string]string{
 		"read_rows": number(a.stats.ReadRows), "read_bytes": number(a.stats.ReadBytes),
 		"written_rows": number(a.stats.WrittenRows), "written_bytes": number(a.stats.WrittenBytes),
-		"total_rows_to_read": "0", "elapsed_ns": strconv.FormatInt(time.Since(a.started).Nanoseconds(), 10),
+		"result_rows": number(a.stats.ResultRows), "total_rows_to_read": "0", "elapsed_ns": strconv.FormatInt(time.Since(a.started).Nanoseconds(), 10),
 	})
 	if err != nil {
 		return "{}"

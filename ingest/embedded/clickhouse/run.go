@@ -148,6 +148,9 @@ func (e *engine) run(ctx context.Context, req *request, p *prepared, w io.Writer
 			return chdb.Stats{}, err
 		}
 	}
+	if p.st.selects() && chdb.Streams(first(p.st.format, req.format)) {
+		return s.Stream(ctx, w, p.sql, req.format, req.params)
+	}
 	return s.Query(w, p.sql, req.format, req.params)
 }
 

@@ -15,8 +15,10 @@
 // Grafana use. Refused with a clear text: sessions, external tables, input(),
 // several statements in one request, and requests larger than MaxRequest.
 //
-// An answer is made whole in the child's memory before it is sent, and a query
-// goes on when its client has left, up to its max_execution_time.
+// A SELECT in a format without head or end (Native, TSV, CSV, JSONEachRow and the
+// like) is sent block by block and stops when its client leaves. Any other answer
+// is made whole in the child's memory first, and its statement goes on without the
+// client, up to its max_execution_time.
 package clickhouse
 
 import (
@@ -92,7 +94,7 @@ func Serve(ctx context.Context, cfg ServeConfig) error {
 		return errors.Join(err, ln.Close())
 	}
 	server := &http.Server{
-		Handler:           &handler{engine: e, user: cfg.User, password: cfg.Password, limit: cfg.MaxRequest, logger: cfg.Logger},
+		Handler:           &handler{engine: e, user: cfg.User, password: cfg.Password, limit: cfg.MaxRequest},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    1 << 20,

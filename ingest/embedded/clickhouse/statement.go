@@ -15,6 +15,7 @@ type statement struct {
 	dataFollow         bool
 	clausesAt, dataAt  int
 	usesInput, another bool // INSERT … SELECT FROM input(); a second statement after ';'
+	outfile            bool // the answer goes to a file
 }
 
 // reads tells whether the statement only reads.
@@ -25,6 +26,9 @@ func (s statement) reads() bool {
 	}
 	return false
 }
+
+// selects tells whether the engine can give the answer piece by piece.
+func (s statement) selects() bool { return (s.verb == "SELECT" || s.verb == "WITH") && !s.outfile }
 
 // parse finds the clauses of one statement. It is given the beginning of the text
 // at least; an INSERT's data, which may be binary, are never looked at.
@@ -65,6 +69,8 @@ func parseRest(lex *lexer, st *statement, depth int) {
 			if name := lex.next(); name.kind == tokenWord {
 				st.format = name.text
 			}
+		case depth == 0 && tok.is("OUTFILE"):
+			st.outfile = true
 		case tok.is("input") && st.verb == "INSERT":
 			st.usesInput = true
 		}
