@@ -53,7 +53,13 @@ type arena struct {
 	names   []string // header keys, by their place in the record before
 }
 
+// keepPlain is as much unpacking space as an arena keeps for the next answer.
+const keepPlain = 32 << 20
+
 func (a *arena) reset() {
+	if cap(a.plain) > keepPlain {
+		a.plain = nil
+	}
 	a.wire, a.plain = a.wire[:0], a.plain[:0]
 	a.records, a.headers = a.records[:0], a.headers[:0]
 }

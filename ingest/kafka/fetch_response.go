@@ -66,13 +66,14 @@ func (f *fetchResponse) into(s share, committed bool, positions []Position, out 
 		total += countRecords(parts[i].batches)
 	}
 	f.arena.expect(total)
+	asked := make(map[TopicPartition]int, len(s.at))
+	for _, i := range s.at {
+		asked[out[i].TopicPartition] = i
+	}
 	for i := range parts {
 		p := &parts[i]
-		for _, at := range s.at {
-			if out[at].TopicPartition == p.TopicPartition {
-				f.arena.decode(p, committed, positions[at].Offset, &out[at])
-				break
-			}
+		if at, ok := asked[p.TopicPartition]; ok {
+			f.arena.decode(p, committed, positions[at].Offset, &out[at])
 		}
 	}
 	return nil

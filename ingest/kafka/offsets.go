@@ -153,6 +153,3 @@ func (c *Client) Committed(ctx context.Context, group string, tps []TopicPartiti
 	})
 	return out, err
 }
-
-// String writes a partition as topic/number.
-func (tp TopicPartition) String() string { return fmt.Sprintf("%s/%d", tp.Topic, tp.Partition) }
