@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"holdfast/ingest/intake"
+	"holdfast/ingest/kafka"
+	"holdfast/schemas"
+)
+
+// Path is where events are posted.
+const Path = "/v1/events"
+
+// Writer is what the gateway needs of *intake.Producer.
+type Writer interface {
+	Send(ctx context.Context, r *intake.Receipt, topic schemas.Topic, rec kafka.Record) error
+}
+
+// Deps are the gateway's surroundings. All but Writer may be nil.
+type Deps struct {
+	Writer  Writer
+	Logger  *slog.Logger
+	Metrics *intake.Metrics
+	Now     func() time.Time
+}
+
+// Gateway is the http.Handler for Path.
+type Gateway struct {
+	cfg     Config
+	deps    Deps
+	senders []sender
+	places  chan struct{} // one for each request being served
+}
+
+// New checks the configuration and reads the tokens' files.
+func New(cfg Config, deps Deps) (*Gateway, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	if deps.Metrics == nil {
+		deps.Metrics = intake.NewMetrics(nil)
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	g := &Gateway{cfg: cfg, deps: deps, places: make(chan struct{}, cfg.MaxConcurrent)}
+	for i := range cfg.Tokens {
+		s, err := cfg.Tokens[i].sender()
+		if err != nil {
+			return nil, err
+		}
+		g.senders = append(g.senders, s)
+	}
+	return g, nil
+}
+
+// ServeHTTP answers one request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	src, problem := g.admit(r)
+	if problem != nil {
+		problem.write(w)
+		return
+	}
+	select {
+	case g.places <- struct{}{}:
+		defer func() { <-g.places }()
+	default:
+		busy().write(w)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
+	defer cancel()
+	// Not every ResponseWriter has deadlines; the context bounds the rest.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.cfg.Timeout))
+	body, problem := g.open(w, r)
+	if problem != nil {
+		problem.write(w)
+		return
+	}
+	defer body.close()
+	g.take(ctx, body, src).write(w, g.deps.Logger)
+}
+
+// admit tells who sends, or what is wrong with the request before its body.
+func (g *Gateway) admit(r *http.Request) (*intake.Source, *problem) {
+	if r.Method != http.MethodPost {
+		return nil, &problem{Status: http.StatusMethodNotAllowed, Detail: "post events to " + Path, allow: http.MethodPost}
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return nil, &problem{Status: http.StatusUnauthorized, Detail: "send the header Authorization: Bearer TOKEN"}
+	}
+	src := g.sender(strings.TrimSpace(token))
+	if src == nil {
+		return nil, &problem{Status: http.StatusUnauthorized, Detail: "the token is unknown: check it, or add it to gateway.tokens"}
+	}
+	return src, checkMedia(r.Header)
+}
+
+// sender looks a token up. It compares with every one, each in constant time, so
+// that the time tells nothing of which came close.
+func (g *Gateway) sender(token string) *intake.Source {
+	digest := sha256.Sum256([]byte(token))
+	found := -1
+	for i := range g.senders {
+		if subtle.ConstantTimeCompare(digest[:], g.senders[i].digest[:]) == 1 {
+			found = i
+		}
+	}
+	if found < 0 {
+		return nil
+	}
+	return &g.senders[found].source
+}

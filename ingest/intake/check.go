@@ -1,0 +1,75 @@
+package intake
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/ingest/kafka"
+	"holdfast/schemas"
+)
+
+// Source is who brings records: a credential, a topic or an import.
+type Source struct {
+	Name   string              // from the configuration, never from a sender
+	Types  []schemas.EventType // those it may send; none listed means all
+	Origin schemas.Origin
+}
+
+// Checked is a record that may be written, and what it is.
+type Checked struct {
+	kafka.Record
+	ID   string
+	Type schemas.EventType
+}
+
+// Checker decides about one record at a time and keeps its buffers between
+// calls. Its zero value is ready; it is not safe for use by several goroutines.
+type Checker struct {
+	dec   schemas.Decoder
+	event schemas.Event
+}
+
+// Check returns the record to write for data, or why it is refused. The record's
+// value is data itself, which must not change until the write is acknowledged.
+func (c *Checker) Check(data []byte, src *Source, arrival time.Time) (Checked, *schemas.Error) {
+	e := &c.event
+	if err := c.dec.Decode(data, e); err != nil {
+		return Checked{}, err
+	}
+	at := arrival.UnixMilli()
+	if ahead := e.Time - at; ahead > schemas.FutureTolerance.Milliseconds() {
+		return Checked{}, &schemas.Error{Reason: schemas.ReasonFuture, Record: strings.Clone(e.ID), Field: "time",
+			What: fmt.Sprintf("lies %s after its arrival", time.Duration(ahead)*time.Millisecond),
+			Fix:  fmt.Sprintf("set the sender's clock: at most %s are allowed", schemas.FutureTolerance)}
+	}
+	if len(src.Types) > 0 && !slices.Contains(src.Types, e.Type) {
+		return Checked{}, &schemas.Error{Reason: schemas.ReasonNotAllowed, Record: strings.Clone(e.ID), Field: "type",
+			What: fmt.Sprintf("source %s may not send %s", src.Name, e.Type),
+			Fix:  "use a source that may, or list the type in the configuration"}
+	}
+	return envelope(data, src, e, at), nil
+}
+
+// envelope adds key and headers in one allocation each.
+func envelope(data []byte, src *Source, e *schemas.Event, at int64) Checked {
+	entity := e.Entity()
+	kind, key := string(entity.Kind), len(entity.Kind)+1+len(entity.ID)
+	buf := make([]byte, 0, key+len(e.ID)+len(src.Name)+len(src.Origin)+len(schemas.KindEvent))
+	buf = append(append(append(buf, kind...), ':'), entity.ID...)
+	headers := make([]kafka.Header, 0, 4)
+	add := func(name, value string) {
+		from := len(buf)
+		buf = append(buf, value...)
+		headers = append(headers, kafka.Header{Key: name, Value: buf[from:len(buf):len(buf)]})
+	}
+	add(schemas.HeaderKind, string(schemas.KindEvent))
+	add(schemas.HeaderID, e.ID)
+	add(schemas.HeaderSource, src.Name)
+	add(schemas.HeaderOrigin, string(src.Origin))
+	return Checked{
+		Record: kafka.Record{Time: at, Key: buf[:key:key], Value: data, Headers: headers},
+		ID:     e.ID, Type: e.Type,
+	}
+}

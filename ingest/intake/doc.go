@@ -1,0 +1,15 @@
+// Package intake is the one door by which events enter Holdfast: whatever brings
+// them (HTTP, files, log adapters, the platform's own topics) hands each record
+// to a Checker and writes what it accepts by a Producer.
+//
+// It promises that a record is either refused with a schemas.Error or stands on
+// the events topic byte for byte as it was sent, under its entity's key, with
+// source and origin set here whatever the sender claims; and that a Receipt is
+// settled only when the broker has acknowledged the write on all replicas in
+// sync. A write whose outcome was lost is tried again under the same sequence
+// numbers, so it stands in the log once while the broker remembers its producer;
+// where it does not, readers know the double by its id. Memory is bounded: Send
+// waits while more than Config.MaxBytes are unacknowledged. What is accepted and
+// what is refused is counted by source; only names from the configuration become
+// labels.
+package intake
