@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,24 +19,24 @@ func logEnd(dir string) int64 {
 	if err != nil {
 		return 0
 	}
-	last, name := int64(-1), ""
+	var bases []int64
 	for _, e := range entries {
 		base, err := strconv.ParseInt(strings.TrimSuffix(e.Name(), ".dat"), 10, 64)
-		if err == nil && base > last {
-			last, name = base, e.Name()
+		if err == nil && strings.HasSuffix(e.Name(), ".dat") {
+			bases = append(bases, base)
 		}
 	}
-	if name == "" {
-		return 0
+	slices.Sort(bases)
+	for _, base := range slices.Backward(bases) {
+		data, err := os.ReadFile(filepath.Join(dir, strconv.FormatInt(base, 10)+".dat"))
+		if err != nil {
+			continue
+		}
+		if end := batchesEnd(data); end > 0 {
+			return end
+		}
 	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return 0
-	}
-	if end := batchesEnd(data); end > 0 {
-		return end
-	}
-	return last // a torn first batch: everything before this segment is whole
+	return 0
 }
 
 // batchesEnd walks record batches (Kafka's format version 2) and returns the

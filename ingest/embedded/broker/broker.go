@@ -203,8 +203,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	return b.Close()
 }
 
-// Close stops the broker cleanly and lets go of the folder. It does nothing on a
-// broker that is not started.
+// Close stops a broker that Run does not keep (Run closes its own), cleanly, and
+// lets go of the folder. It does nothing on a broker that is not started.
 func (b *Broker) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -72,7 +73,10 @@ func (b *Broker) clean(ctx context.Context, client *kgo.Client, retention bool, 
 		return compactAt, fmt.Errorf("broker: compaction needs %d bytes of free space in %s and has %d; free some", size, b.cfg.Dir, free)
 	}
 	started := time.Now()
-	if err := b.compact(partitions); err != nil {
+	switch err := b.compact(partitions); {
+	case errors.Is(err, errRolled):
+		return compactAt, nil
+	case err != nil:
 		return compactAt, err
 	}
 	after := logsSize(b.logDir(), partitions)
@@ -150,7 +154,9 @@ func (b *Broker) fenceAged(ctx context.Context, client *kgo.Client, topics []top
 		}
 		for p := int32(0); p < t.partitions; p++ {
 			last := newest[partitionFolder(t.name, p)]
-			if last.offset < 0 || now.Sub(time.UnixMilli(last.timestamp)) < t.retention-2*time.Minute {
+			// Retention is applied a moment after this look.
+			soon := min(time.Minute, t.retention/2)
+			if last.offset < 0 || now.Sub(time.UnixMilli(last.timestamp)) < t.retention-soon {
 				continue
 			}
 			record := &kgo.Record{Topic: t.name, Partition: p, Headers: []kgo.RecordHeader{{Key: "kind", Value: []byte("fence")}}}

@@ -27,6 +27,9 @@ func (b *Broker) compact(partitions []string) error {
 	if err := keepLogs(b.cfg.Dir, b.logDir(), partitions); err != nil {
 		return fmt.Errorf("broker: keep the logs before compaction: %w", err)
 	}
+	if err := b.checkKept(partitions); err != nil {
+		return err
+	}
 	b.cluster.Compact()
 	for _, p := range partitions {
 		if err := syncTree(filepath.Join(b.logDir(), "partitions", p)); err != nil {
@@ -35,6 +38,23 @@ func (b *Broker) compact(partitions []string) error {
 	}
 	if err := os.RemoveAll(filepath.Join(b.cfg.Dir, kept)); err != nil {
 		return fmt.Errorf("broker: let go of the logs from before compaction: %w", err)
+	}
+	return nil
+}
+
+// errRolled says that a log began a new file just now; compaction waits for the
+// next round.
+var errRolled = errors.New("broker: a log went on in a new file while it was being kept")
+
+// checkKept makes sure that no log has begun a file since it was kept: such a file
+// would not come back. What is appended to files that are kept does.
+func (b *Broker) checkKept(partitions []string) error {
+	keptDir := filepath.Join(b.cfg.Dir, kept)
+	for _, p := range partitions {
+		fresh, err := freshFiles(filepath.Join(keptDir, p), filepath.Join(b.logDir(), "partitions", p))
+		if err != nil || len(fresh) > 0 {
+			return errors.Join(errRolled, err, os.RemoveAll(keptDir))
+		}
 	}
 	return nil
 }
@@ -71,7 +91,8 @@ func linkLogs(from, to string) error {
 		if !isLog(e.Name()) {
 			continue
 		}
-		if err := os.Link(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+		err := os.Link(filepath.Join(from, e.Name()), filepath.Join(to, e.Name()))
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
@@ -91,9 +112,7 @@ func syncTree(dir string) error {
 	})
 }
 
-// recoverCompaction undoes a compaction that a stop cut short. The last batch of
-// a log is always kept and written last, so a compacted log is whole exactly when
-// it reaches as far as the kept one.
+// recoverCompaction undoes a compaction that a stop cut short.
 func recoverCompaction(dir, logDir string, logger *slog.Logger) error {
 	if err := os.RemoveAll(filepath.Join(dir, keptUnfinished)); err != nil {
 		return fmt.Errorf("broker: recover: %w", err)
@@ -106,40 +125,67 @@ func recoverCompaction(dir, logDir string, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("broker: recover: %w", err)
 	}
-	restored := 0
 	for _, e := range entries {
 		from, to := filepath.Join(keptDir, e.Name()), filepath.Join(logDir, "partitions", e.Name())
-		if logEnd(to) >= logEnd(from) {
-			continue
-		}
-		if err := restoreLogs(from, to); err != nil {
+		if err := recoverLogs(from, to); err != nil {
 			return fmt.Errorf("broker: put back the log %s that was being compacted: %w", e.Name(), err)
 		}
-		restored++
 	}
-	logger.Info("embedded broker: a compaction had been cut short", "logs_restored", restored)
+	logger.Info("embedded broker: undid a compaction that was cut short")
 	if err := errors.Join(os.RemoveAll(keptDir), folder.SyncPath(dir)); err != nil {
 		return fmt.Errorf("broker: recover: %w", err)
 	}
 	return nil
 }
 
-func restoreLogs(from, to string) error {
-	entries, err := os.ReadDir(to)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// recoverLogs makes one partition whole. kfake deletes all old files first and
+// then writes the new ones in the order of their offsets, the last batch of the
+// log always among them. So where no file is new, the old ones that are missing
+// are put back; where the new ones reach as far as the old, they are whole; and
+// otherwise they are thrown away.
+func recoverLogs(from, to string) error {
+	fresh, err := freshFiles(from, to)
+	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if isLog(e.Name()) {
-			if err := os.Remove(filepath.Join(to, e.Name())); err != nil {
-				return err
-			}
+	if len(fresh) > 0 && logEnd(to) >= logEnd(from) {
+		return nil
+	}
+	for _, path := range fresh {
+		if err := os.Remove(path); err != nil {
+			return err
 		}
 	}
 	if err := linkLogs(from, to); err != nil {
 		return err
 	}
 	return syncTree(to)
+}
+
+// freshFiles lists the log files in to that are not those kept in from.
+func freshFiles(from, to string) ([]string, error) {
+	entries, err := os.ReadDir(to)
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	var fresh []string
+	for _, e := range entries {
+		if !isLog(e.Name()) {
+			continue
+		}
+		now, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		old, err := os.Stat(filepath.Join(from, e.Name()))
+		if ignoreMissing(err) != nil {
+			return nil, err
+		}
+		if err != nil || !os.SameFile(now, old) {
+			fresh = append(fresh, filepath.Join(to, e.Name()))
+		}
+	}
+	return fresh, nil
 }
 
 // logsSize is the number of bytes in the given partition folders.
