@@ -8,8 +8,10 @@ import (
 	"github.com/dchest/siphash"
 )
 
-// The sketches of active accounts: at precision 12 at most 4.2 KiB a day with 1.6 %
-// standard error; the brake's limit needs no better.
+// The sketches of active accounts: at precision 12 4 KiB a day with 1.6 % standard
+// error; the brake's limit needs no better. They are dense from the start: the
+// registers of a dense sketch are a function of the accounts alone, whenever it
+// was saved and restored.
 const (
 	precision     = 12
 	activeDays    = 7
@@ -25,9 +27,7 @@ type day struct {
 
 // active holds the newest activeDays days, oldest first. Sketches are decoded
 // while the lane runs; a day that did not change is never encoded again.
-type active struct {
-	days []openDay
-}
+type active struct{ days []openDay }
 
 type openDay struct {
 	day    int64
@@ -42,9 +42,9 @@ func (a *active) add(account string, d int64, key [2]uint64) (bool, error) {
 		if n := len(a.days); n > 0 && d <= a.days[n-1].day-activeDays {
 			return false, nil
 		}
-		s, err := hyperloglog.NewSketch(precision, true)
+		s, err := newSketch()
 		if err != nil {
-			return false, fmt.Errorf("make a sketch of active accounts: %w", err)
+			return false, err
 		}
 		a.days = slices.Insert(a.days, i, openDay{d, s})
 		newest := a.days[len(a.days)-1].day
@@ -55,28 +55,27 @@ func (a *active) add(account string, d int64, key [2]uint64) (bool, error) {
 	return true, nil
 }
 
-// estimate is how many different accounts were active. The sketches are merged
-// from their encodings, the one form that does not depend on what happened since
-// the last restore.
+// estimate is how many different accounts were active in the seven days. It takes
+// about 75 µs and leaves the days' sketches alone.
 func (a *active) estimate() (uint64, error) {
-	all, err := hyperloglog.NewSketch(precision, true)
-	if err != nil {
-		return 0, fmt.Errorf("make a sketch of active accounts: %w", err)
-	}
-	saved, err := a.save()
+	all, err := newSketch()
 	if err != nil {
 		return 0, err
 	}
-	for _, d := range saved {
-		one, err := openSketch(d)
-		if err != nil {
-			return 0, err
-		}
-		if err := all.Merge(one); err != nil {
+	for _, o := range a.days {
+		if err := all.Merge(o.sketch); err != nil {
 			return 0, fmt.Errorf("merge the sketches of active accounts: %w", err)
 		}
 	}
 	return all.Estimate(), nil
+}
+
+func newSketch() (*hyperloglog.Sketch, error) {
+	s, err := hyperloglog.NewSketch(precision, false)
+	if err != nil {
+		return nil, fmt.Errorf("make a sketch of active accounts: %w", err)
+	}
+	return s, nil
 }
 
 func (a *active) save() ([]day, error) {
@@ -95,7 +94,7 @@ func openSketch(d day) (*hyperloglog.Sketch, error) {
 	if len(d.Sketch) == 0 || d.Sketch[0] != sketchVersion {
 		return nil, fmt.Errorf("the sketch of day %d has another layout than this program's", d.Day)
 	}
-	s, err := hyperloglog.NewSketch(precision, true)
+	s, err := newSketch()
 	if err != nil {
 		return nil, err
 	}

@@ -96,6 +96,9 @@ func (f *Fold) proposal(in *schemas.Input, emit func(schemas.Output)) (bool, err
 	if p.ID == "" || p.Decision == "" || p.Time.IsZero() || p.Entity.IsZero() {
 		return false, &schemas.Error{Reason: schemas.ReasonMissing, Record: in.ID, What: "the proposal lacks its id, decision, time or entity"}
 	}
+	if y := p.Time.UTC().Year(); y < 2000 || y > 9998 {
+		return false, &schemas.Error{Reason: schemas.ReasonTooOld, Record: in.ID, Field: "time", What: "lies before 2000 or after 9998"}
+	}
 	ans, known := f.answers.get(p.ID)
 	if !known {
 		var err error

@@ -1,0 +1,186 @@
+// Package smtp sends notices by mail: plain text, one message a receiver, its
+// Message-ID made from the notice's id so that a mail that is sent twice can be
+// known. What strangers chose (an account's name, an address) cannot add a header
+// or a receiver: control characters are refused in addresses and taken out of
+// subjects. It leaves trying again to its caller: an answer of 5xx is final,
+// everything else may be tried again.
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"net/textproto"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/wneessen/go-mail"
+
+	"holdfast/alerting/notify"
+)
+
+// Mailer sends by one server. It is safe for concurrent use.
+type Mailer struct {
+	cfg     Config
+	options []mail.Option
+	from    *netmail.Address
+	now     func() time.Time
+}
+
+// Deps are what a Mailer works with; each may be missing.
+type Deps struct {
+	Now func() time.Time
+}
+
+// New reads the password and the certificates. It connects when it is used.
+func New(cfg Config, deps Deps) (*Mailer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("smtp: %w", err)
+	}
+	from, err := netmail.ParseAddress(cfg.From)
+	if err != nil {
+		return nil, fmt.Errorf("smtp: from: %w", err)
+	}
+	m := &Mailer{cfg: cfg, from: from, now: deps.Now}
+	if m.now == nil {
+		m.now = time.Now
+	}
+	m.options, err = options(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("smtp: %w", err)
+	}
+	if _, err := mail.NewClient(cfg.Host, m.options...); err != nil {
+		return nil, fmt.Errorf("smtp: %w", err)
+	}
+	return m, nil
+}
+
+func options(cfg Config) ([]mail.Option, error) {
+	out := []mail.Option{mail.WithPort(cfg.Port), mail.WithTimeout(cfg.Timeout)}
+	switch cfg.TLS {
+	case TLSStart:
+		out = append(out, mail.WithTLSPolicy(mail.TLSMandatory))
+	case TLSOnly:
+		out = append(out, mail.WithSSL())
+	case TLSNone:
+		out = append(out, mail.WithTLSPolicy(mail.NoTLS))
+	}
+	if cfg.TLS != TLSNone {
+		trust := &tls.Config{ServerName: cfg.Host, MinVersion: tls.VersionTLS12}
+		if cfg.CAFile != "" {
+			pem, err := os.ReadFile(cfg.CAFile)
+			if err != nil {
+				return nil, fmt.Errorf("ca_file: %w", err)
+			}
+			trust.RootCAs = x509.NewCertPool()
+			if !trust.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("ca_file %s holds no certificate: write PEM into it", cfg.CAFile)
+			}
+		}
+		out = append(out, mail.WithTLSConfig(trust))
+	}
+	if cfg.Username != "" {
+		password, err := notify.ReadSecret(cfg.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("password_file: %w", err)
+		}
+		out = append(out, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(cfg.Username), mail.WithPassword(password))
+	}
+	return out, nil
+}
+
+// Name is the channel's name.
+func (m *Mailer) Name() string { return "smtp" }
+
+// Audiences are the operators.
+func (m *Mailer) Audiences() []notify.Address {
+	out := make([]notify.Address, 0, len(m.cfg.Operators))
+	for _, a := range m.cfg.Operators {
+		out = append(out, notify.Address{Audience: notify.AudienceOperator, To: a})
+	}
+	return out
+}
+
+// Customers says whether accounts' contacts are told.
+func (m *Mailer) Customers() bool { return m.cfg.Customers }
+
+// Send sends one message to one receiver.
+func (m *Mailer) Send(ctx context.Context, n notify.Message) (retry bool, err error) {
+	msg, err := m.message(n)
+	if err != nil {
+		return false, fmt.Errorf("smtp: notice %s: %w", n.ID, err)
+	}
+	client, err := mail.NewClient(m.cfg.Host, m.options...)
+	if err != nil {
+		return false, fmt.Errorf("smtp: %w", err)
+	}
+	conn, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return mayRetry(err), fmt.Errorf("smtp: connect to %s: %w", client.ServerAddr(), err)
+	}
+	// A connection that ends badly after the server took the mail is not a failure:
+	// another try would send it twice.
+	defer func() { _ = client.CloseWithSMTPClient(conn) }()
+	if err := client.SendWithSMTPClient(conn, msg); err != nil {
+		return mayRetry(err), fmt.Errorf("smtp: send by %s: %w", client.ServerAddr(), err)
+	}
+	return false, nil
+}
+
+func (m *Mailer) message(n notify.Message) (*mail.Msg, error) {
+	to, err := receiver(n.Address.To)
+	if err != nil {
+		return nil, err
+	}
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	msg.FromMailAddress(m.from)
+	msg.ToMailAddress(to)
+	msg.Subject(headerText(n.Subject))
+	msg.SetDateWithValue(m.now())
+	_, domain, _ := strings.Cut(m.from.Address, "@")
+	msg.SetMessageIDWithValue(n.ID + "@" + domain)
+	// RFC 3834: so that vacation programs do not answer.
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	if n.Page {
+		msg.SetImportance(mail.ImportanceUrgent)
+	}
+	msg.SetBodyString(mail.TypeTextPlain, n.Body)
+	return msg, nil
+}
+
+// receiver reads an address. A name, a list or a control character is refused.
+func receiver(s string) (*netmail.Address, error) {
+	a, err := netmail.ParseAddress(s)
+	if err != nil || strings.ContainsFunc(s, control) || strings.ContainsFunc(a.Address, control) {
+		return nil, fmt.Errorf("receiver %q is not an address", s)
+	}
+	return a, nil
+}
+
+func control(r rune) bool { return r < ' ' || r == 0x7F }
+
+func headerText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if control(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// mayRetry is false where the server said 5xx: it would say so again.
+func mayRetry(err error) bool {
+	var answer *textproto.Error
+	if errors.As(err, &answer) {
+		return answer.Code < 500
+	}
+	var failed *mail.SendError
+	if errors.As(err, &failed) && failed.ErrorCode() >= 500 {
+		return false
+	}
+	return true
+}
