@@ -92,6 +92,9 @@ func TestRecordsComeBackAsWritten(t *testing.T) {
 			if diff := cmp.Diff(want, readAll(t, c, tp, kafka.FetchOptions{})); diff != "" {
 				t.Errorf("%s (-written +read)\n%s", codec, diff)
 			}
+			if s := c.Stats(); s.WrittenRecords != 3 || s.FetchedRecords != 3 || s.Batches != 1 || s.Fetches == 0 || s.FetchedBytes == 0 {
+				t.Errorf("counted %+v", s)
+			}
 		}
 	})
 }

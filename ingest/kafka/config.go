@@ -89,6 +89,7 @@ type Client struct {
 	transport *kafkago.Transport
 	api       *kafkago.Client
 	turn      atomic.Uint32 // rotates the order of partitions in fetch requests
+	stats     counters
 	layout    struct {
 		sync.Mutex
 		renewed time.Time

@@ -120,6 +120,7 @@ func (c *Client) retry(ctx context.Context, f func(context.Context) error) error
 		if err == nil || ctx.Err() != nil || !Retriable(err) || time.Now().Add(pause).After(end) {
 			return err
 		}
+		c.stats.retries.Add(1)
 		c.cfg.Logger.Debug("trying again", "error", err, "after", pause)
 		if !wait(ctx, pause/2+rand.N(pause)) {
 			return err

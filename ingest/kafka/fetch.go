@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ func (o *FetchOptions) setDefaults() {
 	setDefault(&o.MaxBytes, 16<<20)
 	setDefault(&o.PartitionMaxBytes, 8<<20)
 	o.MaxWait = max(o.MaxWait, 0)
+	o.MaxBytes = min(o.MaxBytes, math.MaxInt32)
+	o.PartitionMaxBytes = min(o.PartitionMaxBytes, math.MaxInt32)
 }
 
 // Scratch is memory that one reader uses for fetch after fetch. With it,
@@ -66,7 +69,8 @@ const pollApart = 25 * time.Millisecond
 // Fetch reads on from each position, with one request to each leader, and
 // answers in the order of the positions. It returns as soon as any partition
 // has records, moved past what readers never see, or has an error of its own;
-// or after MaxWait. The error returned beside is for what touched all.
+// or after MaxWait. The error returned beside is for what touched all. Neither
+// is tried again here: ask Retriable, and fetch again from the same position.
 //
 // The order in which partitions are asked turns with every call, so that each
 // gets its share of MaxBytes.
@@ -77,6 +81,7 @@ func (c *Client) Fetch(ctx context.Context, positions []Position, o FetchOptions
 	for {
 		groups, err := c.byLeader(ctx, positions, out)
 		if err != nil {
+			c.refresh(ctx)
 			return nil, err
 		}
 		left := max(time.Until(end), 0)
@@ -209,7 +214,12 @@ func (c *Client) fetchShare(ctx context.Context, s share, maxWait time.Duration,
 	if err != nil {
 		return fmt.Errorf("kafka: fetching from broker %d of %s: %w", s.broker, c, err)
 	}
-	return res.(*fetchResponse).into(s, o.ReadCommitted, positions, out)
+	f := res.(*fetchResponse)
+	c.stats.fetches.Add(1)
+	c.stats.fetchedBytes.Add(uint64(len(a.wire)))
+	err = f.into(s, o.ReadCommitted, positions, out)
+	c.stats.fetchedRecords.Add(uint64(len(a.records)))
+	return err
 }
 
 func fetchRequest(s share, maxWait time.Duration, o FetchOptions, positions []Position) *fetchapi.Request {

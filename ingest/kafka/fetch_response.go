@@ -20,6 +20,9 @@ type fetchResponse struct {
 	arena   *arena
 }
 
+// ApiKey names the request, in the spelling that kafka-go asks for.
+//
+//nolint:revive
 func (*fetchResponse) ApiKey() protocol.ApiKey { return protocol.Fetch }
 
 // readFetch takes an answer off the wire into the arena.

@@ -152,7 +152,7 @@ func (g *Group) linger(n *Generation) {
 			ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Heartbeat)
 			// The answer is that a rebalance is on; that it came is what counts.
 			_, _ = g.client.api.Heartbeat(ctx, &kafkago.HeartbeatRequest{
-				GroupID: n.Group, GenerationID: n.Assignment.Generation, MemberID: n.Member,
+				GroupID: n.Group, GenerationID: n.Generation, MemberID: n.Member,
 			})
 			cancel()
 		}

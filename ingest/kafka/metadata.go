@@ -88,6 +88,9 @@ func (c *Client) refresh(ctx context.Context) {
 // after every answer to a creation of topics, and has no other way to be told.
 type renewal struct{}
 
+// ApiKey names the request, in the spelling that kafka-go asks for.
+//
+//nolint:revive
 func (renewal) ApiKey() protocol.ApiKey { return protocol.Metadata }
 
 func (renewal) Required(map[protocol.ApiKey]int16) bool { return true }

@@ -87,6 +87,9 @@ func (c *Client) write(ctx context.Context, tp TopicPartition, p Producer, baseS
 			return fmt.Errorf("kafka: writing %d records to %s: %w", len(records), tp, known(err))
 		}
 		offset = res.BaseOffset
+		c.stats.batches.Add(1)
+		c.stats.writtenBytes.Add(uint64(len(batch)))
+		c.stats.writtenRecords.Add(uint64(len(records)))
 		return nil
 	})
 	if clean {

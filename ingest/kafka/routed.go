@@ -24,6 +24,9 @@ type routed struct {
 // correlation is the same for all: a connection has one request in flight.
 const correlation = 1
 
+// ApiKey names the request, in the spelling that kafka-go asks for.
+//
+//nolint:revive
 func (r *routed) ApiKey() protocol.ApiKey { return r.req.ApiKey() }
 
 // Broker picks the broker among those that the transport knows.
