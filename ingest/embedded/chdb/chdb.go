@@ -5,7 +5,7 @@
 // process ends: the library keeps a single engine and shutting it down and
 // starting it again in one process is not safe. Statements run on sessions; a
 // session runs one statement at a time, several sessions run side by side, and
-// settings given when a session is opened hold for that session alone.
+// what one of them sets holds for it alone.
 //
 // The library is C++ inside this process: a fault in it ends the process. That
 // is why only the ClickHouse child process loads it. Its own handlers for deadly
@@ -108,7 +108,7 @@ func Open(lib, dir string) (*Engine, error) {
 	saved := saveSignals()
 	l.setSignalHandlers(0)
 	saved.restore()
-	if e.first, err = e.Session(nil); err != nil {
+	if e.first, err = e.Session(); err != nil {
 		return nil, fmt.Errorf("chdb: open data folder %s: %w", dir, err)
 	}
 	return e, nil

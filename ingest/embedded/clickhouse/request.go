@@ -26,7 +26,7 @@ type request struct {
 	database string
 	format   string // for an answer whose query names none
 	id       string
-	settings []chdb.Setting
+	settings []setting
 	params   []chdb.Param
 
 	helloRevision  int // the revision at which the client decodes its first query
@@ -34,6 +34,9 @@ type request struct {
 	nativeMethod   compress.Method
 	gzip           bool
 }
+
+// setting is one ClickHouse setting.
+type setting struct{ name, value string }
 
 // notSettings are URL parameters with a meaning of their own. Everything else,
 // but param_*, is a setting.
@@ -73,7 +76,7 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		// As the server does: a link that is followed changes nothing.
-		req.settings = append(req.settings, chdb.Setting{Name: "readonly", Value: "2"})
+		req.settings = append(req.settings, setting{name: "readonly", value: "2"})
 	}
 	body, err := decoded(http.MaxBytesReader(w, r.Body, limit), r.Header.Get("Content-Encoding"))
 	if err != nil {
@@ -99,9 +102,9 @@ func (req *request) readSettings(q url.Values) error {
 		if !settingName.MatchString(name) {
 			return refuse(codeUnknownSetting, "UNKNOWN_SETTING", "Unknown setting %q", name)
 		}
-		req.settings = append(req.settings, chdb.Setting{Name: name, Value: value})
+		req.settings = append(req.settings, setting{name: name, value: value})
 	}
-	sort.Slice(req.settings, func(i, j int) bool { return req.settings[i].Name < req.settings[j].Name })
+	sort.Slice(req.settings, func(i, j int) bool { return req.settings[i].name < req.settings[j].name })
 	return nil
 }
 
@@ -181,7 +184,7 @@ func (req *request) setStatement() string {
 	}
 	parts := make([]string, len(req.settings))
 	for i, s := range req.settings {
-		parts[i] = fmt.Sprintf("%s = %s", s.Name, quote(s.Value))
+		parts[i] = fmt.Sprintf("%s = %s", s.name, quote(s.value))
 	}
 	return "SET " + strings.Join(parts, ", ")
 }

@@ -39,7 +39,7 @@ func openEngine(cfg ServeConfig) (*engine, error) {
 		return nil, err
 	}
 	e := &engine{chdb: db, tmp: tmp, reads: make(chan struct{}, cfg.Readers), writes: make(chan struct{}, cfg.Writers)}
-	s, err := db.Session(nil)
+	s, err := db.Session()
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (e *engine) run(ctx context.Context, req *request, p *prepared, w io.Writer
 	case <-ctx.Done():
 		return chdb.Stats{}, refuse(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES", "the client left while waiting for its turn")
 	}
-	s, err := e.chdb.Session(nil)
+	s, err := e.chdb.Session()
 	if err != nil {
 		return chdb.Stats{}, err
 	}

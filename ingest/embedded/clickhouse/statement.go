@@ -61,10 +61,11 @@ func parseRest(lex *lexer, st *statement, depth int) {
 		case tok.text == ")":
 			depth--
 		case depth == 0 && tok.text == ";":
-			if next := lex.next(); next.kind != tokenEnd && next.text != ";" {
-				st.another = true
-				return
+			for tok.text == ";" {
+				tok = lex.next()
 			}
+			st.another = tok.kind != tokenEnd
+			return
 		case depth == 0 && tok.is("FORMAT"):
 			if name := lex.next(); name.kind == tokenWord {
 				st.format = name.text
