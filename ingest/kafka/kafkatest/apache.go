@@ -1,7 +1,6 @@
 package kafkatest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"go.uber.org/goleak"
 )
 
 // BrokersVariable names brokers, separated by commas, that tests use instead of
@@ -70,28 +70,44 @@ func startApache() ([]string, error) {
 		return nil, err
 	}
 	broker := "127.0.0.1:" + strconv.Itoa(port)
-	ended, output := run(script, "--dir", dir, "--port", strconv.Itoa(port), "--controller-port", strconv.Itoa(controller))
+	ended, err := run(script, dir+".log", "--dir", dir, "--port", strconv.Itoa(port), "--controller-port", strconv.Itoa(controller))
+	if err != nil {
+		return nil, err
+	}
 	if err := waitReady(broker, ended); err != nil {
-		return nil, fmt.Errorf("Apache Kafka (%s): %w\n%s", script, err, output)
+		output, _ := os.ReadFile(dir + ".log")
+		return nil, fmt.Errorf("Apache Kafka (%s): %w\n%s", script, err, output[max(0, len(output)-8192):])
 	}
 	return []string{broker}, nil
 }
 
 // run starts the script, which becomes the broker, in such a way that it ends
 // when this process does, however that happens.
-func run(script string, args ...string) (<-chan error, *tail) {
-	output, ended := new(tail), make(chan error, 1)
-	go func() {
-		// The kernel sends the signal when the thread that started the
-		// process ends, so the thread stays with this goroutine for good.
-		runtime.LockOSThread()
-		cmd := exec.Command(script, args...)
-		cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms256m -Xmx512m")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-		cmd.Stdout, cmd.Stderr = output, output
-		ended <- cmd.Run()
-	}()
-	return ended, output
+func run(script, log string, args ...string) (<-chan error, error) {
+	output, err := os.Create(log)
+	if err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go keep(script, args, output, ended)
+	return ended, nil
+}
+
+// keep stays with the process. The kernel ends it when the thread that started it
+// ends, so that thread stays with this goroutine.
+func keep(script string, args []string, output *os.File, ended chan<- error) {
+	runtime.LockOSThread()
+	cmd := exec.Command(script, args...)
+	cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms256m -Xmx512m")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	cmd.Stdout, cmd.Stderr = output, output
+	ended <- cmd.Run()
+}
+
+// IgnoreApache lets goleak pass over the goroutine that stays with Apache Kafka
+// until the test process ends.
+func IgnoreApache() goleak.Option {
+	return goleak.IgnoreAnyFunction("holdfast/ingest/kafka/kafkatest.keep")
 }
 
 func waitReady(broker string, ended <-chan error) error {
@@ -123,7 +139,7 @@ const leftoverPrefix = "holdfast-kafkatest-"
 func removeLeftovers() {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), leftoverPrefix+"*"))
 	for _, dir := range dirs {
-		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), leftoverPrefix))
+		pid, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(dir), leftoverPrefix), ".log"))
 		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			_ = os.RemoveAll(dir)
 		}
@@ -147,27 +163,4 @@ func scriptPath() (string, error) {
 		}
 		dir = parent
 	}
-}
-
-// tail keeps the last bytes that a process wrote.
-type tail struct {
-	mu  sync.Mutex
-	buf []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	const keep = 8 << 10
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, p...)
-	if len(t.buf) > keep {
-		t.buf = bytes.Clone(t.buf[len(t.buf)-keep:])
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.buf)
 }
