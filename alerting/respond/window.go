@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -13,14 +14,11 @@ import (
 // the lateness; judging the windows that end after it makes the decisions
 // independent of the order. Live and history signals are judged apart.
 func (j *judgement) windows() {
-	from := slices.IndexFunc(j.st.Signals, func(k kept) bool { return k.Time >= j.signal.Time })
-	if from < 0 {
-		return // the new signal itself was too weak to be kept
-	}
-	ends := j.st.Signals[from:]
-	for i, end := range ends {
-		last := i == len(ends)-1 || ends[i+1].Time != end.Time
-		if last && end.Time-j.signal.Time <= int64(policy.MaxWindow/time.Millisecond) {
+	last := int64(math.MinInt64)
+	for _, end := range j.st.Signals {
+		within := end.Time >= j.signal.Time && end.Time-j.signal.Time <= int64(policy.MaxWindow/time.Millisecond)
+		if within && end.History == j.signal.History && end.Time != last {
+			last = end.Time
 			j.end(end.Time)
 		}
 	}
