@@ -33,6 +33,10 @@ func compile(src string) (*vm.Program, *file.Error, error) {
 func (p *Policy) Holds(env *Env) (bool, error) {
 	out, err := expr.Run(p.when, env)
 	if err != nil {
+		var at *file.Error
+		if errors.As(err, &at) {
+			err = errors.New(at.Message)
+		}
 		return false, fmt.Errorf("policy %s: evaluate its condition: %w", p.Name, err)
 	}
 	return out.(bool), nil

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -131,6 +132,10 @@ func (r *reader) time(n *yaml.Node, what string) time.Time {
 // document parses the file to its root node, nil where it cannot.
 func (r *reader) document(data []byte) *yaml.Node {
 	var doc yaml.Node
+	if len(bytes.TrimSpace(data)) == 0 {
+		r.mistakes = append(r.mistakes, &Mistake{r.file, 1, 1, "the file is empty", "write policies: and at least one policy"})
+		return nil
+	}
 	if err := yaml.Load(data, &doc); err != nil {
 		m := &Mistake{File: r.file, What: err.Error(), Fix: "mend the YAML"}
 		var at *yaml.LoadError
@@ -142,10 +147,6 @@ func (r *reader) document(data []byte) *yaml.Node {
 	}
 	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
 		return doc.Content[0]
-	}
-	if doc.Kind == 0 {
-		r.mistakes = append(r.mistakes, &Mistake{r.file, 1, 1, "the file is empty", "write policies: and at least one policy"})
-		return nil
 	}
 	return &doc
 }

@@ -43,7 +43,7 @@ func TestVerdicts(t *testing.T) {
 			[]string{"account-review review", "account-two-families throttle", "account-two-families suspend"}, "suspended"},
 		{"two families too far apart", []schemas.Signal{sig("a", alice, vol, high, noon), sig("b", alice, net, medium, at(25*time.Hour))},
 			[]string{"account-review review"}, "review"},
-		{"a review is given again in the next 48 hours", []schemas.Signal{sig("a", alice, vol, high, noon), sig("b", alice, vol, high, at(49 * time.Hour))},
+		{"a review is given again in the next 48 hours", []schemas.Signal{sig("a", alice, vol, high, noon), sig("b", alice, vol, high, at(49*time.Hour))},
 			[]string{"account-review review", "account-review review"}, "review"},
 		{"a certain signal stops", []schemas.Signal{sig("a", alice, ins, high, noon, certain)},
 			[]string{"account-certain throttle", "account-certain suspend", "account-review review→observe"}, "suspended"},
