@@ -80,7 +80,7 @@ func load(path string) (lib *library, err error) {
 // Engine is an open data folder.
 type Engine struct {
 	lib  *library
-	path string
+	args []string // of every connection
 
 	mu    sync.Mutex // opening and closing sessions, which touch signal handlers
 	first *Session   // held to the end: the last session to close stops the engine
@@ -91,9 +91,10 @@ var (
 	isOpened bool
 )
 
-// Open loads the library at lib and opens the data folder dir with it. A process
-// can do this once.
-func Open(lib, dir string) (*Engine, error) {
+// Open loads the library at lib and opens the data folder dir with it, with the
+// server settings of a ClickHouse configuration file unless config is empty. A
+// process can do this once.
+func Open(lib, dir, config string) (*Engine, error) {
 	opened.Lock()
 	defer opened.Unlock()
 	if isOpened {
@@ -104,7 +105,10 @@ func Open(lib, dir string) (*Engine, error) {
 		return nil, err
 	}
 	isOpened = true
-	e := &Engine{lib: l, path: dir}
+	e := &Engine{lib: l, args: []string{"clickhouse", "--path=" + dir}}
+	if config != "" {
+		e.args = append(e.args, "--config-file="+config)
+	}
 	saved := saveSignals()
 	l.setSignalHandlers(0)
 	saved.restore()

@@ -22,12 +22,12 @@ func TestEngine(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	engine, err := chdb.Open(lib, t.TempDir())
+	engine, err := chdb.Open(lib, t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	if _, err := chdb.Open(lib, t.TempDir()); err == nil {
+	if _, err := chdb.Open(lib, t.TempDir(), ""); err == nil {
 		t.Error("a second engine was opened")
 	}
 	t.Run("sessions", func(t *testing.T) { testSessions(t, engine) })

@@ -39,11 +39,10 @@ type Session struct {
 // Session opens a session. It costs 0.2 ms, so that a statement can have one of
 // its own, whose settings (SET) end with it.
 func (e *Engine) Session() (*Session, error) {
-	args := []string{"clickhouse", "--path=" + e.path}
 	var pins runtime.Pinner
 	defer pins.Unpin()
-	argv := make([]unsafe.Pointer, 0, len(args)+1)
-	for _, a := range args {
+	argv := make([]unsafe.Pointer, 0, len(e.args)+1)
+	for _, a := range e.args {
 		b := append([]byte(a), 0)
 		pins.Pin(&b[0])
 		argv = append(argv, unsafe.Pointer(&b[0]))
@@ -55,7 +54,7 @@ func (e *Engine) Session() (*Session, error) {
 	defer e.mu.Unlock()
 	saved := saveSignals()
 	defer saved.restore()
-	conn := e.lib.connect(int32(len(args)), unsafe.Pointer(&argv[0]))
+	conn := e.lib.connect(int32(len(e.args)), unsafe.Pointer(&argv[0]))
 	if conn == nil {
 		return nil, errors.New("the engine refused the connection; its reason stands on standard error")
 	}

@@ -18,6 +18,13 @@ import (
 // TestClient walks one engine through what clickhouse-go does.
 func TestClient(t *testing.T) {
 	addr := clickhousetest.Start(t)
+	t.Run("durable", func(t *testing.T) {
+		var n uint64
+		const q = "SELECT count() FROM system.merge_tree_settings WHERE name IN ('fsync_after_insert', 'fsync_part_directory', 'min_rows_to_fsync_after_merge') AND value = '1'"
+		if err := clickhousetest.Open(t, addr).QueryRow(context.Background(), q).Scan(&n); err != nil || n != 3 {
+			t.Errorf("%d of 3 settings hold, %v", n, err)
+		}
+	})
 	t.Run("columns", func(t *testing.T) { testColumns(t, clickhousetest.Open(t, addr)) })
 	t.Run("token", func(t *testing.T) { testToken(t, clickhousetest.Open(t, addr)) })
 	for name, method := range map[string]chgo.CompressionMethod{"lz4": chgo.CompressionLZ4, "zstd": chgo.CompressionZSTD, "gzip": chgo.CompressionGZIP, "deflate": chgo.CompressionDeflate} {

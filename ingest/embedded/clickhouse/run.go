@@ -34,7 +34,11 @@ func openEngine(cfg ServeConfig) (*engine, error) {
 	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o750)); err != nil {
 		return nil, fmt.Errorf("clickhouse: temporary folder: %w", err)
 	}
-	db, err := chdb.Open(cfg.Lib, filepath.Join(cfg.Dir, "data"))
+	config := filepath.Join(cfg.Dir, "config.xml")
+	if err := os.WriteFile(config, serverConfig(cfg.MaxMemory), 0o640); err != nil {
+		return nil, fmt.Errorf("clickhouse: write the engine's settings: %w", err)
+	}
+	db, err := chdb.Open(cfg.Lib, filepath.Join(cfg.Dir, "data"), config)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +54,26 @@ func openEngine(cfg ServeConfig) (*engine, error) {
 	}
 	e.version, e.timezone, _ = strings.Cut(strings.TrimSpace(out.String()), "\t")
 	return e, nil
+}
+
+// serverConfig is the engine's configuration. An insert that was answered survives
+// a power failure, and so does what a merge made of it: offsets are committed on
+// the strength of that answer. Memory is bounded because the engine shares the
+// machine with everything else.
+func serverConfig(maxMemory int64) []byte {
+	memory := "<max_server_memory_usage_to_ram_ratio>0.5</max_server_memory_usage_to_ram_ratio>"
+	if maxMemory > 0 {
+		memory = fmt.Sprintf("<max_server_memory_usage>%d</max_server_memory_usage>", maxMemory)
+	}
+	return []byte(`<clickhouse>
+  <merge_tree>
+    <fsync_after_insert>1</fsync_after_insert>
+    <fsync_part_directory>1</fsync_part_directory>
+    <min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge>
+  </merge_tree>
+  ` + memory + `
+</clickhouse>
+`)
 }
 
 // prepared is a statement ready to run; remove its file when done.

@@ -5,7 +5,8 @@
 // It promises: the port never changes while the Supervisor lives, also when the
 // child dies and is started again; a request sent meanwhile waits for the new
 // child; the child ends when its parent does, however that happens; one process
-// at a time holds a data folder; settings and parameters given with a request
+// at a time holds a data folder; an insert that was answered survives a power
+// failure; settings and parameters given with a request
 // hold for that request only; a queue of inserts does not hold up queries.
 //
 // Served are queries by GET (reading only) and POST, settings and param_* in the
@@ -42,6 +43,7 @@ type ServeConfig struct {
 	Password string // none if empty
 
 	MaxRequest int64 // bytes of a request after decompression; 512 MiB
+	MaxMemory  int64 // bytes that the engine may use; half of the machine's
 	Readers    int   // queries that run at once; 4
 	Writers    int   // other statements that run at once; 2
 

@@ -31,6 +31,7 @@ type Config struct {
 	Password string // none if empty
 
 	MaxRequest int64 // bytes of one request; 512 MiB
+	MaxMemory  int64 // bytes that the engine may use; half of the machine's
 	Readers    int   // queries that run at once; 4
 	Writers    int   // other statements that run at once; 2
 
@@ -191,7 +192,7 @@ func (s *Supervisor) isReady() bool {
 func (s *Supervisor) runChild(ctx context.Context) error {
 	config, err := json.Marshal(ServeConfig{
 		Dir: s.cfg.Dir, Lib: s.cfg.Lib, User: s.cfg.User, Password: s.cfg.Password,
-		MaxRequest: s.cfg.MaxRequest, Readers: s.cfg.Readers, Writers: s.cfg.Writers,
+		MaxRequest: s.cfg.MaxRequest, MaxMemory: s.cfg.MaxMemory, Readers: s.cfg.Readers, Writers: s.cfg.Writers,
 	})
 	if err != nil {
 		return err
