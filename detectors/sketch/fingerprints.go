@@ -1,0 +1,127 @@
+package sketch
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"holdfast/detectors/slab"
+)
+
+const printBytes = 3
+
+// MaxFingerprints is how many fingerprints fit the largest block: 64 KiB.
+const MaxFingerprints = slab.MaxBlock / printBytes
+
+// Fingerprints is a set of 24-bit fingerprints, sorted and packed, three bytes
+// each. Membership depends on the values only, never on their order; another value
+// is taken for a member with probability n/2^24 (0.13 % when full). Its zero value
+// is empty.
+type Fingerprints struct {
+	ref slab.Ref
+	n   uint16
+}
+
+func print24(h uint64) uint32 { return uint32(h >> 40) }
+
+func get24(b []byte, i int) uint32 {
+	b = b[i*printBytes : i*printBytes+printBytes]
+	return uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2])
+}
+
+func put24(b []byte, i int, v uint32) {
+	b = b[i*printBytes : i*printBytes+printBytes]
+	b[0], b[1], b[2] = byte(v>>16), byte(v>>8), byte(v)
+}
+
+// Len is the number of fingerprints.
+func (f *Fingerprints) Len() int { return int(f.n) }
+
+// search returns where v stands or would stand.
+func (f *Fingerprints) search(b []byte, v uint32) (int, bool) {
+	lo, hi := 0, int(f.n)
+	for lo < hi {
+		m := int(uint(lo+hi) >> 1)
+		if get24(b, m) < v {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	return lo, lo < int(f.n) && get24(b, lo) == v
+}
+
+// Has reports whether the hash's fingerprint is a member.
+func (f *Fingerprints) Has(a *slab.Arena, h uint64) bool {
+	if f.n == 0 {
+		return false
+	}
+	_, ok := f.search(a.Block(f.ref), print24(h))
+	return ok
+}
+
+// Add inserts the hash's fingerprint unless the set already has limit members,
+// and reports whether it was inserted.
+func (f *Fingerprints) Add(a *slab.Arena, h uint64, limit int) bool {
+	v := print24(h)
+	at, ok := 0, false
+	if f.n > 0 {
+		at, ok = f.search(a.Block(f.ref), v)
+	}
+	if ok || int(f.n) >= min(limit, MaxFingerprints) {
+		return false
+	}
+	used := int(f.n) * printBytes
+	f.ref = a.Grow(f.ref, used, used+printBytes)
+	b := a.Block(f.ref)
+	copy(b[(at+1)*printBytes:used+printBytes], b[at*printBytes:used])
+	put24(b, at, v)
+	f.n++
+	return true
+}
+
+// Merge adds all of other's members, up to limit, lowest first, and empties other.
+func (f *Fingerprints) Merge(a *slab.Arena, other *Fingerprints, limit int) {
+	defer other.Clear(a)
+	if f.n == 0 && int(other.n) <= limit {
+		*f, *other = *other, *f
+		return
+	}
+	for i := range int(other.n) {
+		f.Add(a, uint64(get24(a.Block(other.ref), i))<<40, limit)
+	}
+}
+
+// Clear empties the set.
+func (f *Fingerprints) Clear(a *slab.Arena) {
+	a.Free(f.ref)
+	*f = Fingerprints{}
+}
+
+// Append appends the set's encoding: a varint count, then the members.
+func (f *Fingerprints) Append(a *slab.Arena, dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(f.n))
+	return append(dst, a.Block(f.ref)[:int(f.n)*printBytes]...)
+}
+
+var errPrints = errors.New("a set of fingerprints is cut, too long or not ascending")
+
+// CutFingerprints finds an encoding at the start of src and checks it.
+func CutFingerprints(src []byte) (members, rest []byte, err error) {
+	n, w := binary.Uvarint(src)
+	if w <= 0 || n > MaxFingerprints || len(src)-w < int(n)*printBytes {
+		return nil, nil, errPrints
+	}
+	members = src[w : w+int(n)*printBytes]
+	for i := 1; i < int(n); i++ {
+		if get24(members, i-1) >= get24(members, i) {
+			return nil, nil, errPrints
+		}
+	}
+	return members, src[w+int(n)*printBytes:], nil
+}
+
+// Load replaces the set by members that CutFingerprints has checked.
+func (f *Fingerprints) Load(a *slab.Arena, members []byte) {
+	f.Clear(a)
+	f.ref, f.n = a.Put(members), uint16(len(members)/printBytes)
+}
