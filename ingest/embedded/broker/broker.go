@@ -166,7 +166,9 @@ func (b *Broker) Start() (err error) {
 }
 
 func (b *Broker) options(logger kfake.Logger) []kfake.Opt {
-	listen := func(network, _ string) (net.Listener, error) { return net.Listen(network, b.cfg.Addr) }
+	listen := func(network, _ string) (net.Listener, error) {
+		return new(net.ListenConfig).Listen(context.Background(), network, b.cfg.Addr)
+	}
 	return []kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.ListenFn(listen),

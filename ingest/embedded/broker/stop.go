@@ -16,14 +16,14 @@ import (
 type Stop string
 
 const (
-	// StopNone: no broker has used this folder; its logs are new.
+	// StopNone says that no broker has used this folder; its logs are new.
 	StopNone Stop = "none"
-	// StopClean: it was closed; its logs are whole.
+	// StopClean says that it was closed; its logs are whole.
 	StopClean Stop = "clean"
-	// StopKilled: its process ended without closing, under the kernel that still
-	// runs. Everything acknowledged is there.
+	// StopKilled says that its process ended without closing, under the kernel
+	// that still runs. Everything acknowledged is there.
 	StopKilled Stop = "killed"
-	// StopMachine: the machine went down, or was started again since. What was
+	// StopMachine says that the machine went down, or was started again since. What was
 	// acknowledged in the last second before may be lost.
 	StopMachine Stop = "machine"
 )
@@ -50,9 +50,10 @@ func previousStop(dir string) (Stop, error) {
 		return "", fmt.Errorf("broker: read how it stopped: %w", err)
 	}
 	var f stopFile
-	switch err := json.Unmarshal(data, &f); {
-	case err != nil:
-		return StopMachine, nil // a file that a power failure damaged
+	whole := json.Unmarshal(data, &f) == nil
+	switch {
+	case !whole:
+		return StopMachine, nil // a power failure damaged the file
 	case f.State == "stopped":
 		return StopClean, nil
 	case f.Boot != "" && f.Boot == bootID():

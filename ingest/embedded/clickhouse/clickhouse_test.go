@@ -143,7 +143,13 @@ func testToken(t *testing.T, conn chgo.Conn) {
 	}
 }
 
-func post(t *testing.T, addr string, params url.Values, body string, header ...string) (*http.Response, string) {
+// response is an answer whose body has been read.
+type response struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func post(t *testing.T, addr string, params url.Values, body string, header ...string) (response, string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, "http://"+addr+"/?"+params.Encode(), strings.NewReader(body))
 	if err != nil {
@@ -152,7 +158,7 @@ func post(t *testing.T, addr string, params url.Values, body string, header ...s
 	return do(t, req, header...)
 }
 
-func do(t *testing.T, req *http.Request, header ...string) (*http.Response, string) {
+func do(t *testing.T, req *http.Request, header ...string) (response, string) {
 	t.Helper()
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
@@ -166,5 +172,5 @@ func do(t *testing.T, req *http.Request, header ...string) (*http.Response, stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(got)
+	return response{resp.StatusCode, resp.Header}, string(got)
 }

@@ -87,7 +87,7 @@ func Serve(ctx context.Context, cfg ServeConfig) error {
 		if err := checkLoopback(cfg.Addr); err != nil {
 			return err
 		}
-		if ln, err = net.Listen("tcp", cfg.Addr); err != nil {
+		if ln, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr); err != nil {
 			return fmt.Errorf("clickhouse: listen: %w", err)
 		}
 	}

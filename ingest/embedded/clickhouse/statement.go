@@ -84,7 +84,7 @@ func parseInsert(lex *lexer, st *statement) {
 		tok = lex.next()
 	}
 	if tok.is("FUNCTION") {
-		tok = lex.next()
+		lex.next()
 	}
 	// The table's name, or the function's: words and dots; then lists in brackets.
 	for tok = lex.next(); tok.text == "."; tok = lex.next() {

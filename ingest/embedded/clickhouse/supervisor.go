@@ -96,7 +96,7 @@ func (s *Supervisor) Start() error {
 		}
 		s.cfg.Command = []string{self, ChildCommand}
 	}
-	ln, err := net.Listen("tcp", s.cfg.Addr)
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("clickhouse: listen: %w", err)
 	}
@@ -197,7 +197,8 @@ func (s *Supervisor) runChild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
+	// The end of ctx is told through standard input, not by a kill.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.cfg.Command[0], s.cfg.Command[1:]...)
 	cmd.Env = append(os.Environ(), s.cfg.Env...)
 	cmd.ExtraFiles = []*os.File{s.socket}
 	// A group of its own keeps Ctrl-C from it; should this process die without a

@@ -97,7 +97,7 @@ func run(script, log string, args ...string) (<-chan error, error) {
 // ends, so that thread stays with this goroutine.
 func keep(script string, args []string, output *os.File, ended chan<- error) {
 	runtime.LockOSThread()
-	cmd := exec.Command(script, args...)
+	cmd := exec.CommandContext(context.Background(), script, args...)
 	cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms256m -Xmx512m")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	cmd.Stdout, cmd.Stderr = output, output

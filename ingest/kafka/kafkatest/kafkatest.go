@@ -116,7 +116,7 @@ func hasLeaders(ctx context.Context, client *kafka.Client, topic string, partiti
 
 // freePort finds a port that nobody listens on now.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
