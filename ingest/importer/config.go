@@ -1,0 +1,159 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"holdfast/ingest/adapters/sshd"
+	"holdfast/ingest/intake"
+	"holdfast/ingest/kafka"
+	"holdfast/schemas"
+)
+
+// Format is how a file's lines are read.
+type Format string
+
+// The formats.
+const (
+	NDJSON Format = "ndjson"
+	SSHD   Format = "sshd"
+)
+
+// Config says what to import and how. Zero values take the defaults.
+type Config struct {
+	Files    []string // "-" is standard input; gzip is recognised by its first bytes
+	Format   Format   // default ndjson
+	SSHD     sshd.Options
+	Live     bool    // the records may be acted on; otherwise they stop nobody
+	Source   string  // default "import"
+	Rate     float64 // records a second; 0 is no limit
+	Progress string  // path of the progress file; empty is none
+}
+
+// Validate returns every mistake, joined.
+func (c *Config) Validate() error {
+	var all []error
+	if len(c.Files) == 0 {
+		all = append(all, errors.New("import: no file given: name files, or - for standard input"))
+	}
+	stdin := 0
+	for _, f := range c.Files {
+		if f == "-" {
+			stdin++
+		}
+	}
+	if stdin > 1 {
+		all = append(all, errors.New("import: - stands twice: standard input can be read once"))
+	}
+	switch c.Format {
+	case "", NDJSON, SSHD:
+	default:
+		all = append(all, fmt.Errorf("import: format %q is unknown: use ndjson or sshd", c.Format))
+	}
+	if c.Rate < 0 {
+		all = append(all, fmt.Errorf("import: rate %g is negative: write records a second, or 0 for no limit", c.Rate))
+	}
+	return errors.Join(all...)
+}
+
+func (c *Config) source() *intake.Source {
+	s := &intake.Source{Name: c.Source, Origin: schemas.OriginImport}
+	if s.Name == "" {
+		s.Name = "import"
+	}
+	if c.Live {
+		s.Origin = schemas.OriginLive
+	}
+	return s
+}
+
+// Writer is what the importer needs of *intake.Producer, which must be running.
+type Writer interface {
+	Send(ctx context.Context, r *intake.Receipt, topic schemas.Topic, rec kafka.Record) error
+}
+
+// Deps are the importer's surroundings. All but Writer may be nil.
+type Deps struct {
+	Writer Writer
+	Stdin  io.Reader // default os.Stdin
+	// Progress is called after each block is acknowledged, and once at the end
+	// of each file; from one goroutine.
+	Progress func(Progress)
+	// Refused is called for each refused line; from one goroutine.
+	Refused func(Refusal)
+	Logger  *slog.Logger
+	Metrics *intake.Metrics
+	Now     func() time.Time
+}
+
+func (d *Deps) setDefaults() {
+	if d.Stdin == nil {
+		d.Stdin = os.Stdin
+	}
+	if d.Progress == nil {
+		d.Progress = func(Progress) {}
+	}
+	if d.Refused == nil {
+		d.Refused = func(Refusal) {}
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Metrics == nil {
+		d.Metrics = intake.NewMetrics(nil)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+}
+
+// Counts say what became of lines.
+type Counts struct {
+	Lines    int64 `json:"lines"`
+	Accepted int64 `json:"accepted"` // events acknowledged
+	Refused  int64 `json:"refused"`
+	Ignored  int64 `json:"ignored"` // lines that an adapter needs none of; empty lines
+}
+
+func (c *Counts) add(d Counts) {
+	c.Lines += d.Lines
+	c.Accepted += d.Accepted
+	c.Refused += d.Refused
+	c.Ignored += d.Ignored
+}
+
+// Progress says how far one file is.
+type Progress struct {
+	File  string
+	Index int // of the file, from 0
+	Files int
+	Read  int64 // bytes of the file, as it lies on the disk
+	Size  int64 // -1 where it is not known
+	Counts
+	Resumed Counts // what an earlier run had already done of it
+	Done    bool
+}
+
+// Refusal says which line was refused and why.
+type Refusal struct {
+	File string
+	Line int64
+	Err  *schemas.Error
+}
+
+// Error is the refusal as one line, beginning "file:line: ".
+func (r Refusal) Error() string { return fmt.Sprintf("%s:%d: %v", r.File, r.Line, r.Err) }
+
+// Summary says what became of all files.
+type Summary struct {
+	Files   int
+	Skipped int // finished in an earlier run
+	Counts
+	Resumed Counts // done by earlier runs, not counted above
+	Elapsed time.Duration
+}
