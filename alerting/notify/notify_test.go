@@ -1,0 +1,82 @@
+package notify_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/alerting/decision"
+	"holdfast/alerting/notify"
+	"holdfast/schemas"
+)
+
+func TestRetry(t *testing.T) {
+	again := map[int]bool{408: true, 425: true, 429: true, 500: true, 502: true, 503: true, 504: true, 507: true, 599: true}
+	for status := 100; status < 600; status++ {
+		if status >= 500 && status != 501 && status != 505 && status != 508 && status != 510 && status != 511 {
+			again[status] = true
+		}
+		if got := notify.Retry(status); got != again[status] {
+			t.Errorf("%d %s: retry %v", status, http.StatusText(status), got)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 3, 12, 12, 0, 0, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"": 0, "3": 3 * time.Second, "-3": 0, "soon": 0, "99999999999": 0, "86400": 10 * time.Minute,
+		"Thu, 12 Mar 2026 12:00:07 GMT": 7 * time.Second, "Thu, 12 Mar 2026 11:00:00 GMT": 0,
+	} {
+		if got := notify.RetryAfter(http.Header{"Retry-After": {value}}, now); got != want && value != "99999999999" {
+			t.Errorf("%q: %s, want %s", value, got, want)
+		}
+	}
+}
+
+func record() *decision.Record {
+	e := schemas.Entity{Kind: schemas.KindAccount, ID: "acct-1"}
+	return &decision.Record{
+		Decision: schemas.Decision{
+			ID: "dec_1", Entity: e, Account: "acct-1", Verdict: schemas.VerdictSuspend, Proposed: schemas.VerdictSuspend, Policy: "two", PolicyVersion: 3,
+			Mode: schemas.ModeLive, Signals: []string{"s1"}, Score: .91, Reason: "4312 recipients in 5m, threshold 200; 14 new sources",
+			NoticeReason: "We saw mail that does not look like yours.",
+		},
+		Status: &schemas.Status{Entity: e, Status: "suspended"},
+	}
+}
+
+func TestOperatorsSeeTheEvidence(t *testing.T) {
+	text := notify.ForOperator(record())
+	for _, want := range []string{"account:acct-1", "4312 recipients in 5m, threshold 200", "14 new sources", "holdfast timeline account:acct-1", "dec_1"} {
+		if !strings.Contains(text.Body, want) {
+			t.Errorf("no %q in:\n%s", want, text.Body)
+		}
+	}
+}
+
+func TestCustomersSeeNoThreshold(t *testing.T) {
+	text := notify.ForCustomer(record())
+	for _, never := range []string{"4312", "200", "threshold", "score", "two"} {
+		if strings.Contains(strings.ReplaceAll(text.Body, "two-factor", ""), never) {
+			t.Errorf("%q in:\n%s", never, text.Body)
+		}
+	}
+	for _, want := range []string{"acct-1", "does not look like yours", "Rotate every API key", "SMTP passwords", "password of every user", "two-factor", "Confirm"} {
+		if !strings.Contains(text.Body, want) {
+			t.Errorf("no %q in:\n%s", want, text.Body)
+		}
+	}
+}
+
+func TestSubjectsAreOneLine(t *testing.T) {
+	r := record()
+	r.Account = "a\r\nBcc: everyone@example.com\u2028x"
+	r.Entity.ID = r.Account
+	for _, text := range []notify.Text{notify.ForCustomer(r), notify.ForOperator(r), notify.ForHeld(r, time.Hour)} {
+		if strings.ContainsAny(text.Subject, "\r\n\u2028") {
+			t.Errorf("subject %q", text.Subject)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package smtp_test
+
+import (
+	"context"
+	"io"
+	"mime"
+	"mime/quotedprintable"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/alerting/notify"
+	"holdfast/alerting/notify/smtp"
+)
+
+func config(s *server) smtp.Config {
+	cfg := smtp.DefaultConfig()
+	cfg.Host, cfg.Port, cfg.TLS, cfg.From = "127.0.0.1", s.port(), smtp.TLSNone, "Holdfast <holdfast@example.com>"
+	cfg.Operators, cfg.Timeout = []string{"ops@example.com"}, 5*time.Second
+	return cfg
+}
+
+func mailer(t *testing.T, cfg smtp.Config) *smtp.Mailer {
+	t.Helper()
+	m, err := smtp.New(cfg, smtp.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func message(to string) notify.Message {
+	return notify.Message{ID: "ntc_1", Address: notify.Address{Audience: notify.AudienceOperator, To: to}, Subject: "Zoë wants a look", Body: "4312 recipients — in 5m\n"}
+}
+
+func TestSend(t *testing.T) {
+	s := newServer(t, false)
+	retry, err := mailer(t, config(s)).Send(t.Context(), message("ops@example.com"))
+	if retry || err != nil {
+		t.Fatalf("retry %v, %v", retry, err)
+	}
+	got := s.got()
+	if len(got) != 1 || len(got[0].to) != 1 || !strings.Contains(got[0].to[0], "ops@example.com") {
+		t.Fatalf("got %+v", got)
+	}
+	m, err := mail.ReadMessage(strings.NewReader(got[0].data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	if err != nil || subject != "Zoë wants a look" {
+		t.Errorf("subject %q, %v", subject, err)
+	}
+	body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
+	if err != nil || !strings.Contains(string(body), "4312 recipients — in 5m") {
+		t.Errorf("body %q, %v", body, err)
+	}
+	if m.Header.Get("Message-Id") != "<ntc_1@example.com>" || m.Header.Get("Auto-Submitted") != "auto-generated" {
+		t.Errorf("header %v", m.Header)
+	}
+}
+
+func TestTLSAndLogin(t *testing.T) {
+	s := newServer(t, true)
+	var ca string
+	s.tls, ca = certificate(t)
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("right\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(s)
+	cfg.TLS, cfg.CAFile, cfg.Username, cfg.PasswordFile = smtp.TLSStart, ca, "holdfast", password
+	if retry, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); retry || err != nil {
+		t.Fatalf("retry %v, %v", retry, err)
+	}
+	if got := s.got(); len(got) != 1 || !got[0].secure || got[0].user != "holdfast" {
+		t.Errorf("got %+v", got)
+	}
+	cfg.CAFile = ""
+	if _, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); err == nil {
+		t.Error("an unknown certificate was trusted")
+	}
+	if err := os.WriteFile(password, []byte("wrong"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg.CAFile = ca
+	if retry, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); retry || err == nil || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("wrong password: retry %v, %v", retry, err)
+	}
+	if n := len(s.got()); n != 1 {
+		t.Errorf("%d mails, want 1", n)
+	}
+}
+
+func TestStartTLSIsNotOptional(t *testing.T) {
+	s := newServer(t, false)
+	cfg := config(s)
+	cfg.TLS = smtp.TLSStart
+	if _, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); err == nil || len(s.got()) != 0 {
+		t.Errorf("a server without TLS was used: %v", err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for answer, again := range map[string]bool{"550 5.1.1 no such user": false, "451 4.3.0 later": true, "421 4.4.2 busy": true, "552 5.2.2 full": false} {
+		s := newServer(t, false)
+		s.refuse = answer
+		if retry, err := mailer(t, config(s)).Send(t.Context(), message("ops@example.com")); err == nil || retry != again {
+			t.Errorf("%s: retry %v, %v", answer, retry, err)
+		}
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	s := newServer(t, false)
+	cfg := config(s)
+	s.listener.Close()
+	if retry, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); err == nil || !retry {
+		t.Errorf("retry %v, %v", retry, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := mailer(t, cfg).Send(ctx, message("ops@example.com")); err == nil {
+		t.Error("a cancelled send succeeded")
+	}
+}
+
+func TestNothingIsInjected(t *testing.T) {
+	s := newServer(t, false)
+	m := mailer(t, config(s))
+	for _, to := range []string{"a@example.com\r\nBcc: b@example.com", "a@example.com, b@example.com", "", "a@example.com\x00", "nobody"} {
+		if retry, err := m.Send(t.Context(), message(to)); err == nil || retry {
+			t.Errorf("%q: retry %v, %v", to, retry, err)
+		}
+	}
+	if n := len(s.got()); n != 0 {
+		t.Fatalf("%d mails left", n)
+	}
+	n := message("a@example.com")
+	n.Subject = "x\r\nBcc: b@example.com\r\n\r\nbody"
+	n.Body = "one\r\n.\r\nMAIL FROM:<c@example.com>\r\n"
+	if _, err := m.Send(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	got := s.got()
+	if len(got) != 1 || len(got[0].to) != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	parsed, err := mail.ReadMessage(strings.NewReader(got[0].data))
+	if err != nil || parsed.Header.Get("Bcc") != "" {
+		t.Errorf("header %v, %v", parsed.Header, err)
+	}
+}
+
+func TestBadConfigs(t *testing.T) {
+	s := newServer(t, false)
+	for name, change := range map[string]func(*smtp.Config){
+		"no host":              func(c *smtp.Config) { c.Host = "" },
+		"no port":              func(c *smtp.Config) { c.Port = 0 },
+		"unknown tls":          func(c *smtp.Config) { c.TLS = "maybe" },
+		"password in clear":    func(c *smtp.Config) { c.Username, c.PasswordFile = "u", "p" },
+		"user without file":    func(c *smtp.Config) { c.Username, c.TLS = "u", smtp.TLSOnly },
+		"missing file":         func(c *smtp.Config) { c.Username, c.PasswordFile, c.TLS = "u", "/nowhere", smtp.TLSOnly },
+		"bad from":             func(c *smtp.Config) { c.From = "nobody" },
+		"bad operator":         func(c *smtp.Config) { c.Operators = []string{"x"} },
+		"missing certificates": func(c *smtp.Config) { c.TLS, c.CAFile = smtp.TLSOnly, "/nowhere" },
+	} {
+		cfg := config(s)
+		change(&cfg)
+		if _, err := smtp.New(cfg, smtp.Deps{}); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}
