@@ -25,6 +25,7 @@ type server struct {
 	listener net.Listener
 	tls      *tls.Config
 	starttls bool
+	wrap     func(net.Conn) net.Conn
 	refuse   string // the answer to RCPT where it is not taken
 	wg       sync.WaitGroup
 
@@ -58,6 +59,9 @@ func (s *server) serve() {
 		c, err := s.listener.Accept()
 		if err != nil {
 			return
+		}
+		if s.wrap != nil {
+			c = s.wrap(c)
 		}
 		s.wg.Go(func() { s.talk(c) })
 	}

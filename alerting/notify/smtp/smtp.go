@@ -27,6 +27,7 @@ import (
 type Mailer struct {
 	cfg     Config
 	options []mail.Option
+	tls     *tls.Config // where TLS begins with the first byte
 	from    *netmail.Address
 	now     func() time.Time
 }
@@ -49,8 +50,7 @@ func New(cfg Config, deps Deps) (*Mailer, error) {
 	if m.now == nil {
 		m.now = time.Now
 	}
-	m.options, err = options(cfg)
-	if err != nil {
+	if err := m.configure(); err != nil {
 		return nil, fmt.Errorf("smtp: %w", err)
 	}
 	if _, err := mail.NewClient(cfg.Host, m.options...); err != nil {
@@ -59,38 +59,48 @@ func New(cfg Config, deps Deps) (*Mailer, error) {
 	return m, nil
 }
 
-func options(cfg Config) ([]mail.Option, error) {
-	out := []mail.Option{mail.WithPort(cfg.Port), mail.WithTimeout(cfg.Timeout)}
-	switch cfg.TLS {
+func (m *Mailer) configure() error {
+	m.options = []mail.Option{mail.WithPort(m.cfg.Port), mail.WithTimeout(m.cfg.Timeout)}
+	trust, err := trusted(m.cfg)
+	if err != nil {
+		return err
+	}
+	switch m.cfg.TLS {
 	case TLSStart:
-		out = append(out, mail.WithTLSPolicy(mail.TLSMandatory))
+		m.options = append(m.options, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithTLSConfig(trust))
 	case TLSOnly:
-		out = append(out, mail.WithSSL())
+		m.options = append(m.options, mail.WithSSL())
+		m.tls = trust
 	case TLSNone:
-		out = append(out, mail.WithTLSPolicy(mail.NoTLS))
+		m.options = append(m.options, mail.WithTLSPolicy(mail.NoTLS))
 	}
-	if cfg.TLS != TLSNone {
-		trust := &tls.Config{ServerName: cfg.Host, MinVersion: tls.VersionTLS12}
-		if cfg.CAFile != "" {
-			pem, err := os.ReadFile(cfg.CAFile)
-			if err != nil {
-				return nil, fmt.Errorf("ca_file: %w", err)
-			}
-			trust.RootCAs = x509.NewCertPool()
-			if !trust.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("ca_file %s holds no certificate: write PEM into it", cfg.CAFile)
-			}
-		}
-		out = append(out, mail.WithTLSConfig(trust))
+	if m.cfg.Username == "" {
+		return nil
 	}
-	if cfg.Username != "" {
-		password, err := notify.ReadSecret(cfg.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("password_file: %w", err)
-		}
-		out = append(out, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(cfg.Username), mail.WithPassword(password))
+	password, err := notify.ReadSecret(m.cfg.PasswordFile)
+	if err != nil {
+		return fmt.Errorf("password_file: %w", err)
 	}
-	return out, nil
+	// The connection has TLS whenever there is a password: see Validate.
+	m.options = append(m.options, mail.WithUsername(m.cfg.Username), mail.WithPassword(password),
+		mail.WithOpportunisticSMTPAuth(mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlain, mail.SMTPAuthLogin))
+	return nil
+}
+
+func trusted(cfg Config) (*tls.Config, error) {
+	trust := &tls.Config{ServerName: cfg.Host, MinVersion: tls.VersionTLS12}
+	if cfg.CAFile == "" {
+		return trust, nil
+	}
+	pem, err := os.ReadFile(cfg.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	trust.RootCAs = x509.NewCertPool()
+	if !trust.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s holds no certificate: write PEM into it", cfg.CAFile)
+	}
+	return trust, nil
 }
 
 // Name is the channel's name.
@@ -114,20 +124,24 @@ func (m *Mailer) Send(ctx context.Context, n notify.Message) (retry bool, err er
 	if err != nil {
 		return false, fmt.Errorf("smtp: notice %s: %w", n.ID, err)
 	}
-	client, err := mail.NewClient(m.cfg.Host, m.options...)
+	var line connection
+	defer line.close()
+	client, err := mail.NewClient(m.cfg.Host, append([]mail.Option{mail.WithDialContextFunc(m.dial(&line))}, m.options...)...)
 	if err != nil {
 		return false, fmt.Errorf("smtp: %w", err)
 	}
+	// The library watches ctx only while it connects.
+	defer context.AfterFunc(ctx, line.close)()
 	conn, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
 		return mayRetry(err), fmt.Errorf("smtp: connect to %s: %w", client.ServerAddr(), err)
 	}
-	// A connection that ends badly after the server took the mail is not a failure:
-	// another try would send it twice.
-	defer func() { _ = client.CloseWithSMTPClient(conn) }()
 	if err := client.SendWithSMTPClient(conn, msg); err != nil {
 		return mayRetry(err), fmt.Errorf("smtp: send by %s: %w", client.ServerAddr(), err)
 	}
+	// A connection that ends badly after the server took the mail is not a failure:
+	// another try would send it twice.
+	_ = client.CloseWithSMTPClient(conn)
 	return false, nil
 }
 

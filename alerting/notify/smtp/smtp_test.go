@@ -2,9 +2,11 @@ package smtp_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"mime"
 	"mime/quotedprintable"
+	"net"
 	"net/mail"
 	"os"
 	"path/filepath"
@@ -16,7 +18,7 @@ import (
 	"holdfast/alerting/notify/smtp"
 )
 
-func config(s *server) smtp.Config {
+func plain(s *server) smtp.Config {
 	cfg := smtp.DefaultConfig()
 	cfg.Host, cfg.Port, cfg.TLS, cfg.From = "127.0.0.1", s.port(), smtp.TLSNone, "Holdfast <holdfast@example.com>"
 	cfg.Operators, cfg.Timeout = []string{"ops@example.com"}, 5*time.Second
@@ -38,7 +40,7 @@ func message(to string) notify.Message {
 
 func TestSend(t *testing.T) {
 	s := newServer(t, false)
-	retry, err := mailer(t, config(s)).Send(t.Context(), message("ops@example.com"))
+	retry, err := mailer(t, plain(s)).Send(t.Context(), message("ops@example.com"))
 	if retry || err != nil {
 		t.Fatalf("retry %v, %v", retry, err)
 	}
@@ -71,7 +73,7 @@ func TestTLSAndLogin(t *testing.T) {
 	if err := os.WriteFile(password, []byte("right\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg := config(s)
+	cfg := plain(s)
 	cfg.TLS, cfg.CAFile, cfg.Username, cfg.PasswordFile = smtp.TLSStart, ca, "holdfast", password
 	if retry, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); retry || err != nil {
 		t.Fatalf("retry %v, %v", retry, err)
@@ -95,9 +97,51 @@ func TestTLSAndLogin(t *testing.T) {
 	}
 }
 
+func TestTLSFromTheFirstByte(t *testing.T) {
+	s := newServer(t, false)
+	config, ca := certificate(t)
+	s.wrap = func(c net.Conn) net.Conn { return tls.Server(c, config) }
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("right"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := plain(s)
+	cfg.TLS, cfg.CAFile, cfg.Username, cfg.PasswordFile = smtp.TLSOnly, ca, "holdfast", password
+	if retry, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); retry || err != nil {
+		t.Fatalf("retry %v, %v", retry, err)
+	}
+	if got := s.got(); len(got) != 1 || got[0].user != "holdfast" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestASilentServerIsLeft(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cfg := plain(&server{listener: l})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			defer c.Close()
+			cancel()
+			_, _ = c.Read(make([]byte, 1)) // until the other side leaves
+		}
+	}()
+	began := time.Now()
+	if retry, err := mailer(t, cfg).Send(ctx, message("ops@example.com")); err == nil || !retry {
+		t.Errorf("retry %v, %v", retry, err)
+	}
+	if d := time.Since(began); d > 4*time.Second {
+		t.Errorf("it took %s to leave", d)
+	}
+}
+
 func TestStartTLSIsNotOptional(t *testing.T) {
 	s := newServer(t, false)
-	cfg := config(s)
+	cfg := plain(s)
 	cfg.TLS = smtp.TLSStart
 	if _, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); err == nil || len(s.got()) != 0 {
 		t.Errorf("a server without TLS was used: %v", err)
@@ -108,7 +152,7 @@ func TestRefusals(t *testing.T) {
 	for answer, again := range map[string]bool{"550 5.1.1 no such user": false, "451 4.3.0 later": true, "421 4.4.2 busy": true, "552 5.2.2 full": false} {
 		s := newServer(t, false)
 		s.refuse = answer
-		if retry, err := mailer(t, config(s)).Send(t.Context(), message("ops@example.com")); err == nil || retry != again {
+		if retry, err := mailer(t, plain(s)).Send(t.Context(), message("ops@example.com")); err == nil || retry != again {
 			t.Errorf("%s: retry %v, %v", answer, retry, err)
 		}
 	}
@@ -116,7 +160,7 @@ func TestRefusals(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	s := newServer(t, false)
-	cfg := config(s)
+	cfg := plain(s)
 	s.listener.Close()
 	if retry, err := mailer(t, cfg).Send(t.Context(), message("ops@example.com")); err == nil || !retry {
 		t.Errorf("retry %v, %v", retry, err)
@@ -130,7 +174,7 @@ func TestUnreachable(t *testing.T) {
 
 func TestNothingIsInjected(t *testing.T) {
 	s := newServer(t, false)
-	m := mailer(t, config(s))
+	m := mailer(t, plain(s))
 	for _, to := range []string{"a@example.com\r\nBcc: b@example.com", "a@example.com, b@example.com", "", "a@example.com\x00", "nobody"} {
 		if retry, err := m.Send(t.Context(), message(to)); err == nil || retry {
 			t.Errorf("%q: retry %v, %v", to, retry, err)
@@ -168,7 +212,7 @@ func TestBadConfigs(t *testing.T) {
 		"bad operator":         func(c *smtp.Config) { c.Operators = []string{"x"} },
 		"missing certificates": func(c *smtp.Config) { c.TLS, c.CAFile = smtp.TLSOnly, "/nowhere" },
 	} {
-		cfg := config(s)
+		cfg := plain(s)
 		change(&cfg)
 		if _, err := smtp.New(cfg, smtp.Deps{}); err == nil {
 			t.Errorf("%s was taken", name)
