@@ -117,9 +117,9 @@ func (f *Field) schema() *jsonschema.Schema {
 	case FieldStrings:
 		return listSchema(f.Items, &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(int(f.Max))})
 	case FieldCredentials:
-		return listSchema(f.Items, credentialSchema())
+		return orNull(listSchema(f.Items, credentialSchema()))
 	case FieldContacts:
-		return listSchema(f.Items, contactSchema())
+		return orNull(listSchema(f.Items, contactSchema()))
 	}
 	return &jsonschema.Schema{Type: "string", MaxLength: new(int(f.Max))}
 }
@@ -136,7 +136,7 @@ func listSchema(items int, of *jsonschema.Schema) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "array", MaxItems: new(items), Items: of}
 }
 
-// A null stands for an absent value within a snapshot's lists.
+// orNull allows a null for an absent value: the decoder does in a snapshot's lists.
 func orNull(s *jsonschema.Schema) *jsonschema.Schema {
 	s.Types, s.Type = []string{s.Type, "null"}, ""
 	return s
