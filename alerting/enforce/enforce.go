@@ -84,10 +84,10 @@ func (e *Enforcer) Run(ctx context.Context) error {
 func (e *Enforcer) read(ctx context.Context) error {
 	for {
 		items, err := e.deps.Source.Next(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
 			return fmt.Errorf("read decisions: %w", err)
 		}
 		for _, it := range items {

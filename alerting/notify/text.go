@@ -33,7 +33,7 @@ type operatorData struct {
 
 // ForOperator is the message to operators about a decision, with its evidence.
 func ForOperator(r *decision.Record) Text {
-	headline, next := "", ""
+	var headline, next string
 	name := r.Entity.Key()
 	release := fmt.Sprintf("holdfast release %s --why …, if it was wrong", name)
 	switch {

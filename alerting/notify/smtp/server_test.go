@@ -60,8 +60,11 @@ func (s *server) serve() {
 		if err != nil {
 			return
 		}
-		if s.wrap != nil {
-			c = s.wrap(c)
+		s.mu.Lock()
+		wrap := s.wrap
+		s.mu.Unlock()
+		if wrap != nil {
+			c = wrap(c)
 		}
 		s.wg.Go(func() { s.talk(c) })
 	}

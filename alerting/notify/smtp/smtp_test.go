@@ -100,7 +100,9 @@ func TestTLSAndLogin(t *testing.T) {
 func TestTLSFromTheFirstByte(t *testing.T) {
 	s := newServer(t, false)
 	config, ca := certificate(t)
+	s.mu.Lock()
 	s.wrap = func(c net.Conn) net.Conn { return tls.Server(c, config) }
+	s.mu.Unlock()
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("right"), 0o600); err != nil {
 		t.Fatal(err)

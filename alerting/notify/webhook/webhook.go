@@ -9,6 +9,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -135,7 +136,8 @@ func (w *Webhook) post(ctx context.Context, id string, value any) (retry bool, e
 
 // withoutURL takes the URL out of a client's error: its path may be a secret.
 func withoutURL(err error) error {
-	if u, ok := err.(*url.Error); ok {
+	var u *url.Error
+	if errors.As(err, &u) {
 		return u.Err
 	}
 	return err
