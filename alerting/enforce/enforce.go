@@ -74,6 +74,9 @@ func (e *Enforcer) Run(ctx context.Context) error {
 		e.commitLoop(ctx)
 	}()
 	err := e.read(ctx)
+	if ctx.Err() != nil {
+		err = nil // being told to stop is no failure
+	}
 	stop()
 	e.work.Wait()
 	<-committed
@@ -84,10 +87,7 @@ func (e *Enforcer) Run(ctx context.Context) error {
 func (e *Enforcer) read(ctx context.Context) error {
 	for {
 		items, err := e.deps.Source.Next(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("read decisions: %w", err)
 		}
 		for _, it := range items {
