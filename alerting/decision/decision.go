@@ -25,6 +25,9 @@ type Record struct {
 	Status *schemas.Status `json:"status,omitempty"`
 	// Contacts are the account's people to tell, at most MaxContacts.
 	Contacts []schemas.Contact `json:"contacts,omitempty"`
+	// Again says that the entity was stopped already, in an earlier episode, and yet
+	// goes on: the stop is repeated, but nobody outside is told a second time.
+	Again bool `json:"again,omitempty"`
 	// Page asks for a person at once: the brake has just tripped.
 	Page bool `json:"page,omitempty"`
 }

@@ -48,7 +48,7 @@ func (e *Enforcer) tellsOperators(r *decision.Record) bool {
 }
 
 func tellsCustomer(r *decision.Record) bool {
-	return r.Entity.Kind == schemas.KindAccount && r.Status != nil && (r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease)
+	return r.Entity.Kind == schemas.KindAccount && r.Status != nil && !r.Again && (r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease)
 }
 
 // tooOld reports whether a person must be asked: what caused an automatic decision

@@ -39,12 +39,15 @@ func ForOperator(r *decision.Record) Text {
 	switch {
 	case r.Page:
 		headline = "The brake has tripped: more automatic stops than allowed. From now on suspects are throttled and wait for you."
-		next = "look whether the stops are right, then release the brake"
+		next = "look whether the stops are right, then holdfast gate release --why …"
 	case r.Braked:
 		headline = name + " is throttled and waits for you: the brake is on."
 		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", name, name)
 	case r.Verdict == schemas.VerdictRelease:
 		headline = name + " has been released."
+	case r.Again:
+		headline = fmt.Sprintf("%s was %s before and goes on: the platform is told again.", name, done(r.Verdict))
+		next = "look whether the platform keeps it stopped"
 	case r.Verdict.Stops():
 		headline = fmt.Sprintf("%s has been %s.", name, done(r.Verdict))
 		next = release

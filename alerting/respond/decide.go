@@ -87,7 +87,7 @@ func (w *work) enact(d schemas.Decision, page bool) {
 		w.decidePaged(d, page)
 	default:
 		s := w.stand(d)
-		w.decideRecord(decision.Record{Decision: d, Status: &s, Page: page})
+		w.decideRecord(decision.Record{Decision: d, Status: &s, Page: page, Again: d.Verdict.Stops() && rank == now.rank()})
 		w.openCase(d)
 	}
 }

@@ -2,6 +2,7 @@ package respond
 
 import (
 	"fmt"
+	"strings"
 
 	"holdfast/alerting/policy"
 	"holdfast/schemas"
@@ -60,7 +61,7 @@ func (f *Fold) Restore(key string, value []byte) error {
 		_, err := decodeState(frame.Version, nil)
 		return fmt.Errorf("respond state of %s: %w", key, err)
 	}
-	f.entities[key] = entry{frame.Applied[schemas.AppliedInbox], append([]byte(nil), frame.Payload...)}
+	f.entities[strings.Clone(key)] = entry{frame.Applied[schemas.AppliedInbox], append([]byte(nil), frame.Payload...)}
 	return nil
 }
 
@@ -105,7 +106,7 @@ func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	f.entities[in.Key] = entry{in.Offset + 1, payload}
+	f.entities[strings.Clone(in.Key)] = entry{in.Offset + 1, payload}
 	for _, o := range w.out {
 		emit(o)
 	}
