@@ -1,6 +1,14 @@
 package detectors
 
 import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/detectors/sketch"
+	"holdfast/detectors/slab"
 	"holdfast/schemas"
 )
 
@@ -11,32 +19,179 @@ type Config struct {
 	// "installation" sets it where it is empty here.
 	HashSecret []byte
 	// Parameters are the detectors' parameters until control brings others; nil
-	// means the defaults. Its shape is that of the control value: {"volume": {"floor_1h": 60}}.
+	// means the defaults. Its shape is that of one version of the control value:
+	// {"volume": {"floor_1h": 60}}.
 	Parameters []byte
 }
 
 // Engine folds one detect lane's events and facts. It implements the lane's Fold.
 type Engine struct {
-	cfg Config
+	cfg      Config
+	hasher   sketch.Hasher
+	keyed    bool
+	versions versions
+	broken   error // why Config cannot be used
+
+	dec   schemas.Decoder
+	event schemas.Event
+	store sketch.Store
+
+	accounts  slab.Table[account]
+	byAccount index
+	addresses slab.Table[address]
+	byAddress index
+	employees map[string]*employee
+
+	view    accountView
+	scratch []record
+	buf     []byte
+	stats   stats
 }
 
-// New returns an engine without any state. Bad parameters are reported by the
-// first Control or by Check.
-func New(cfg Config) *Engine { return &Engine{cfg: cfg} }
+type stats struct{ events, facts, late, skipped, duplicates, signals atomic.Int64 }
+
+// Stats are counters for metrics and may be read from any goroutine.
+type Stats struct {
+	Events, Facts int64 // scored
+	Late          int64 // behind the entity's clock by more than the lateness
+	Skipped       int64 // already part of a restored state
+	Duplicates    int64
+	Signals       int64
+}
+
+// Stats returns the counters.
+func (e *Engine) Stats() Stats {
+	s := &e.stats
+	return Stats{s.events.Load(), s.facts.Load(), s.late.Load(), s.skipped.Load(), s.duplicates.Load(), s.signals.Load()}
+}
+
+// New returns an engine without any state. Parameters that cannot be used are
+// reported by every Apply, so that nothing is judged by other numbers than asked for.
+func New(cfg Config) *Engine {
+	e := &Engine{cfg: cfg, byAccount: newIndex(), byAddress: newIndex(), employees: map[string]*employee{}}
+	e.rekey(cfg.HashSecret)
+	return e
+}
+
+// rekey sets the secret and reads the configured parameters under it.
+func (e *Engine) rekey(secret []byte) {
+	e.hasher, e.keyed = sketch.NewHasher(secret), len(secret) > 0
+	p, err := ParseParameters(e.cfg.Parameters, e.hasher)
+	e.versions, e.broken = versions{{p: p}}, err
+}
+
+// Entities is how many entities of each kind the engine holds.
+func (e *Engine) Entities() map[schemas.EntityKind]int {
+	return map[schemas.EntityKind]int{
+		schemas.KindAccount: e.accounts.Len(), schemas.KindIP: e.addresses.Len(), schemas.KindEmployee: len(e.employees),
+	}
+}
 
 // Control takes one value of the control topic: "installation" and "parameters";
-// other keys are ignored.
-func (e *Engine) Control(key string, value []byte) error { return nil }
-
-// Restore takes one record of the state projection; a nil value removes the entity.
-func (e *Engine) Restore(key string, value []byte) error { return nil }
+// other keys are ignored. The installation comes before any state.
+func (e *Engine) Control(key string, value []byte) error {
+	switch key {
+	case schemas.ControlInstallation:
+		var in schemas.Installation
+		if err := json.Unmarshal(value, &in); err != nil {
+			return fmt.Errorf("control value %q: %w", key, err)
+		}
+		if !e.keyed && len(in.HashSecret) > 0 {
+			e.rekey(in.HashSecret)
+		}
+	case schemas.ControlParameters:
+		if value == nil {
+			return nil
+		}
+		v, err := parseVersions(value, e.hasher)
+		if err != nil {
+			return err
+		}
+		e.versions, e.broken = v, nil
+	}
+	return nil
+}
 
 // Apply folds one record in and emits what follows from it. touched says that the
 // state of in.Key changed. An error says that the record cannot be used and that
 // nothing was changed.
 func (e *Engine) Apply(in *schemas.Input, emit func(schemas.Output)) (touched bool, err error) {
-	return false, nil
+	if e.broken != nil {
+		return false, e.broken
+	}
+	if in.Kind == schemas.KindFence {
+		return false, nil
+	}
+	if in.Duplicate {
+		e.stats.duplicates.Add(1)
+		return false, nil
+	}
+	switch {
+	case in.Topic == schemas.TopicEvents && in.Kind == schemas.KindEvent:
+		return e.applyEvent(in, emit)
+	case in.Topic == schemas.TopicFacts && (in.Kind == schemas.KindMember || in.Kind == schemas.KindCount):
+		return e.applyFact(in, emit)
+	}
+	return false, &schemas.Error{Reason: schemas.ReasonNoEnvelope, Record: in.ID,
+		What: fmt.Sprintf("kind %q on topic %q is none that detect reads", in.Kind, in.Topic), Fix: "set the header kind as intake does"}
 }
 
-// Save encodes the present state of the entity with that key.
-func (e *Engine) Save(key string, emit func(key string, value []byte)) error { return nil }
+func (e *Engine) applyEvent(in *schemas.Input, emit func(schemas.Output)) (bool, error) {
+	ev := &e.event
+	if err := e.dec.Decode(in.Value, ev); err != nil {
+		return false, err
+	}
+	if in.Arrival > 0 && ev.Time > in.Arrival+int64(schemas.FutureTolerance/1e6) {
+		return false, &schemas.Error{Reason: schemas.ReasonFuture, Record: ev.ID, Field: "time", What: "lies more than 5 minutes after its arrival", Fix: "set the sender's clock"}
+	}
+	kind, id, ok := strings.Cut(in.Key, ":")
+	if want := ev.Entity(); !ok || schemas.EntityKind(kind) != want.Kind || id != want.ID {
+		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: ev.ID,
+			What: fmt.Sprintf("the key %q is not the entity's, %q", in.Key, want.Key()), Fix: "key the record by its entity"}
+	}
+	switch schemas.EntityKind(kind) {
+	case schemas.KindAccount:
+		return e.accountEvent(in, ev, emit), nil
+	case schemas.KindEmployee:
+		return e.employeeEvent(in, ev, emit), nil
+	}
+	return e.addressEvent(in, ev), nil
+}
+
+// topicIndex is where the applied offset of a topic stands in the state.
+func topicIndex(t schemas.Topic) int {
+	if t == schemas.TopicFacts {
+		return 1
+	}
+	return 0
+}
+
+// skip reports whether the record is already part of the state, and otherwise
+// notes that it is now.
+func (e *Engine) skip(applied *[2]int64, in *schemas.Input) bool {
+	at := &applied[topicIndex(in.Topic)]
+	if in.Offset < *at {
+		e.stats.skipped.Add(1)
+		return true
+	}
+	*at = in.Offset + 1
+	return false
+}
+
+// addressEvent keeps the clock of an address; no detector looks at connections yet.
+func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event) bool {
+	a := e.findAddress(in.Key)
+	if a == nil {
+		return false
+	}
+	if e.skip(&a.applied, in) {
+		return false
+	}
+	if ev.Time < a.clock-lateness {
+		e.stats.late.Add(1)
+		return true
+	}
+	a.clock = max(a.clock, ev.Time)
+	e.stats.events.Add(1)
+	return true
+}

@@ -1,0 +1,311 @@
+package detectors
+
+import (
+	"holdfast/detectors/baseline"
+	"holdfast/detectors/sketch"
+	"holdfast/detectors/slab"
+)
+
+// Caps of an account's parts.
+const (
+	maxSources   = 256 // addresses; beyond that new ones are kept by network
+	maxNetworks  = 256 // networks beside them, 12 bytes each: 6 KB in all
+	knownHalf    = sketch.MaxFingerprints / 2
+	maxFresh     = 4096 // recipients learnt in one hour: 12 KB
+	maxTold      = 256  // facts a day about sources
+	hourMemory   = 28 * 24
+	dayMemory    = 28
+	shareKeep    = 0.99863 // an hour; half is forgotten after 21 days
+	openHours    = 6       // an alarm stays open so long after its last hour
+	frozenHours  = 14 * 24 // after so many hours of alarm the level is accepted as new
+	frozenDays   = 14
+	sourceDays   = 90
+	keptSources  = 4 // of them after 30 quiet days
+	matureHours  = 14 * 24
+	matureActive = 20
+)
+
+// hourWindow is what is counted in one hour. Only two hours are open at a time,
+// the clock's and the one before; the one before those is settled, and its
+// recipients are not yet among the known.
+type hourWindow struct {
+	recipients uint32
+	peak       uint32 // the largest of its five-minute buckets
+	squares    uint64 // sum of the squares of its five-minute buckets
+	listed     uint32 // recipients that were named
+	asked      uint32 // strangers when the sketch was last asked
+	since      uint32 // strangers seen since then, at most
+	strangers  sketch.Distinct
+	fresh      sketch.Fingerprints // to be known once the hour has settled
+	raised     uint16              // a bit for each signal given, see levelBit
+	alarmed    bool
+}
+
+// dayWindow is what is counted in one day (UTC), 24 bytes and the set of facts sent.
+type dayWindow struct {
+	recipients uint32
+	strangers  uint32
+	unknown    uint32 // recipients sent to from unknown sources
+	newSources uint16 // unknown sources used
+	raised     uint16
+	active     bool // the gate has been told
+	alarmed    bool
+	told       sketch.Fingerprints // facts sent
+}
+
+// hourBase is the account's own past by the hour, as far as a window may see it.
+type hourBase struct {
+	volume  baseline.Series
+	squares float32 // mean of the squares of five-minute counts
+	peak    float32 // largest five-minute count, decaying
+	strange float32 // strangers and named recipients, decaying sums
+	named   float32
+	most    float32 // most strangers in an hour, decaying
+}
+
+// dayBase is the account's own past by the day.
+type dayBase struct {
+	volume    baseline.Series
+	strangers baseline.Series
+	sources   float32 // mean of the unknown sources used a day
+}
+
+// profile is what the last snapshots said. A window uses the newest one that is
+// older than its start by the lateness.
+type profile struct {
+	at      int64
+	created int64
+	plan    uint32
+}
+
+// account is the state of one account: 500 bytes, and blocks of its own for known
+// recipients (3 bytes each), sources (12 each), recent strangers and records.
+// hourly and daily hold the past twice: [1] for the clock's hour or day, [0] for
+// the one before it, so that a window's past is the same in whatever order its
+// records and its neighbour's arrive.
+type account struct {
+	key     slab.Ref
+	keyLen  uint8
+	open    uint8  // hours for which the alarm stays open
+	stuck   uint8  // days skipped as alarmed
+	frozen  uint16 // hours skipped as alarmed
+	day     sketch.Day
+	hour    int32
+	since   int32 // first hour of the history
+	clock   int64
+	first   int64
+	applied [2]int64
+
+	profiles [2]profile // older, newer
+	hours    [3]hourWindow
+	days     [2]dayWindow
+	ring     sketch.Ring
+	rhythm   baseline.Rhythm
+	hourly   [2]hourBase
+	daily    [2]dayBase
+	known    sketch.Fingerprints
+	elder    sketch.Fingerprints // known before known was last started anew
+	sources  sketch.Novelty
+	records  records
+}
+
+// free gives back everything that the account holds.
+func (a *account) free(s *sketch.Store) {
+	a.forget(s)
+	a.sources.Clear(&s.Arena)
+	s.Arena.Free(a.key)
+	a.key = 0
+}
+
+// forget drops all but a summary: who the account is, when it began, and its
+// newest sources.
+func (a *account) forget(s *sketch.Store) {
+	for i := range a.hours {
+		a.hours[i].clear(s)
+	}
+	for i := range a.days {
+		a.days[i].clear(s)
+	}
+	a.known.Clear(&s.Arena)
+	a.elder.Clear(&s.Arena)
+	a.records.clear(s)
+	a.sources.Keep(&s.Arena, 0, keptSources)
+	a.ring, a.rhythm = sketch.Ring{}, baseline.Rhythm{}
+	a.hourly, a.daily = [2]hourBase{}, [2]dayBase{}
+	a.open, a.stuck, a.frozen = 0, 0, 0
+}
+
+func (w *hourWindow) clear(s *sketch.Store) {
+	w.strangers.Clear(s)
+	w.fresh.Clear(&s.Arena)
+	*w = hourWindow{}
+}
+
+func (w *dayWindow) clear(s *sketch.Store) {
+	w.told.Clear(&s.Arena)
+	*w = dayWindow{}
+}
+
+// late reports whether an event is too far behind the account's clock to count.
+func (a *account) late(t int64) bool { return t < a.clock-lateness }
+
+// advance moves the clock to t where it is later, and closes what is over.
+func (a *account) advance(s *sketch.Store, t int64) {
+	h, d := hourOf(t), sketch.DayOf(t)
+	switch {
+	case a.clock == 0:
+		a.first, a.since, a.hour, a.day = t, h, h, d
+	case h-a.hour > forgetHours:
+		a.forget(s)
+		a.since, a.hour, a.day = h, h, d
+	}
+	a.first, a.since = min(a.first, t), min(a.since, h)
+	for a.hour < h {
+		a.hour++
+		a.stepHour(s)
+	}
+	for a.day < d {
+		a.day++
+		a.stepDay(s)
+	}
+	a.clock = max(a.clock, t)
+	a.ring.Advance(bucketOf(a.clock))
+}
+
+// stepHour makes room for the hour that has begun: the recipients of the third
+// hour back become known, and the second hour back, settled now, is learnt.
+func (a *account) stepHour(s *sketch.Store) {
+	w := &a.hours[mod3(a.hour)]
+	if w.fresh.Len() > 0 && !w.alarmed {
+		a.learn(s, &w.fresh)
+	}
+	w.clear(s)
+	a.hourly[0] = a.hourly[1]
+	settled := a.hour - 2
+	if settled < a.since {
+		return
+	}
+	w = &a.hours[mod3(settled)]
+	if a.skipHour(w.alarmed) {
+		return
+	}
+	days := int(settled-a.since) / 24
+	a.rhythm.AddHour(int(uint32(settled)%24), float64(w.recipients), days)
+	a.hourly[1].add(s, w)
+}
+
+// skipHour reports whether an hour is not to be learnt from, because an alarm
+// was open in it or shortly before.
+func (a *account) skipHour(alarmed bool) bool {
+	switch {
+	case alarmed:
+		a.open = openHours
+	case a.open > 0:
+		a.open--
+	default:
+		a.frozen -= min(a.frozen, 1)
+		return false
+	}
+	if a.frozen >= frozenHours {
+		return false
+	}
+	a.frozen++
+	return true
+}
+
+func (b *hourBase) add(s *sketch.Store, w *hourWindow) {
+	alpha := max(1/(float64(b.volume.N)+1), 1.0/hourMemory)
+	b.squares = float32(float64(b.squares) + alpha*(float64(w.squares)/12-float64(b.squares)))
+	b.volume.Add(float64(w.recipients), hourMemory)
+	b.peak = float32(max(float64(w.peak), float64(b.peak)*(1-1.0/(4*hourMemory))))
+	k := float64(0)
+	if w.listed > 0 {
+		k = float64(w.strangers.Count(s))
+	}
+	b.strange = float32(float64(b.strange)*shareKeep + k)
+	b.named = float32(float64(b.named)*shareKeep + float64(w.listed))
+	b.most = float32(max(k, float64(b.most)*(1-1.0/(4*hourMemory))))
+}
+
+// learn makes recipients known. When half of the room is full the older half is
+// dropped, but recipients written to since then were taken over.
+func (a *account) learn(s *sketch.Store, fresh *sketch.Fingerprints) {
+	if a.known.Len()+fresh.Len() > knownHalf {
+		a.elder.Clear(&s.Arena)
+		a.elder, a.known = a.known, sketch.Fingerprints{}
+	}
+	a.known.Merge(&s.Arena, fresh, knownHalf)
+}
+
+// stepDay learns the day before the last, which is settled, and starts a new one.
+func (a *account) stepDay(s *sketch.Store) {
+	settled := a.day - 2
+	w := &a.days[mod2(settled)]
+	a.daily[0] = a.daily[1]
+	if firstHour(settled) >= a.since {
+		a.learnDay(settled, w)
+	}
+	w.clear(s)
+}
+
+func (a *account) learnDay(d sketch.Day, w *dayWindow) {
+	if !w.alarmed {
+		a.stuck -= min(a.stuck, 1)
+	} else if a.stuck < frozenDays {
+		a.stuck++
+		return
+	}
+	b := &a.daily[1]
+	alpha := max(1/(float64(b.volume.N)+1), 1.0/dayMemory)
+	b.sources += float32(alpha * (float64(w.newSources) - float64(b.sources)))
+	b.volume.Add(float64(w.recipients), dayMemory)
+	b.strangers.Add(float64(w.strangers), dayMemory)
+	weeks := int(firstHour(d)-a.since) / (24 * 7)
+	a.rhythm.AddDay(weekday(d), float64(w.recipients), weeks)
+}
+
+// stranger reports whether a recipient was never written to before the windows
+// that could still change when hour h began.
+func (a *account) stranger(s *sketch.Store, h int32, hash uint64) (stranger, refresh bool) {
+	if a.known.Has(&s.Arena, hash) {
+		return false, false
+	}
+	if a.elder.Has(&s.Arena, hash) {
+		return false, true
+	}
+	if h == a.hour {
+		w := &a.hours[mod3(h-2)]
+		if !w.alarmed && w.fresh.Has(&s.Arena, hash) {
+			return false, false
+		}
+	}
+	return true, true
+}
+
+// profileAt is the snapshot in force for a window that starts at ms.
+func (a *account) profileAt(ms int64) *profile {
+	if p := &a.profiles[1]; p.at != 0 && p.at <= ms-lateness {
+		return p
+	}
+	if p := &a.profiles[0]; p.at != 0 && p.at <= ms-lateness {
+		return p
+	}
+	return &profile{}
+}
+
+// snapshot notes what a snapshot says, by its time and not by its arrival. One
+// that says nothing new leaves the versions alone.
+func (a *account) snapshot(p profile) {
+	for i := range a.profiles {
+		if o := &a.profiles[i]; o.at != 0 && o.created == p.created && o.plan == p.plan {
+			o.at = min(o.at, p.at)
+			return
+		}
+	}
+	switch {
+	case p.at > a.profiles[1].at:
+		a.profiles[0], a.profiles[1] = a.profiles[1], p
+	case p.at > a.profiles[0].at && p.at < a.profiles[1].at:
+		a.profiles[0] = p
+	}
+}

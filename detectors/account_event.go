@@ -1,0 +1,254 @@
+package detectors
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/detectors/sketch"
+	"holdfast/schemas"
+)
+
+// accountView is what detectors see of an account: the event, the hour and the
+// day it falls in, and the past that these may be judged by.
+type accountView struct {
+	e        *Engine
+	in       *schemas.Input
+	emit     func(schemas.Output)
+	event    *schemas.Event
+	account  *account
+	key      string
+	hourNo   int32
+	hour     *hourWindow
+	hourBase *hourBase
+	dayNo    sketch.Day
+	day      *dayWindow
+	dayBase  *dayBase
+	p        *Parameters // in force at the hour's start
+	dayP     *Parameters // in force at the day's start
+	profile  *profile
+}
+
+// accountEvent folds one event of an account in.
+func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(schemas.Output)) bool {
+	a := e.findAccount(in.Key)
+	if a != nil && in.Offset < a.applied[0] {
+		e.stats.skipped.Add(1)
+		return false
+	}
+	if ev.Type == schemas.TypeAccount || ev.Type == schemas.TypeCredential {
+		handOn(in, emit)
+	}
+	if a != nil && a.clock != 0 && a.late(ev.Time) {
+		a.applied[0] = in.Offset + 1
+		e.stats.late.Add(1)
+		return true
+	}
+	if a == nil {
+		a = e.newAccount(in.Key)
+	}
+	a.applied[0] = in.Offset + 1
+	a.advance(&e.store, ev.Time)
+	e.stats.events.Add(1)
+	v := e.look(in, ev, a, emit)
+	v.activeToday()
+	v.count()
+	for _, d := range accountDetectors {
+		d.account(v)
+	}
+	return true
+}
+
+// handOn passes an event to the lane that decides, bytes unchanged.
+func handOn(in *schemas.Input, emit func(schemas.Output)) {
+	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindEvent, ID: in.ID, Key: in.Key,
+		Origin: in.Origin, Source: in.Source, Value: append([]byte(nil), in.Value...)})
+}
+
+// look sets the engine's one view up for an event.
+func (e *Engine) look(in *schemas.Input, ev *schemas.Event, a *account, emit func(schemas.Output)) *accountView {
+	v := &e.view
+	h, d := hourOf(ev.Time), sketch.DayOf(ev.Time)
+	v.e, v.in, v.emit, v.event, v.account, v.key = e, in, emit, ev, a, in.Key
+	v.hourNo, v.hour, v.hourBase = h, &a.hours[mod3(h)], &a.hourly[1]
+	if h < a.hour {
+		v.hourBase = &a.hourly[0]
+	}
+	v.dayNo, v.day, v.dayBase = d, &a.days[mod2(d)], &a.daily[1]
+	if d < a.day {
+		v.dayBase = &a.daily[0]
+	}
+	v.p = e.versions.at(hourStart(h))
+	v.dayP = v.p
+	if len(e.versions) > 1 {
+		v.dayP = e.versions.at(d.Start())
+	}
+	v.profile = a.profileAt(hourStart(h))
+	return v
+}
+
+// activeToday tells the gate once a day that the account lives.
+func (v *accountView) activeToday() {
+	if v.day.active {
+		return
+	}
+	v.day.active = true
+	day := unixDay(v.dayNo)
+	id := v.in.Key[len("account:"):]
+	value, err := json.Marshal(schemas.Active{Account: id, Day: day})
+	if err != nil {
+		return // a string and a number always marshal
+	}
+	v.emit(schemas.Output{Topic: schemas.TopicProposals, Kind: schemas.KindActive, Key: "gate",
+		ID: schemas.DeriveID("act", id, strconv.FormatInt(day, 10)), Origin: v.in.Origin, Value: value})
+}
+
+// count adds the event to the windows it falls in.
+func (v *accountView) count() {
+	ev := v.event
+	switch ev.Type {
+	case schemas.TypeAccount:
+		plan := uint32(0)
+		if ev.Plan != "" {
+			plan = planPrint(v.e.hasher, ev.Plan)
+		}
+		v.account.snapshot(profile{at: ev.Time, created: ev.Created, plan: plan})
+	case schemas.TypeSend:
+		if ev.Test {
+			return
+		}
+		v.countVolume()
+		v.countStrangers()
+		v.countSource(ev.Volume())
+	case schemas.TypeLogin:
+		if ev.Outcome == "success" {
+			v.countSource(0)
+		}
+	}
+}
+
+func (v *accountView) countVolume() {
+	n := uint32(min(v.event.Volume(), schemas.MaxCount))
+	w := v.hour
+	before, after := v.account.ring.Add(bucketOf(v.event.Time), n)
+	w.peak = max(w.peak, after)
+	w.squares += uint64(after)*uint64(after) - uint64(before)*uint64(before)
+	w.recipients = plus(w.recipients, n)
+	v.day.recipients = plus(v.day.recipients, n)
+}
+
+func plus(a, b uint32) uint32 {
+	if a+b < a {
+		return ^uint32(0)
+	}
+	return a + b
+}
+
+func (v *accountView) countStrangers() {
+	a, s, w := v.account, &v.e.store, v.hour
+	w.listed = plus(w.listed, uint32(len(v.event.Recipients)))
+	for _, r := range v.event.Recipients {
+		h := v.e.hasher.String(r)
+		stranger, learn := a.stranger(s, v.hourNo, h)
+		fresh := learn && w.fresh.Add(&s.Arena, h, maxFresh)
+		if !stranger {
+			continue
+		}
+		exact := w.strangers.IsExact()
+		added := w.strangers.Add(s, h)
+		if exact && added || !exact && (fresh || w.fresh.Len() >= maxFresh) {
+			w.since = plus(w.since, 1)
+			v.day.strangers = plus(v.day.strangers, 1)
+		}
+	}
+}
+
+// strangersNow is the hour's distinct strangers if these can have reached the
+// threshold, and otherwise something below it: a sketch is not asked in vain.
+func (v *accountView) strangersNow(threshold float64) float64 {
+	w := v.hour
+	if w.strangers.IsExact() {
+		return float64(w.strangers.Count(&v.e.store))
+	}
+	// Leave room for an estimate that was too low when it was last asked.
+	if float64(w.asked)*1.05+float64(w.since) < threshold {
+		return 0
+	}
+	w.asked, w.since = uint32(w.strangers.Count(&v.e.store)), 0
+	return float64(w.asked)
+}
+
+// sourceHash names an address, IPv6 by its /64, or the network around it.
+func (e *Engine) sourceHash(a netip.Addr, network bool) uint64 {
+	a = a.Unmap()
+	bits := 128 / 2
+	switch {
+	case a.Is4() && network:
+		bits = 24
+	case a.Is4():
+		bits = 32
+	case network:
+		bits = 48
+	}
+	var b [18]byte
+	wide := a.As16()
+	if a.Is4() {
+		four := a.As4()
+		wide = [16]byte{}
+		copy(wide[:], four[:])
+		b[17] = 4
+	}
+	for i := range 16 {
+		switch left := bits - 8*i; {
+		case left >= 8:
+			b[i] = wide[i]
+		case left > 0:
+			b[i] = wide[i] & byte(0xff<<(8-left))
+		}
+	}
+	b[16] = byte(bits)
+	return e.hasher.Bytes(b[:])
+}
+
+// mature reports whether the account's past may be judged by: 14 days and 20
+// active hours, counted up to where the window may look.
+func (v *accountView) mature() bool {
+	return v.hourNo-v.account.since >= matureHours && v.hourBase.volume.Active >= matureActive
+}
+
+// matureDays is the same for the day's window.
+func (v *accountView) matureDays() bool {
+	return firstHour(v.dayNo)-v.account.since >= matureHours && v.dayBase.volume.Active >= 5 && v.dayBase.volume.N >= 10
+}
+
+// young reports whether the account was made less than 30 days before a window;
+// one whose making is unknown is not.
+func (p *profile) young(start int64) bool {
+	return p.created > 0 && start-p.created < 30*msDay
+}
+
+// cohort is what an account without a past of its own may send in an hour of a
+// window: what its plan is given, a quarter of it while the account is young.
+func (p *profile) cohort(in *Parameters, start int64) float64 {
+	n, ok := in.cohorts[p.plan]
+	if !ok {
+		n = in.Volume.Cohort1h
+	}
+	if p.young(start) {
+		n /= 4
+	}
+	return n
+}
+
+// ceiling is the cohort's for the view's hour.
+func (v *accountView) ceiling() float64 { return v.profile.cohort(v.p, hourStart(v.hourNo)) }
+
+func (v *accountView) young() bool { return v.profile.young(hourStart(v.hourNo)) }
+
+// expected is the recipients to expect in the view's hour.
+func (v *accountView) expected() float64 {
+	days := int(v.hourNo-v.account.since) / 24
+	mean := float64(v.hourBase.volume.Mean)
+	return v.account.rhythm.Expected(int(uint32(v.hourNo)%24), weekday(dayOfHour(v.hourNo)), mean, days)
+}

@@ -1,0 +1,110 @@
+package detectors
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/schemas"
+)
+
+// finding is what a detector says beside what its Spec already does.
+type finding struct {
+	entity     schemas.Entity
+	account    string
+	credential string
+	value      string // the window or value that the id is derived from
+	level      int
+	score      float64
+	severity   schemas.Severity
+	certain    bool
+	evidence   schemas.Evidence
+	// The event behind it.
+	trigger string
+	time    int64
+	arrival int64
+	origin  schemas.Origin
+}
+
+// raise emits a finding as a signal to its entity's inbox.
+func (e *Engine) raise(emit func(schemas.Output), spec *Spec, f finding) {
+	f.evidence.Text = plain(f.evidence.Text)
+	s := schemas.Signal{
+		ID: schemas.SignalID(spec.Name, f.entity, f.value, f.level), Time: time.UnixMilli(f.time).UTC(),
+		Detector: spec.Name, Version: spec.Version, Family: spec.Family, Entity: f.entity,
+		Account: f.account, Credential: f.credential, Level: f.level, Score: f.score, Severity: f.severity,
+		Technique: spec.Technique, Certain: f.certain, Trigger: f.trigger, Origin: f.origin,
+		Arrival: time.UnixMilli(f.arrival).UTC(), Evidence: f.evidence,
+	}
+	value, err := json.Marshal(s)
+	if err != nil {
+		return // the signal's strings come from checked events, its numbers are finite
+	}
+	e.stats.signals.Add(1)
+	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindSignal, ID: s.ID, Key: f.entity.Key(), Origin: f.origin, Value: value})
+}
+
+// levelBit numbers the signals of one window: three levels of up to five measures.
+func levelBit(measure, level int) uint16 { return 1 << (3*measure + level - 1) }
+
+// Measures of one window, for levelBit. Each window has a word of its own.
+const (
+	measureHour    = iota // volume by the hour or the day
+	measureBurst          // volume in five minutes
+	measureStrange        // strangers
+	measureSource         // new sources
+)
+
+// grade is what a level means where a detector does not say otherwise.
+func grade(level int) (score float64, severity schemas.Severity) {
+	switch level {
+	case 1:
+		return 0.5, schemas.SeverityMedium
+	case 2:
+		return 0.8, schemas.SeverityHigh
+	}
+	return 0.95, schemas.SeverityCritical
+}
+
+// hit raises a finding of an account's window once a level, and freezes what the
+// window would have taught.
+func (v *accountView) hit(spec *Spec, raised *uint16, measure int, f finding) {
+	bit := levelBit(measure, f.level)
+	if *raised&bit != 0 {
+		return
+	}
+	*raised |= bit
+	if f.score == 0 {
+		f.score, f.severity = grade(f.level)
+	}
+	f.entity = schemas.Entity{Kind: schemas.KindAccount, ID: strings.Clone(v.event.Account)}
+	f.account, f.credential = f.entity.ID, v.event.Credential
+	f.trigger, f.time, f.arrival, f.origin = v.event.ID, v.event.Time, v.in.Arrival, v.in.Origin
+	f.evidence.Samples = []string{v.event.ID}
+	v.e.raise(v.emit, spec, f)
+}
+
+// windowValue names a window in a signal's id: the measure and its start in Unix seconds.
+func windowValue(measure string, startMS int64) string {
+	return measure + "@" + strconv.FormatInt(startMS/1000, 10)
+}
+
+// count formats a number of things for a text.
+func count(n float64) string {
+	if n >= 10 || n == float64(int64(n)) {
+		return strconv.FormatFloat(n, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(n, 'g', 2, 64)
+}
+
+// plain keeps a text printable on one line whatever an id held.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
