@@ -50,7 +50,7 @@ type Config struct {
 // faults takes rules of the design away, one at a time: a test shows that each is
 // needed.
 type faults struct {
-	noFence, noCheck, noRestart, noAckBeforeSave, noAckBeforeCommit, noGuard, splitParts bool
+	noFence, noCheck, noRestart, noBlock, noAckBeforeSave, noAckBeforeCommit, noGuard, splitParts bool
 }
 
 // Deps are a runner's surroundings. Logger and Registerer may be nil.
