@@ -212,3 +212,16 @@ func (c *Column) Zero() {
 		c.EndList()
 	}
 }
+
+// Joined appends the text that its parts make.
+func (c *Column) Joined(parts ...string) {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	c.data = binary.AppendUvarint(c.data, uint64(n))
+	for _, p := range parts {
+		c.data = append(c.data, p...)
+	}
+	c.elements++
+}
