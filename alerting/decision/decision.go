@@ -28,6 +28,8 @@ type Record struct {
 	// Again says that the entity was stopped already, in an earlier episode, and yet
 	// goes on: the stop is repeated, but nobody outside is told a second time.
 	Again bool `json:"again,omitempty"`
+	// Pending says that a throttle only bridges the time until the gate answers.
+	Pending bool `json:"pending,omitempty"`
 	// Page asks for a person at once: the brake has just tripped.
 	Page bool `json:"page,omitempty"`
 }

@@ -101,6 +101,22 @@ func TestWhatIsNotCarriedOut(t *testing.T) {
 	}
 }
 
+func TestOperatorsHearOfThrottlesThatStay(t *testing.T) {
+	for pending, want := range map[bool]int{true: 0, false: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			r := record("dec_1", "a", schemas.VerdictThrottle)
+			r.Pending = pending
+			w := newWorld(r)
+			mail := &receiver{name: "smtp", operators: []string{"ops"}, customers: true}
+			w.notifiers = []enforce.Notifier{mail}
+			w.run(t, time.Minute)
+			if len(mail.calls) != want || len(w.platform.calls) != 1 {
+				t.Errorf("pending %v: mail %v, platform %v", pending, mail.calls, w.platform.calls)
+			}
+		})
+	}
+}
+
 func TestOldDecisionsAreHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, byHand, off := record("dec_1", "a", schemas.VerdictSuspend), record("dec_2", "b", schemas.VerdictSuspend), record("dec_3", "c", schemas.VerdictSuspend)

@@ -44,7 +44,7 @@ func (e *Enforcer) tellsOperators(r *decision.Record) bool {
 	case r.Verdict == schemas.VerdictReview:
 		return e.cfg.NotifyReviews
 	}
-	return r.Status != nil && (r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease)
+	return changes(r) && !r.Pending
 }
 
 func tellsCustomer(r *decision.Record) bool {

@@ -51,6 +51,9 @@ func ForOperator(r *decision.Record) Text {
 	case r.Verdict.Stops():
 		headline = fmt.Sprintf("%s has been %s.", name, done(r.Verdict))
 		next = release
+	case r.Verdict == schemas.VerdictThrottle:
+		headline = name + " has been throttled."
+		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", name, name)
 	default:
 		headline = name + " wants a look."
 	}

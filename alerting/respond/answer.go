@@ -27,16 +27,16 @@ func (w *work) answer() (bool, error) {
 	for i, p := range waiting {
 		d := p.Decision
 		if a.Go {
-			w.enact(d, false)
+			w.enact(d, note{})
 			continue
 		}
-		w.braked(d, a.Reason, a.Page && i == 0)
+		w.braked(d, a.Reason, note{page: a.Page && i == 0})
 	}
 	return true, nil
 }
 
 // braked leaves the entity throttled and asks people to look.
-func (w *work) braked(d schemas.Decision, why string, page bool) {
+func (w *work) braked(d schemas.Decision, why string, n note) {
 	d.Braked = true
 	d.Reason = "braked (" + why + "): " + d.Reason
 	review := d
@@ -44,7 +44,7 @@ func (w *work) braked(d schemas.Decision, why string, page bool) {
 	if d.Entity.Kind == schemas.KindIP {
 		d.Verdict = schemas.VerdictReview
 	}
-	w.enactBraked(d, page)
+	w.enactBraked(d, n)
 	review.Verdict, review.Proposed = schemas.VerdictReview, schemas.VerdictReview
 	review.ID = schemas.DecisionID(d.Policy, d.Entity, schemas.VerdictReview, d.Mode, d.Episode)
 	if d.Verdict != schemas.VerdictReview && !w.st.isDone(review.ID) {
@@ -55,12 +55,12 @@ func (w *work) braked(d schemas.Decision, why string, page bool) {
 
 // enactBraked records the braked stop. The throttle stands since the proposal, so
 // the status is published again only where it does not.
-func (w *work) enactBraked(d schemas.Decision, page bool) {
+func (w *work) enactBraked(d schemas.Decision, n note) {
 	if d.Verdict.Rank() > w.st.Standing.rank() {
-		w.enact(d, page)
+		w.enact(d, n)
 		return
 	}
-	w.decidePaged(d, page)
+	w.decideNoted(d, n)
 	w.extendCase(d)
 }
 

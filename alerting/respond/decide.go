@@ -67,10 +67,16 @@ func oneOf(signals []kept, of func(kept) string) string {
 	return out
 }
 
+// note is what enforcement is told beside a decision.
+type note struct {
+	page    bool // the brake has just tripped
+	pending bool // the gate is being asked for the stop itself
+}
+
 // enact makes a live decision: where it raises the entity's standing, the status
 // is published with it; where its verdict is in force in its episode already, it
 // is recorded as observe. A standing is never lowered here.
-func (w *work) enact(d schemas.Decision, page bool) {
+func (w *work) enact(d schemas.Decision, n note) {
 	rank, now := d.Verdict.Rank(), w.st.Standing
 	switch {
 	case rank == 0:
@@ -78,16 +84,16 @@ func (w *work) enact(d schemas.Decision, page bool) {
 	case rank <= now.rank() && d.Episode <= now.Episode:
 		d.Reason = fmt.Sprintf("%s already: %s", now.word(), d.Reason)
 		d.Verdict = schemas.VerdictObserve
-		w.decidePaged(d, page)
+		w.decideNoted(d, n)
 		w.extendCase(d)
 	case rank < now.rank():
 		if d.Verdict == schemas.VerdictThrottle {
 			d.Verdict = schemas.VerdictObserve
 		}
-		w.decidePaged(d, page)
+		w.decideNoted(d, n)
 	default:
 		s := w.stand(d)
-		w.decideRecord(decision.Record{Decision: d, Status: &s, Page: page, Again: d.Verdict.Stops() && rank == now.rank()})
+		w.decideRecord(decision.Record{Decision: d, Status: &s, Page: n.page, Pending: n.pending, Again: d.Verdict.Stops() && rank == now.rank()})
 		w.openCase(d)
 	}
 }
@@ -116,8 +122,8 @@ func (w *work) decide(d schemas.Decision, s *schemas.Status) {
 	w.decideRecord(decision.Record{Decision: d, Status: s})
 }
 
-func (w *work) decidePaged(d schemas.Decision, page bool) {
-	w.decideRecord(decision.Record{Decision: d, Page: page})
+func (w *work) decideNoted(d schemas.Decision, n note) {
+	w.decideRecord(decision.Record{Decision: d, Page: n.page, Pending: n.pending})
 }
 
 func (w *work) decideRecord(r decision.Record) {

@@ -25,7 +25,8 @@ func genSignals(t *rapid.T) []schemas.Signal {
 		out = append(out, sig(fmt.Sprintf("s%d", i), alice, rapid.SampledFrom(families).Draw(t, "family"),
 			rapid.SampledFrom([]schemas.Severity{low, medium, high}).Draw(t, "severity"), at, func(s *schemas.Signal) {
 				s.Certain = rapid.IntRange(0, 9).Draw(t, "certain") == 0
-				s.Evidence.Observed = rapid.SampledFrom([]float64{0, 10, 49, 50, 1000}).Draw(t, "observed")
+				s.Detector = rapid.SampledFrom([]string{"volume", "strangers", "new_source", "exposed_key"}).Draw(t, "detector")
+				s.Evidence.Observed = rapid.SampledFrom([]float64{0, 2, 49, 50, 1000}).Draw(t, "observed")
 				if rapid.IntRange(0, 3).Draw(t, "import") == 0 {
 					s.Origin = schemas.OriginImport
 				}

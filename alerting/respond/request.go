@@ -92,7 +92,7 @@ func (w *work) stopByHand(r *schemas.Request, v schemas.Verdict) string {
 	d := w.byHand(r, v, max(now.Episode, w.st.Base, cellOf(r.Time.UnixMilli())), "Our team has stopped this account after looking at its activity.")
 	w.st.Pending = nil
 	w.st.Top = max(w.st.Top, d.Episode)
-	w.enact(d, false)
+	w.enact(d, note{})
 	return ""
 }
 

@@ -18,11 +18,11 @@ func (j *judgement) route() {
 	j.st.Top = max(j.st.Top, d.Episode)
 	switch {
 	case !d.Proposed.Stops():
-		j.enact(d, false)
+		j.enact(d, note{})
 	case j.st.protected():
 		d.Verdict = schemas.VerdictReview
 		d.Reason = "protected, so a person decides: " + d.Reason
-		j.enact(d, false)
+		j.enact(d, note{})
 	default:
 		j.stop(d)
 	}
@@ -36,15 +36,15 @@ func (j *judgement) stop(d schemas.Decision) {
 		t.ID, t.Verdict, t.Proposed = j.decisionID(schemas.VerdictThrottle), schemas.VerdictThrottle, schemas.VerdictThrottle
 		if !j.st.isDone(t.ID) {
 			j.st.markDone(t.ID, t.Episode)
-			j.enact(t, false)
+			j.enact(t, note{pending: true})
 		}
 	}
 	switch {
 	case j.st.Standing.rank() >= d.Proposed.Rank():
-		j.enact(d, false)
+		j.enact(d, note{})
 	case len(j.st.Pending) >= maxPending:
 		d.Verdict = schemas.VerdictReview
-		j.enact(d, false)
+		j.enact(d, note{})
 	default:
 		j.st.Pending = append(j.st.Pending, pending{d})
 		if len(j.st.Pending) == 1 {
