@@ -8,9 +8,9 @@ import (
 )
 
 // Caps of an employee's parts. Employees are few, so their state is a plain
-// struct; the caps bound it at 1 MB for one who reads everything.
+// struct; the caps bound it at 256 KB for one who reads everything.
 const (
-	maxSeen    = 4096 // secrets of customers seen in three days
+	maxSeen    = 512  // secrets of customers seen in three days; beyond it the same may be told twice
 	maxPlaces  = 256  // (address, day) pairs of three days
 	reachHours = 28 * 24
 )
@@ -154,13 +154,16 @@ func (m *employee) suspected(d sketch.Day) bool {
 	return slices.ContainsFunc(m.suspect, func(x sketch.Day) bool { return within(x, d, 1) })
 }
 
-// sees notes that a secret was seen and returns it, nil where it is known already
-// or the list is full.
+// sees notes that a secret was seen and returns it, nil where it is known already.
+// A list that is full keeps nothing more: reach has alarmed long before.
 func (m *employee) sees(x seen) *seen {
-	if len(m.seen) >= maxSeen || slices.ContainsFunc(m.seen, func(o seen) bool {
+	if slices.ContainsFunc(m.seen, func(o seen) bool {
 		return o.day == x.day && o.account == x.account && o.credential == x.credential
 	}) {
 		return nil
+	}
+	if len(m.seen) >= maxSeen {
+		return &x
 	}
 	m.seen = append(m.seen, x)
 	return &m.seen[len(m.seen)-1]

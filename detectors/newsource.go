@@ -102,12 +102,12 @@ func (v *accountView) unknownVolume(n float64) (large bool, threshold float64) {
 	}
 	if !v.matureDays() {
 		start := v.dayNo.Start()
-		limit := max(v.account.profileAt(start).cohort(v.dayP, start), p.Floor)
+		limit := max(v.account.profileAt(start).cohort(v.dayP, start), p.Floor, 1.5*float64(v.dayBase.volume.Max))
 		return n >= limit, limit
 	}
 	s := &v.dayBase.volume
 	limit := max(p.Floor, float64(s.P95), float64(s.Mean)+1)
-	return n >= limit && baseline.LogTail(n, max(float64(s.Mean), 0.01), s.Size()) <= math.Log(p.Rarity/50), limit
+	return n >= limit && baseline.LogTail(n, max(float64(s.Mean), 0.01), min(s.Size(), daySize)) <= math.Log(p.Rarity/50), limit
 }
 
 func sourceLevel(v *accountView, level int, k, n, usual, threshold, score float64, severity schemas.Severity) {

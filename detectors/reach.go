@@ -25,7 +25,7 @@ var reachSpec = Spec{
 		{Name: "ceiling_1h", Unit: "customers", Default: 20, Min: 2, Max: 1e6, Source: "for an employee without a past", at: func(p *Parameters) *float64 { return &p.Reach.Ceiling1h }},
 		{Name: "ceiling_24h", Unit: "customers", Default: 40, Min: 2, Max: 1e6, Source: "for an employee without a past", at: func(p *Parameters) *float64 { return &p.Reach.Ceiling24h }},
 		{Name: "rarity", Unit: "probability", Default: 1e-5, Min: 1e-30, Max: 0.1, Source: "as volume's", at: func(p *Parameters) *float64 { return &p.Reach.Rarity }},
-		{Name: "ticketed_share", Unit: "share", Default: 0.05, Min: 0, Max: 1, Source: "a bulk read under a ticket counts for so many of its rows", at: func(p *Parameters) *float64 { return &p.Reach.Ticketed }},
+		{Name: "ticketed_rows", Unit: "customers", Default: 5, Min: 0, Max: 1e7, Source: "a bulk read under a ticket counts for at most so many, because somebody asked for it: half the floor", at: func(p *Parameters) *float64 { return &p.Reach.Ticketed }},
 		{Name: "learn_days", Unit: "days", Default: 7, Min: 1, Max: 90, Source: "a working week", at: func(p *Parameters) *float64 { return &p.Reach.LearnDays }},
 	},
 }
@@ -64,7 +64,7 @@ func (v *employeeView) countReach() {
 	}
 	rows := float64(max(ev.Rows-int64(len(ev.Accounts)), 0))
 	if ev.Ticket != "" {
-		rows *= v.p.Reach.Ticketed
+		rows = min(rows, v.p.Reach.Ticketed)
 	}
 	n := uint32(min(rows, schemas.MaxCount))
 	v.hour.rows, v.day.rows = plus(v.hour.rows, n), plus(v.day.rows, n)

@@ -73,7 +73,7 @@ func strangersHour(v *accountView) {
 
 func strangersDay(v *accountView, n float64) {
 	b, p := v.dayBase, &v.dayP.Strangers
-	v.levels(judged{n: n, mean: float64(b.strangers.Mean), size: b.strangers.Size(), p95: float64(b.strangers.P95), most: 1.5 * float64(b.strangers.Max),
+	v.levels(judged{n: n, mean: float64(b.strangers.Mean), size: min(b.strangers.Size(), daySize), p95: float64(b.strangers.P95), most: 1.5 * float64(b.strangers.Max),
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "strangers", start: v.dayNo.Start(),
 		bitMeasure: measureStrange, raised: &v.day.raised, alarm: &v.day.alarmed, spec: &strangersSpec,
 		what: "recipients within the day whom the account never wrote to"})
@@ -82,14 +82,13 @@ func strangersDay(v *accountView, n float64) {
 // strangersCohort holds an account without a past to a share of its cohort's ceiling.
 func strangersCohort(v *accountView) {
 	p, w := &v.p.Strangers, v.hour
-	ceiling := max(p.Floor1h, p.Cohort*v.ceiling())
+	ceiling := max(p.Floor1h, p.Cohort*v.ceiling(), 1.5*float64(v.hourBase.most))
 	n := v.strangersNow(ceiling)
 	for level := 1; level <= 2; level++ {
 		limit := ceiling * math.Pow(4, float64(level-1))
 		if n < limit || w.raised&levelBit(measureStrange, level) != 0 {
 			continue
 		}
-		w.alarmed = true
 		v.hit(&strangersSpec, &w.raised, measureStrange, finding{value: windowValue("1h", hourStart(v.hourNo)), level: level,
 			evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: "strangers", Window: "1h0m0s", Floor: p.Floor1h,
 				Text: fmt.Sprintf("%s recipients within the hour whom the account never wrote to, beyond what accounts of its plan and age are given (%s)", count(n), count(limit))}})

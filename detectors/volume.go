@@ -103,7 +103,7 @@ func volumeHour(v *accountView, n float64) {
 			floor: p.Floor1h, rarity: p.Rarity, above: p.Above95, measure: "1h", window: "1h0m0s", unit: "recipients", start: hourStart(v.hourNo),
 			bitMeasure: measureHour, raised: &w.raised, alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within the hour"})
 	} else {
-		cohort := v.ceiling()
+		cohort := max(v.ceiling(), 1.5*float64(b.volume.Max))
 		overCeiling(v, n, cohort, 1, "1h", "beyond what accounts of its plan and age are given while little is known of them")
 		overCeiling(v, n, 4*cohort, 2, "1h", "four times beyond what accounts of its plan and age are given while little is known of them")
 	}
@@ -122,10 +122,14 @@ func volumeBurst(v *accountView, n float64) {
 	overCeiling(v, n, ageShare(v, p.Ceiling5m), 3, "5m", "beyond the ceiling that holds for every account of its age")
 }
 
+// daySize is the most evenness that a few weeks of days can show: the size of a
+// series that looks steadier is held to 4, which makes twice the mean unremarkable.
+const daySize = 4
+
 func volumeDay(v *accountView, n float64) {
 	p, b := &v.dayP.Volume, v.dayBase
 	mean := float64(b.volume.Mean)
-	v.levels(judged{n: n, mean: mean, size: b.volume.Size(), p95: float64(b.volume.P95), most: 1.5 * float64(b.volume.Max),
+	v.levels(judged{n: n, mean: mean, size: min(b.volume.Size(), daySize), p95: float64(b.volume.P95), most: 1.5 * float64(b.volume.Max),
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "recipients", start: v.dayNo.Start(),
 		bitMeasure: measureHour, raised: &v.day.raised, alarm: &v.day.alarmed, spec: &volumeSpec, what: "recipients within the day"})
 }
@@ -149,7 +153,9 @@ func overCeiling(v *accountView, n, ceiling float64, level int, measure, why str
 	if v.hour.raised&levelBit(bits, level) != 0 {
 		return
 	}
-	v.hour.alarmed = true
+	// While an account is only held to its cohort it still has to be learnt, or
+	// one that sends once a week never would be: only the ceiling for all freezes.
+	v.hour.alarmed = v.hour.alarmed || level == 3
 	v.hit(&volumeSpec, &v.hour.raised, bits, finding{value: windowValue(measure, hourStart(v.hourNo)), level: level,
 		evidence: schemas.Evidence{Observed: n, Expected: round(v.expected()), Threshold: ceiling, Unit: "recipients", Window: window, Floor: v.p.Volume.Floor1h,
 			Text: fmt.Sprintf("%s recipients within %s, %s (%s)", count(n), within, why, count(ceiling))}})

@@ -1,0 +1,200 @@
+package detectors
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/schemas"
+)
+
+// router plays P detect lanes in one process: it keeps a log of events and facts a
+// partition, knows doubles as the lanes do, and collects what the engines emit.
+type router struct {
+	t       testing.TB
+	engines []*Engine
+	logs    []map[schemas.Topic][]schemas.Input
+	read    []map[schemas.Topic]int
+	seen    []map[schemas.Topic]map[string]bool
+	signals map[string]schemas.Signal
+	order   []string
+	outputs map[string]bool // every output's id, by topic
+	config  Config
+	errors  []error
+	// Faults: how a fact travels, and how often a lane is cut.
+	rng        *rand.Rand
+	delay      bool // facts wait, are doubled and overtake each other
+	cut        float64
+	saved      []map[string][]byte
+	dirty      []map[string]bool
+	checkpoint []map[schemas.Topic]int
+}
+
+func newRouter(t testing.TB, lanes int, seed uint64) *router {
+	r := &router{t: t, signals: map[string]schemas.Signal{}, outputs: map[string]bool{}, rng: rand.New(rand.NewPCG(seed, 99)),
+		config: Config{Lanes: lanes, HashSecret: []byte("a secret of the tests' own, yes.")}}
+	for i := range lanes {
+		r.config.Lane = i
+		r.engines = append(r.engines, New(r.config))
+		r.logs = append(r.logs, map[schemas.Topic][]schemas.Input{})
+		r.read = append(r.read, map[schemas.Topic]int{})
+		r.seen = append(r.seen, map[schemas.Topic]map[string]bool{schemas.TopicEvents: {}, schemas.TopicFacts: {}})
+		r.saved = append(r.saved, map[string][]byte{})
+		r.dirty = append(r.dirty, map[string]bool{})
+		r.checkpoint = append(r.checkpoint, map[schemas.Topic]int{})
+	}
+	return r
+}
+
+// lane spreads keys; any function of the key alone will do.
+func (r *router) lane(key string) int {
+	h := uint32(2166136261)
+	for i := range len(key) {
+		h = (h ^ uint32(key[i])) * 16777619
+	}
+	return int(h % uint32(len(r.engines)))
+}
+
+func (r *router) append(topic schemas.Topic, in schemas.Input) {
+	i := r.lane(in.Key)
+	in.Topic, in.Partition, in.Offset = topic, int32(i), int64(len(r.logs[i][topic]))
+	in.Duplicate = r.seen[i][topic][in.ID]
+	r.seen[i][topic][in.ID] = true
+	r.logs[i][topic] = append(r.logs[i][topic], in)
+}
+
+// event appends one event's JSON to its lane's log.
+func (r *router) event(data []byte) {
+	var e schemas.Event
+	if err := schemas.Decode(data, &e); err != nil {
+		r.t.Fatalf("%s: %v", data, err)
+	}
+	r.append(schemas.TopicEvents, schemas.Input{Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: "test", Origin: schemas.OriginLive,
+		Key: e.Entity().Key(), Value: data})
+}
+
+// step lets one lane fold the next record of one of its topics.
+func (r *router) step(i int, topic schemas.Topic) bool {
+	at := r.read[i][topic]
+	if at >= len(r.logs[i][topic]) {
+		return false
+	}
+	in := r.logs[i][topic][at]
+	r.read[i][topic]++
+	touched, err := r.engines[i].Apply(&in, r.emit)
+	if err != nil {
+		r.errors = append(r.errors, err)
+	}
+	if touched {
+		r.dirty[i][in.Key] = true
+	}
+	if r.cut > 0 {
+		r.faults(i)
+	}
+	return true
+}
+
+func (r *router) emit(out schemas.Output) {
+	if out.ID == "" || out.Key == "" || len(out.Value) == 0 {
+		r.t.Fatalf("an output without id, key or value: %+v", out)
+	}
+	r.outputs[string(out.Topic)+" "+out.ID] = true
+	switch out.Topic {
+	case schemas.TopicFacts:
+		in := schemas.Input{Arrival: 0, Kind: out.Kind, ID: out.ID, Origin: out.Origin, Key: out.Key, Value: out.Value}
+		r.append(schemas.TopicFacts, in)
+		if r.delay && r.rng.IntN(3) == 0 {
+			r.append(schemas.TopicFacts, in)
+		}
+	case schemas.TopicInbox:
+		if out.Kind != schemas.KindSignal {
+			return
+		}
+		var s schemas.Signal
+		if err := json.Unmarshal(out.Value, &s); err != nil {
+			r.t.Fatal(err)
+		}
+		if s.ID != out.ID || s.Entity.Key() != out.Key {
+			r.t.Fatalf("signal %+v does not match its envelope %+v", s, out)
+		}
+		if _, ok := r.signals[s.ID]; !ok {
+			r.signals[s.ID] = s
+			r.order = append(r.order, s.ID)
+		}
+	}
+}
+
+// faults saves some of what changed, and sometimes loses the process: its
+// successor restores what was saved and reads on from the last commit.
+func (r *router) faults(i int) {
+	for key := range r.dirty[i] {
+		if r.rng.Float64() < 0.2 {
+			r.save(i, key)
+		}
+	}
+	if r.rng.Float64() < r.cut {
+		for key := range r.dirty[i] {
+			r.save(i, key)
+		}
+		r.checkpoint[i] = maps.Clone(r.read[i])
+	}
+	if r.rng.Float64() < r.cut {
+		r.config.Lane = i
+		r.engines[i] = New(r.config)
+		for key, value := range r.saved[i] {
+			if err := r.engines[i].Restore(key, value); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		r.dirty[i] = map[string]bool{}
+		r.read[i] = maps.Clone(r.checkpoint[i])
+	}
+}
+
+func (r *router) save(i int, key string) {
+	err := r.engines[i].Save(key, func(key string, value []byte) {
+		if value == nil {
+			delete(r.saved[i], key)
+			return
+		}
+		r.saved[i][key] = value
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	delete(r.dirty[i], key)
+}
+
+// run folds everything. Lanes and topics take turns at random where facts are
+// delayed, and otherwise facts go first.
+func (r *router) run() {
+	topics := []schemas.Topic{schemas.TopicFacts, schemas.TopicEvents}
+	for busy := true; busy; {
+		busy = false
+		for n := range r.engines {
+			i := n
+			if r.delay {
+				i = r.rng.IntN(len(r.engines))
+				busy = r.step(i, topics[min(r.rng.IntN(8), 1)]) || busy
+				continue
+			}
+			for r.step(i, schemas.TopicFacts) {
+				busy = true
+			}
+			busy = r.step(i, schemas.TopicEvents) || busy
+		}
+		if !busy {
+			for i := range r.engines {
+				for _, topic := range topics {
+					busy = r.step(i, topic) || busy
+				}
+			}
+		}
+	}
+}
+
+// ids returns the signals' ids, sorted.
+func (r *router) ids() []string { return slices.Sorted(maps.Keys(r.signals)) }
