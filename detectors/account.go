@@ -113,12 +113,13 @@ type account struct {
 func (a *account) free(s *sketch.Store) {
 	a.forget(s)
 	a.sources.Clear(&s.Arena)
+	a.records.clear(s)
 	s.Arena.Free(a.key)
 	a.key = 0
 }
 
-// forget drops all but a summary: who the account is, when it began, and its
-// newest sources.
+// forget drops all but a summary: who the account is, when it began, its newest
+// sources, and its records, which come by facts and age by their own days.
 func (a *account) forget(s *sketch.Store) {
 	for i := range a.hours {
 		a.hours[i].clear(s)
@@ -128,7 +129,6 @@ func (a *account) forget(s *sketch.Store) {
 	}
 	a.known.Clear(&s.Arena)
 	a.elder.Clear(&s.Arena)
-	a.records.clear(s)
 	a.sources.Keep(&s.Arena, 0, keptSources)
 	a.ring, a.rhythm = sketch.Ring{}, baseline.Rhythm{}
 	a.hourly, a.daily = [2]hourBase{}, [2]dayBase{}

@@ -186,6 +186,7 @@ func (a *account) load(s *sketch.Store, v *accountValue, applied [2]int64) {
 	key, keyLen := a.key, a.keyLen
 	a.forget(s)
 	a.sources.Clear(&s.Arena)
+	a.records.clear(s)
 	*a = v.a
 	a.key, a.keyLen, a.applied = key, keyLen, applied
 	for i := range a.hours {

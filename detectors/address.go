@@ -8,7 +8,7 @@ import (
 // recordDays is how many days behind its newest record a record is kept. Pairs
 // lie at most three days apart; the rest is room for lanes that are at different
 // times, as when years are imported.
-const recordDays = 33
+const recordDays = 90
 
 // address is the state of one address (IPv6: one /64): who used it, told by
 // facts. 48 bytes, and a block of records.
