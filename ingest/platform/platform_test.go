@@ -20,7 +20,12 @@ import (
 	"holdfast/schemas"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, kafkatest.IgnoreApache()) }
+func TestMain(m *testing.M) {
+	// A poll that was given up leaves its connection to the client's pool, which
+	// closes it when it has been idle for a minute.
+	goleak.VerifyTestMain(m, kafkatest.IgnoreApache(), goleak.IgnoreAnyFunction("github.com/segmentio/kafka-go.(*conn).run"),
+		goleak.IgnoreAnyFunction("github.com/segmentio/kafka-go.(*connPool).discover"))
+}
 
 // kept is a Writer that keeps what it is sent and acknowledges it, but for those
 // that Refuse names.
