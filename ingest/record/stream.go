@@ -52,10 +52,10 @@ func (t *table) give(b *clickhouse.Block) {
 type batch struct {
 	Range
 	block   *clickhouse.Block // nil for a range that has to be read again
-	began   time.Time // when its first record was read
-	cost    int       // bytes of the records in it
-	held    int       // bytes of memory, as last measured
-	sealed  bool      // takes no more
+	began   time.Time         // when its first record was read
+	cost    int               // bytes of the records in it
+	held    int               // bytes of memory, as last measured
+	sealed  bool              // takes no more
 	bad     []badRow
 	badCost int
 }

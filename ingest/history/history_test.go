@@ -1,0 +1,253 @@
+package history
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"holdfast/ingest/clickhouse"
+	"holdfast/ingest/embedded/clickhouse/clickhousetest"
+	"holdfast/schemas"
+)
+
+func TestMain(m *testing.M) { clickhousetest.Main(m) }
+
+// open returns a History on an engine of the test's own, with the tables made.
+func open(tb testing.TB) (*History, *clickhouse.Client) {
+	tb.Helper()
+	c, err := clickhouse.Open(clickhouse.Config{Addrs: []string{clickhousetest.Start(tb)}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close() })
+	if _, err := clickhouse.Migrate(tb.Context(), c, clickhouse.MigrateOptions{}); err != nil {
+		tb.Fatal(err)
+	}
+	return New(c), c
+}
+
+var start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+// insertEvents stores events as the recorder would: position first, then the event.
+func insertEvents(tb testing.TB, c *clickhouse.Client, partition int32, from int64, events ...schemas.Event) {
+	tb.Helper()
+	t, _ := schemas.TableOf(schemas.TopicEvents)
+	b := clickhouse.NewBlock(t)
+	for i := range events {
+		e := &events[i]
+		b.Columns[0].Word("log")
+		b.Columns[1].Word("events")
+		b.Columns[2].Int32(partition)
+		b.Columns[3].Int64(from + int64(i))
+		b.Columns[4].Time(e.Time + 1000)
+		b.Columns[5].Text(e.Entity().Key())
+		b.Columns[6].Word("test")
+		b.Columns[7].Word("live")
+		for k, col := range schemas.EventColumns() {
+			put(&b.Columns[8+k], col, e)
+		}
+		b.EndRow()
+	}
+	if err := c.Insert(tb.Context(), t.Name, "", b); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func put(to *clickhouse.Column, c schemas.EventColumn, e *schemas.Event) {
+	switch {
+	case c.Kind == schemas.ColumnWord:
+		to.Word(*c.Str(e))
+	case c.Str != nil:
+		to.Text(*c.Str(e))
+	case c.Kind == schemas.ColumnTime:
+		to.Time(*c.Num(e))
+	case c.Num != nil:
+		to.Int64(*c.Num(e))
+	case c.Flag != nil:
+		to.Bool(*c.Flag(e))
+	case c.Addr != nil:
+		to.IP(*c.Addr(e))
+	case c.List != nil:
+		to.Texts(*c.List(e))
+	case c.Raw != nil:
+		to.Bytes(*c.Raw(e))
+	default:
+		to.EndList()
+	}
+}
+
+func insertFinding(tb testing.TB, c *clickhouse.Client, topic schemas.Topic, kind schemas.Kind, offset int64, at time.Time, id, entity, account, body string) {
+	tb.Helper()
+	t, _ := schemas.TableOf(topic)
+	b := clickhouse.NewBlock(t)
+	for i := range b.Columns {
+		col := &b.Columns[i]
+		switch t.Columns[i].Name {
+		case "log_id":
+			col.Word("log")
+		case "topic":
+			col.Word(string(topic))
+		case "offset":
+			col.Int64(offset)
+		case "arrival", "time":
+			col.Time(at.UnixMilli())
+		case "kind":
+			col.Word(string(kind))
+		case "id":
+			col.Text(id)
+		case "entity":
+			col.Text(entity)
+		case "account":
+			col.Text(account)
+		case "body":
+			col.Text(body)
+		default:
+			col.Zero()
+		}
+	}
+	b.EndRow()
+	if err := c.Insert(tb.Context(), t.Name, "", b); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func at(second int) int64 { return start.Add(time.Duration(second) * time.Second).UnixMilli() }
+
+func TestTimeline(t *testing.T) {
+	h, c := open(t)
+	ip := netip.MustParseAddr("192.0.2.7")
+	six := netip.MustParseAddr("2001:db8::7")
+	insertEvents(t, c, 0, 0,
+		schemas.Event{ID: "e1", Type: schemas.TypeSend, Time: at(1), Account: "a1", IP: ip, Recipients: []string{"x@y.example", "z@y.example"}},
+		schemas.Event{ID: "e2", Type: schemas.TypeSend, Time: at(5), Account: "a1", IP: six},
+		schemas.Event{ID: "e3", Type: schemas.TypeSend, Time: at(6), Account: "a2", IP: ip},
+	)
+	insertEvents(t, c, 1, 0,
+		schemas.Event{ID: "e4", Type: schemas.TypeAccess, Time: at(2), Employee: "m1", Action: "view_secret", Account: "a1"},
+		schemas.Event{ID: "e5", Type: schemas.TypeAccess, Time: at(3), Employee: "m1", Action: "list", Accounts: []string{"a2", "a1"}},
+		schemas.Event{ID: "e6", Type: schemas.TypeConnection, Time: at(4), IP: ip, State: "open"},
+		schemas.Event{ID: "e7", Type: schemas.TypeCredential, Time: at(7), Account: "a3", Employee: "m1", Credential: "k", Kind: "api_key", Change: "created"},
+		schemas.Event{ID: "e1", Type: schemas.TypeSend, Time: at(1), Account: "a1", IP: ip, Recipients: []string{"x@y.example", "z@y.example"}},
+	)
+	// The position of e1 once more, as a token that was forgotten leaves it.
+	insertEvents(t, c, 0, 0, schemas.Event{ID: "e1", Type: schemas.TypeSend, Time: at(1), Account: "a1", IP: ip, Recipients: []string{"x@y.example", "z@y.example"}})
+	sec := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	insertFinding(t, c, schemas.TopicInbox, schemas.KindSignal, 0, sec(8), "s1", "account:a1", "a1", `{"n":1}`)
+	insertFinding(t, c, schemas.TopicInbox, schemas.KindSignal, 1, sec(8), "s1", "account:a1", "a1", `{"n":2}`)
+	insertFinding(t, c, schemas.TopicInbox, schemas.KindEvent, 2, sec(8), "e9", "account:a1", "a1", `{}`)
+	insertFinding(t, c, schemas.TopicInbox, schemas.KindSignal, 3, sec(9), "s2", "employee:m1", "a1", `{}`)
+	insertFinding(t, c, schemas.TopicDecisions, schemas.KindDecision, 0, sec(10), "d1", "account:a1", "a1", `{}`)
+	insertFinding(t, c, schemas.TopicActions, schemas.KindAction, 0, sec(11), "x1", "account:a1", "a1", `{"outcome":"failed"}`)
+	insertFinding(t, c, schemas.TopicActions, schemas.KindAction, 1, sec(12), "x1", "account:a1", "a1", `{"outcome":"done"}`)
+	insertFinding(t, c, schemas.TopicNotices, schemas.KindNotice, 0, sec(13), "n1", "account:a1", "a1", `{}`)
+	insertFinding(t, c, schemas.TopicCases, schemas.KindCase, 0, sec(14), "c1", "account:a1", "a1", `{"state":"open"}`)
+	insertFinding(t, c, schemas.TopicCases, schemas.KindCase, 1, sec(15), "c1", "account:a1", "a1", `{"state":"closed"}`)
+	insertFinding(t, c, schemas.TopicOperator, schemas.KindOperator, 0, sec(16), "o1", "account:a1", "a1", `{}`)
+
+	for _, tc := range []struct {
+		entity string
+		since  time.Time
+		limit  int
+		want   []string
+	}{
+		{"account:a1", time.Time{}, 0, []string{"e1", "e4", "e5", "e2", "s1", "s2", "d1", "x1", "x1", "n1", "c1", "c1", "o1"}},
+		{"account:a1", sec(5), 0, []string{"e2", "s1", "s2", "d1", "x1", "x1", "n1", "c1", "c1", "o1"}},
+		{"account:a1", time.Time{}, 3, []string{"c1", "c1", "o1"}},
+		{"account:a2", time.Time{}, 0, []string{"e5", "e3"}},
+		{"account:nobody", time.Time{}, 0, nil},
+		{"employee:m1", time.Time{}, 0, []string{"e4", "e5", "e7", "s2"}},
+		{"ip:192.0.2.7", time.Time{}, 0, []string{"e1", "e6", "e3"}},
+		{"ip:2001:db8::/64", time.Time{}, 0, []string{"e2"}},
+		{"ip:192.0.2.0/24", time.Time{}, 0, []string{"e1", "e6", "e3"}},
+	} {
+		entity, err := schemas.ParseEntity(tc.entity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for e, err := range h.Timeline(t.Context(), entity, tc.since, tc.limit) {
+			if err != nil {
+				t.Fatalf("%s: %v", tc.entity, err)
+			}
+			got = append(got, e.ID)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s since %s, at most %d: %v, want %v", tc.entity, tc.since, tc.limit, got, tc.want)
+		}
+	}
+
+	for e, err := range h.Timeline(t.Context(), schemas.Entity{Kind: schemas.KindAccount, ID: "a1"}, time.Time{}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := &schemas.Event{ID: "e1", Type: schemas.TypeSend, Time: at(1), Account: "a1", IP: ip, Recipients: []string{"x@y.example", "z@y.example"}}
+		if diff := cmp.Diff(want, e.Event, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("the first event differs:\n%s", diff)
+		}
+		break // and the rest is not wanted
+	}
+}
+
+func TestTimelineTellsOfErrors(t *testing.T) {
+	h, c := open(t)
+	if err := c.Exec(t.Context(), "DROP TABLE cases"); err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []int{0, 5} {
+		var failed error
+		for _, err := range h.Timeline(t.Context(), schemas.Entity{Kind: schemas.KindAccount, ID: "a"}, time.Time{}, limit) {
+			failed = err
+		}
+		if failed == nil {
+			t.Errorf("limit %d: a missing table went unnoticed", limit)
+		}
+	}
+}
+
+func TestEventsInLogOrder(t *testing.T) {
+	h, c := open(t)
+	var all []schemas.Event
+	for i := range 1000 {
+		all = append(all, schemas.Event{ID: fmt.Sprint("e", i), Type: schemas.TypeSend, Time: at(i * 37 % 1000), Account: fmt.Sprint("a", i%7), Extra: []byte(`{"n":1}`)})
+	}
+	insertEvents(t, c, 1, 500, all[500:]...)
+	insertEvents(t, c, 0, 0, all[:500]...)
+	insertEvents(t, c, 0, 0, all[:500]...)
+	n := 0
+	for r, err := range h.Events(t.Context(), start, start.Add(time.Hour)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprint("e", n); r.Event.ID != want || r.Offset != int64(n) || !bytes.Equal(r.Event.Extra, []byte(`{"n":1}`)) {
+			t.Fatalf("%d: event %s at offset %d, want %s", n, r.Event.ID, r.Offset, want)
+		}
+		n++
+	}
+	if n != len(all) {
+		t.Errorf("%d events, want %d", n, len(all))
+	}
+	counts, err := h.Counts(t.Context())
+	if err != nil || counts[0].Table != "events" || counts[0].Positions != 1000 || counts[0].Rows < 1000 {
+		t.Errorf("counts %+v (%v), want 1000 positions", counts, err)
+	}
+	newest, err := h.Newest(t.Context())
+	if err != nil || !newest[schemas.TopicEvents].Equal(start.Add(1000*time.Second)) || !newest[schemas.TopicGaps].IsZero() {
+		t.Errorf("newest %v (%v)", newest, err)
+	}
+	// Leaving early must not read the rest, nor break the next question.
+	for range h.Events(t.Context(), start, start.Add(time.Hour)) {
+		break
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := h.Counts(ctx); err != nil {
+		t.Error(err)
+	}
+}

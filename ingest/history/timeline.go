@@ -1,0 +1,281 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	chgo "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"holdfast/schemas"
+)
+
+// Entry is one thing that happened: an event, or a finding.
+type Entry struct {
+	Time    time.Time    `json:"time"`
+	Arrival time.Time    `json:"arrival"`
+	Kind    schemas.Kind `json:"kind"`
+	ID      string       `json:"id"`
+	Entity  string       `json:"entity"` // its key
+	Account string       `json:"account,omitempty"`
+	Source  string       `json:"source,omitempty"`
+	Origin  string       `json:"origin,omitempty"`
+	Position
+	// Event is set for events, Body, the record as it was written, for findings.
+	Event *schemas.Event `json:"event,omitempty"`
+	Body  jsontext.Value `json:"body,omitempty"`
+}
+
+// Timeline gives everything about an entity since a time, in the order of time:
+// its events and what else touched it (for an account also the staff who looked
+// at it, for an address the events that came from it, for an employee the
+// credentials that they changed), signals, requests, decisions, actions, notices,
+// cases and what people did. With a limit above 0 it gives the newest that many.
+func (h *History) Timeline(ctx context.Context, entity schemas.Entity, since time.Time, limit int) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		q, err := timelineQuery(entity, since, limit)
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		if limit <= 0 {
+			h.entries(ctx, q, yield)
+			return
+		}
+		var newest []Entry
+		h.entries(ctx, q, func(e Entry, err error) bool {
+			if err != nil {
+				newest = nil
+				yield(Entry{}, err)
+				return false
+			}
+			newest = append(newest, e)
+			return len(newest) < limit
+		})
+		for _, e := range slices.Backward(newest) {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+type query struct {
+	sql  string
+	args []any
+	scan *eventScan
+}
+
+// sortSettings let the store sort on disk what does not fit into memory.
+var sortSettings = chgo.Settings{"max_bytes_before_external_sort": 256 << 20, "max_bytes_ratio_before_external_sort": 0}
+
+func (h *History) entries(ctx context.Context, q query, yield func(Entry, error) bool) {
+	ctx, cancel := context.WithCancel(chgo.Context(ctx, chgo.WithSettings(sortSettings)))
+	defer cancel()
+	rows, err := h.conn.Query(ctx, q.sql, q.args...)
+	if err != nil {
+		yield(Entry{}, fmt.Errorf("history: %w", err))
+		return
+	}
+	defer func() { _ = rows.Close() }()
+	defer cancel() // before Close, which would read the rest
+	seen := newSeen()
+	for rows.Next() {
+		e, err := scanEntry(rows, q.scan)
+		if err != nil {
+			yield(Entry{}, fmt.Errorf("history: %w", err))
+			return
+		}
+		if seen.before(e) {
+			continue
+		}
+		if !yield(e, nil) {
+			return
+		}
+	}
+	if err := errors.Join(rows.Err(), ctx.Err()); err != nil {
+		yield(Entry{}, fmt.Errorf("history: %w", err))
+	}
+}
+
+const envelope = "log_id, topic, partition, offset, arrival, id, time, entity, account, source, origin"
+
+func scanEntry(rows driver.Rows, scan *eventScan) (Entry, error) {
+	var e Entry
+	var kind, topic, body string
+	dest := []any{&kind, &body, &e.LogID, &topic, &e.Partition, &e.Offset, &e.Arrival, &e.ID, &e.Time, &e.Entity, &e.Account, &e.Source, &e.Origin}
+	if err := rows.Scan(append(dest, scan.into()...)...); err != nil {
+		return Entry{}, err
+	}
+	e.Kind, e.Topic = schemas.Kind(kind), schemas.Topic(topic)
+	e.Time, e.Arrival = e.Time.UTC(), e.Arrival.UTC()
+	if e.Kind == schemas.KindEvent {
+		e.Event = scan.event()
+	} else {
+		e.Body = jsontext.Value(body)
+	}
+	return e, nil
+}
+
+// timelineQuery asks all tables at once: each part of the union is one stretch
+// of a sort key, or a search that a Bloom filter narrows, so that none of them
+// needs the whole table.
+func timelineQuery(entity schemas.Entity, since time.Time, limit int) (query, error) {
+	wheres, err := eventWheres(entity)
+	if err != nil {
+		return query{}, err
+	}
+	q := query{scan: newEventScan()}
+	var parts []string
+	add := func(columns, table string, w where) {
+		sql := "SELECT " + columns + " FROM " + table + " WHERE " + w.sql
+		args := w.args
+		if !since.IsZero() {
+			sql += " AND time >= fromUnixTimestamp64Milli(?, 'UTC')"
+			args = append(slices.Clone(args), since.UnixMilli())
+		}
+		parts, q.args = append(parts, sql), append(q.args, args...)
+	}
+	for _, w := range wheres {
+		add("'"+string(schemas.KindEvent)+"' AS entry_kind, '' AS entry_body, "+commonColumns()+", "+q.scan.names(), schemas.TableEvents, w)
+	}
+	for _, t := range schemas.Tables() {
+		if t.Topic == schemas.TopicEvents || !slices.Contains(t.OrderBy, schemas.ColumnEntity) {
+			continue
+		}
+		for _, w := range findingWheres(entity) {
+			if t.Topic == schemas.TopicInbox {
+				w.sql += " AND kind != '" + string(schemas.KindEvent) + "'"
+			}
+			add("toString(kind) AS entry_kind, body AS entry_body, "+commonColumns()+", "+q.scan.defaults(), t.Name, w)
+		}
+	}
+	order := " ORDER BY entry_time, entry_log_id, entry_topic, entry_partition, entry_offset"
+	if limit > 0 {
+		// What is there twice is dropped afterwards; leave room for it.
+		order = fmt.Sprintf(" ORDER BY entry_time DESC, entry_log_id DESC, entry_topic DESC, entry_partition DESC, entry_offset DESC LIMIT %d", 2*limit+1000)
+	}
+	q.sql = "SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ")" + order
+	return q, nil
+}
+
+func commonColumns() string {
+	var out []string
+	for name := range strings.SplitSeq(envelope, ", ") {
+		out = append(out, "`"+name+"` AS entry_"+name)
+	}
+	return strings.Join(out, ", ")
+}
+
+type where struct {
+	sql  string
+	args []any
+}
+
+// eventWheres are the stretches and searches that make up an entity's events.
+// They do not overlap.
+func eventWheres(entity schemas.Entity) ([]where, error) {
+	key := entity.Key()
+	out := []where{{"entity = ?", []any{key}}}
+	switch entity.Kind {
+	case schemas.KindAccount:
+		out = append(out,
+			where{"account = ? AND entity != ?", []any{entity.ID, key}},
+			where{"has(accounts, ?) AND account != ? AND entity != ?", []any{entity.ID, entity.ID, key}})
+	case schemas.KindEmployee:
+		out = append(out, where{"employee = ? AND entity != ?", []any{entity.ID, key}})
+	case schemas.KindIP:
+		w, err := addressWhere(entity.ID)
+		if err != nil {
+			return nil, err
+		}
+		w.sql, w.args = w.sql+" AND entity != ?", append(w.args, key)
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+func addressWhere(id string) (where, error) {
+	if a, err := netip.ParseAddr(id); err == nil {
+		return where{"ip = toIPv6(?)", []any{a.String()}}, nil
+	}
+	p, err := netip.ParsePrefix(id)
+	if err != nil {
+		return where{}, fmt.Errorf("history: %q is neither an address nor a network: write ip:192.0.2.1 or ip:2001:db8::/64", id)
+	}
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	return where{"ip >= toIPv6(?) AND ip <= tupleElement(IPv6CIDRToRange(toIPv6(?), ?), 2)", []any{p.Addr().String(), p.Addr().String(), uint8(bits)}}, nil
+}
+
+func findingWheres(entity schemas.Entity) []where {
+	out := []where{{"entity = ?", []any{entity.Key()}}}
+	if entity.Kind == schemas.KindAccount {
+		out = append(out, where{"account = ? AND entity != ?", []any{entity.ID, entity.Key()}})
+	}
+	return out
+}
+
+// seen knows what a timeline has given already. Rows of one position, and copies
+// of one event, stand at one time, so only those of the present one are kept; of
+// findings, which may have been made again at another time, all are, up to a bound.
+type seen struct {
+	seed     maphash.Seed
+	at       time.Time
+	now      map[uint64]bool
+	findings map[uint64]bool
+}
+
+// maxSeen bounds the findings remembered: 16 MB.
+const maxSeen = 1 << 20
+
+func newSeen() *seen {
+	return &seen{seed: maphash.MakeSeed(), now: map[uint64]bool{}, findings: map[uint64]bool{}}
+}
+
+func (s *seen) before(e Entry) bool {
+	if !e.Time.Equal(s.at) {
+		s.at = e.Time
+		clear(s.now)
+	}
+	if e.Kind == schemas.KindEvent {
+		return known(s.now, s.hash(string(e.Kind), e.ID))
+	}
+	if len(s.findings) >= maxSeen {
+		clear(s.findings)
+	}
+	switch e.Kind {
+	case schemas.KindCase, schemas.KindAction, schemas.KindNotice, schemas.KindDecision:
+		// Their ids stay the same while what they say goes on.
+		return known(s.findings, s.hash(string(e.Kind), e.ID, string(e.Body)))
+	}
+	return known(s.findings, s.hash(string(e.Kind), e.ID))
+}
+
+func (s *seen) hash(parts ...string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	for _, p := range parts {
+		_, _ = h.WriteString(p)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+func known(set map[uint64]bool, key uint64) bool {
+	if set[key] {
+		return true
+	}
+	set[key] = true
+	return false
+}
