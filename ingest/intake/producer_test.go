@@ -17,10 +17,14 @@ import (
 	"holdfast/ingest/intake"
 	"holdfast/ingest/intake/intaketest"
 	"holdfast/ingest/kafka"
+	"holdfast/ingest/kafka/kafkatest"
 	"holdfast/schemas"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, kafkatest.IgnoreApache(), goleak.IgnoreAnyFunction("github.com/segmentio/kafka-go.(*conn).run"),
+		goleak.IgnoreAnyFunction("github.com/segmentio/kafka-go.(*connPool).discover"))
+}
 
 func record(key, value string) kafka.Record {
 	return kafka.Record{Key: []byte(key), Value: []byte(value)}
