@@ -96,7 +96,7 @@ func (l *life) attacks(days int) {
 	}
 	at := l.start + int64(days-2)*msDay + int64(l.rng.IntN(msDay))
 	l.add(at, `"type":"login","employee":"emp-0","user":"emp-0","outcome":"success","ip":"203.0.113.9"`)
-	for n := range 30 + l.rng.IntN(30) {
+	for _, n := range l.rng.Perm(30 + l.rng.IntN(30)) {
 		at += int64(l.rng.IntN(200_000))
 		l.add(at, `"type":"access","employee":"emp-0","action":"view_secret","account":"acct-%d","resource":"api_key:key-acct-%d","ip":"203.0.113.9"`, n, n)
 	}
@@ -105,6 +105,67 @@ func (l *life) attacks(days int) {
 		use := at + int64(l.rng.IntN(3*msDay)) - msDay
 		l.send(use, id, "key-"+id, from, l.people(100000, 5, 900000))
 	}
+}
+
+// newBorder makes a life that happens at the borders of hours and days, where a
+// record's neighbours belong to other windows: volumes that vary by orders of
+// magnitude, recipients that come back just before and just after they are known,
+// sources that return after two days or ninety. Its parameters are so touchy that
+// every window is near a threshold.
+func newBorder(seed uint64, days int) *life {
+	l := &life{rng: rand.New(rand.NewPCG(seed, 8)), start: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC).UnixMilli()}
+	border := func(hour int64) int64 { return l.start + hour*msHour + int64(l.rng.IntN(16*msMinute)) - 8*msMinute }
+	for h := int64(1); h < int64(days)*24; h++ {
+		if l.rng.IntN(3) == 0 {
+			continue
+		}
+		for a := range 3 {
+			id := fmt.Sprintf("acct-%d", a)
+			for range 1 + l.rng.IntN(2+2*a) {
+				l.send(border(h), id, "key-0", fmt.Sprintf("10.0.0.%d", l.rng.IntN(6)), l.people(3+int(h)*a, 1+l.rng.IntN(3), 0))
+			}
+		}
+		if h%24 == 0 {
+			for range l.rng.IntN(5) {
+				day := int(h / 24)
+				l.send(border(h), "acct-0", "key-0", fmt.Sprintf("10.1.0.%d", max(0, day-l.rng.IntN(4))), l.people(50, 1, 0))
+			}
+		}
+		for range l.rng.IntN(5) - 2 {
+			l.add(border(h), `"type":"access","employee":"emp-0","action":"view_secret","account":"acct-%d","ip":"10.1.0.%d"`, l.rng.IntN(30), l.rng.IntN(days))
+		}
+	}
+	slices.SortStableFunc(l.out, func(a, b timed) int { return int(a.ms - b.ms) })
+	return l
+}
+
+const touchy = `{"volume":{"rarity":0.1,"floor_1h":1,"floor_5m":1,"floor_24h":1,"above_p95":1,"cohort_1h":8},
+	"strangers":{"rarity":0.1,"floor_1h":1,"floor_24h":1}, "new_source":{"rarity":0.7,"floor":1,"fan_out":2,"learn_days":2},
+	"reach":{"rarity":0.1,"floor":2,"ceiling_1h":2,"ceiling_24h":4,"learn_days":2}}`
+
+// At every border the order within the lateness must not matter.
+func TestBorders(t *testing.T) {
+	found := map[string]int{}
+	for seed := range seeds() / 2 {
+		events := newBorder(seed, 20+int(seed%5)).out
+		rng := rand.New(rand.NewPCG(seed, 6))
+		touch := func(r *router) { r.parameters(touchy) }
+		want := play(t, events, 1, seed, touch)
+		for _, s := range want.signals {
+			found[fmt.Sprintf("%s%d", s.Detector, s.Level)]++
+		}
+		for range 2 {
+			same(t, fmt.Sprintf("seed %d, shuffled", seed), want, play(t, shuffled(events, rng), 1, seed, touch))
+		}
+		same(t, fmt.Sprintf("seed %d, cut", seed), want, play(t, shuffled(events, rng), 4, seed, func(r *router) {
+			touch(r)
+			r.cut, r.delay = 0.003, true
+		}))
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("signals seen: %v", found)
 }
 
 // play runs events on a router of its own and returns the ids of the signals.

@@ -49,6 +49,15 @@ func newRouter(t testing.TB, lanes int, seed uint64) *router {
 	return r
 }
 
+// parameters starts all engines anew with these parameters.
+func (r *router) parameters(p string) {
+	r.config.Parameters = []byte(p)
+	for i := range r.engines {
+		r.config.Lane = i
+		r.engines[i] = New(r.config)
+	}
+}
+
 // lane spreads keys; any function of the key alone will do.
 func (r *router) lane(key string) int {
 	h := uint32(2166136261)
