@@ -15,7 +15,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"holdfast/ingest/adapters/sshd"
 	"holdfast/ingest/intake"
@@ -23,8 +22,6 @@ import (
 	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const sharedData = "../../../shared/data/"
 

@@ -6,9 +6,10 @@
 // the events topic byte for byte as it was sent, under its entity's key, with
 // source and origin set here whatever the sender claims; and that a Receipt is
 // settled only when the broker has acknowledged the write on all replicas in
-// sync. A write whose outcome was lost is tried again under the same sequence
-// numbers, so it stands in the log once while the broker remembers its producer;
-// where it does not, readers know the double by its id. Memory is bounded: Send
+// sync. A write whose outcome was lost stands in the log once: it is looked for
+// there, and tried again under the same sequence numbers. (Only where a broker
+// forgets its producers while a request is still on its way to it can it stand
+// twice; readers know the double by its id.) Memory is bounded: Send
 // waits while more than Config.MaxBytes are unacknowledged. What is accepted and
 // what is refused is counted by source; only names from the configuration become
 // labels.

@@ -28,6 +28,9 @@ type partition struct {
 	id       kafka.Producer
 	sequence int32
 
+	end   int64     // the log's, as it was last seen; what is written from now on stands behind it
+	ended time.Time // when that was
+
 	wake   chan struct{} // something is queued, or a batch is full
 	mu     sync.Mutex
 	queue  []item
@@ -129,11 +132,12 @@ func (w *partition) cut(batch []item) []item {
 }
 
 // write tries one batch until the broker has it, refuses it for good, or the
-// grace period is over. Only under a new identity may a batch come to stand twice.
+// grace period is over.
 func (w *partition) write(records []kafka.Record) error {
 	ctx := w.producer.hard
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := w.try(records)
+	doubt := false
+	for pause := retryPause; ; pause = min(2*pause, 5*time.Second) {
+		err := w.try(records, doubt)
 		if err == nil {
 			return nil
 		}
@@ -145,17 +149,25 @@ func (w *partition) write(records []kafka.Record) error {
 		if !passing || ctx.Err() != nil {
 			return fmt.Errorf("intake: writing %d records to %s/%d: %w", len(records), w.at.Topic, w.at.Partition, err)
 		}
+		doubt = true
 		w.producer.deps.Metrics.retries.WithLabelValues(string(w.topic)).Inc()
 		w.producer.deps.Logger.Warn("writing again", "topic", w.at.Topic, "partition", w.at.Partition, "records", len(records), "error", err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		wait(ctx, nil, pause)
 	}
 }
 
-func (w *partition) try(records []kafka.Record) error {
+// try writes the batch, unless an earlier try did. The sequence numbers tell that
+// to a broker that remembers its producers; one that was killed may not.
+func (w *partition) try(records []kafka.Record, doubt bool) error {
 	ctx, broker := w.producer.hard, w.producer.deps.Broker
+	if err := w.findEnd(doubt); err != nil {
+		return err
+	}
+	if doubt {
+		if stands, err := w.stands(records); stands || err != nil {
+			return err
+		}
+	}
 	if w.id == nobody {
 		id, err := broker.InitProducer(ctx, "")
 		if err != nil {
@@ -164,10 +176,19 @@ func (w *partition) try(records []kafka.Record) error {
 		w.id, w.sequence = id, 0
 	}
 	since := time.Now()
-	if _, err := broker.Produce(ctx, w.at, w.id, w.sequence, records); err != nil {
+	offset, err := broker.Produce(ctx, w.at, w.id, w.sequence, records)
+	if err != nil {
 		return err
 	}
-	w.sequence = kafka.NextSequence(w.sequence, len(records))
+	w.wrote(offset, len(records))
 	w.producer.deps.Metrics.wrote(w.topic, since)
 	return nil
+}
+
+func (w *partition) wrote(offset int64, n int) {
+	w.sequence = kafka.NextSequence(w.sequence, n)
+	w.ended = time.Now()
+	if offset >= 0 {
+		w.end = offset + int64(n)
+	}
 }

@@ -17,11 +17,15 @@ import (
 // ErrClosed says that the producer has stopped and takes nothing more.
 var ErrClosed = errors.New("intake: the producer has stopped")
 
-// Broker is what a Producer needs of *kafka.Client.
+// Broker is what a Producer needs of *kafka.Client. Give it a client of its own
+// with a RetryFor of 1 ms: the Producer tries again itself, after it has looked
+// whether the batch stands already, which a retry inside the client would skip.
 type Broker interface {
 	Partitions(ctx context.Context, topic string) (int, error)
 	InitProducer(ctx context.Context, transactionalID string) (kafka.Producer, error)
 	Produce(ctx context.Context, tp kafka.TopicPartition, p kafka.Producer, baseSequence int32, records []kafka.Record) (int64, error)
+	Offsets(ctx context.Context, tps []kafka.TopicPartition) (map[kafka.TopicPartition]kafka.Range, error)
+	Fetch(ctx context.Context, positions []kafka.Position, o kafka.FetchOptions) ([]kafka.Fetched, error)
 }
 
 // Config bounds a Producer. Zero values take the defaults.
@@ -148,11 +152,30 @@ func (p *Producer) partitions(ctx context.Context, topic schemas.Topic) ([]*part
 		return parts, nil
 	}
 	name := p.cfg.Prefix + string(topic)
-	n, err := p.deps.Broker.Partitions(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("intake: cannot learn the partitions of %s: %w", name, err)
+	for {
+		n, err := p.deps.Broker.Partitions(ctx, name)
+		if err == nil {
+			return p.start(topic, name, n)
+		}
+		if !kafka.Retriable(err) || errors.Is(err, kafka.ErrUnknownTopic) || !wait(ctx, p.stopping, retryPause) {
+			return nil, fmt.Errorf("intake: cannot learn the partitions of %s: %w", name, err)
+		}
 	}
-	return p.start(topic, name, n)
+}
+
+const retryPause = 50 * time.Millisecond
+
+// wait pauses and reports false when there is no point in trying again.
+func wait(ctx context.Context, stop <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+	case <-stop:
+	}
+	return false
 }
 
 func (p *Producer) start(topic schemas.Topic, name string, n int) ([]*partition, error) {
@@ -170,7 +193,7 @@ func (p *Producer) start(topic schemas.Topic, name string, n int) ([]*partition,
 	for i := range parts {
 		parts[i] = &partition{
 			producer: p, topic: topic, at: kafka.TopicPartition{Topic: name, Partition: int32(i)},
-			id: nobody, wake: make(chan struct{}, 1),
+			id: nobody, end: -1, wake: make(chan struct{}, 1),
 		}
 		p.workers.Go(parts[i].run)
 	}

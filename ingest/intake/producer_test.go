@@ -65,6 +65,14 @@ func checkLogs(t testing.TB, b *intaketest.Broker, keys, n int) {
 }
 
 func TestProducerKeepsOrderAndWritesOnce(t *testing.T) {
+	for _, forgetful := range []bool{false, true} {
+		t.Run(fmt.Sprintf("forgetful %v", forgetful), func(t *testing.T) { faults(t, forgetful) })
+	}
+}
+
+// faults writes through a broker of which a third of all requests and a third of
+// all answers are lost; a forgetful one loses its memory of producers with them.
+func faults(t *testing.T, forgetful bool) {
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 2))
 	fault := func() error {
@@ -79,6 +87,15 @@ func TestProducerKeepsOrderAndWritesOnce(t *testing.T) {
 		b := &intaketest.Broker{Lanes: 5,
 			Before: func(kafka.TopicPartition, []kafka.Record) error { return fault() },
 			After:  func(kafka.TopicPartition) error { return fault() }}
+		if forgetful {
+			b.After = func(kafka.TopicPartition) error {
+				err := fault()
+				if err != nil {
+					b.Forget()
+				}
+				return err
+			}
+		}
 		p := intaketest.Producer(t, b, intake.Config{BatchRecords: 7})
 		var r intake.Receipt
 		sendAll(t, p, &r, 20, 50)
@@ -99,7 +116,7 @@ func TestProducerTakesANewIdentity(t *testing.T) {
 		if err := first.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		b.Forget()
+		b.Confuse()
 		sendAll(t, p, &second, 1, 10)
 		if err := second.Wait(t.Context()); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -77,10 +78,11 @@ func (b *Broker) append(tp kafka.TopicPartition, p kafka.Producer, base int32, r
 		b.logs, b.next = map[kafka.TopicPartition][]kafka.Record{}, map[sequence]int32{}
 	}
 	at := sequence{tp, p}
-	switch expected := b.next[at]; {
-	case base < expected:
+	switch expected, known := b.next[at]; {
+	case !known: // any number will do, as on real brokers
+	case base < expected && expected != lost:
 		return -1, nil // a duplicate
-	case base > expected:
+	case base != expected:
 		return -1, fmt.Errorf("%w: %d, not %d", kafka.ErrSequence, base, expected)
 	}
 	b.next[at] = kafka.NextSequence(base, len(records))
@@ -93,13 +95,46 @@ func (b *Broker) append(tp kafka.TopicPartition, p kafka.Producer, base int32, r
 	return offset, nil
 }
 
-// Forget loses what is known of every producer, as a broker made anew does.
+const lost = math.MaxInt32
+
+// Forget loses what is known of every producer, as a broker that was killed does.
 func (b *Broker) Forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	clear(b.next)
+}
+
+// Confuse makes every producer's next sequence number a wrong one.
+func (b *Broker) Confuse() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for at := range b.next {
-		b.next[at] = -1
+		b.next[at] = lost
 	}
+}
+
+// Offsets answers where the logs begin and end.
+func (b *Broker) Offsets(_ context.Context, tps []kafka.TopicPartition) (map[kafka.TopicPartition]kafka.Range, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[kafka.TopicPartition]kafka.Range{}
+	for _, tp := range tps {
+		out[tp] = kafka.Range{End: int64(len(b.logs[tp]))}
+	}
+	return out, nil
+}
+
+// Fetch answers at most 10 records of each partition.
+func (b *Broker) Fetch(_ context.Context, positions []kafka.Position, _ kafka.FetchOptions) ([]kafka.Fetched, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []kafka.Fetched
+	for _, at := range positions {
+		log := b.logs[at.TopicPartition]
+		end := min(at.Offset+10, int64(len(log)))
+		out = append(out, kafka.Fetched{TopicPartition: at.TopicPartition, Records: slices.Clone(log[at.Offset:end]), Next: end, HighWatermark: int64(len(log))})
+	}
+	return out, nil
 }
 
 // Batches is how many batches were appended, and by how many identities.
