@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"holdfast/alerting/gate"
+	"holdfast/cmd/internal/app"
+	"holdfast/cmd/internal/config"
+	"holdfast/ingest/kafka"
+	"holdfast/schemas"
+)
+
+// askFor bounds the wait for a request's answer.
+const askFor = 30 * time.Second
+
+func ask(ctx context.Context, client *kafka.Client, cfg *config.Config, r schemas.Request, asJSON bool) error {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	op, err := app.Ask(ctx, client, cfg, r)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		if err := printJSON(op); err != nil {
+			return err
+		}
+	}
+	if op.Refused != "" {
+		return fmt.Errorf("%s %s was refused: %s", r.Act, r.Entity, op.Refused)
+	}
+	if !asJSON {
+		fmt.Printf("%s: %s, before it was %s\n", r.Entity, op.After, op.Before)
+	}
+	return nil
+}
+
+// Run asks for what the command's own name says.
+func (a *actCmd) Run(ctx context.Context, k *kong.Context, c *common) error {
+	e, err := entity(a.Entity)
+	if err != nil {
+		return err
+	}
+	return a.ask(ctx, c, schemas.Request{Entity: e, Act: k.Selected().Name})
+}
+
+type snoozeCmd struct {
+	actCmd
+	For string `default:"24h" help:"For how long: 4h, 7d."`
+}
+
+// Run asks for the snooze.
+func (s *snoozeCmd) Run(ctx context.Context, c *common) error {
+	e, err := entity(s.Entity)
+	if err != nil {
+		return err
+	}
+	d, err := config.ParseDuration(s.For)
+	if err != nil {
+		return fmt.Errorf("--for: %w: write 4h or 7d", err)
+	}
+	return s.ask(ctx, c, schemas.Request{Entity: e, Act: "snooze", Until: time.Now().UTC().Add(d)})
+}
+
+type gateCmd struct {
+	Release gateReleaseCmd `cmd:"" help:"Release the brake after having looked."`
+}
+
+type gateReleaseCmd struct {
+	Why   string `required:"" help:"The reason, kept for auditors."`
+	Actor string `help:"Who asks (default: the user of this machine)."`
+	JSON  bool   `help:"As JSON."`
+}
+
+// Run asks the gate.
+func (g *gateReleaseCmd) Run(ctx context.Context, c *common) error {
+	a := actCmd{Why: g.Why, Actor: g.Actor, JSON: g.JSON}
+	return a.ask(ctx, c, schemas.Request{Act: gate.ActRelease})
+}

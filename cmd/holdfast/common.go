@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"holdfast/cmd/internal/app"
+	"holdfast/cmd/internal/config"
+	"holdfast/ingest/kafka"
+	"holdfast/schemas"
+)
+
+// common is what every command understands.
+type common struct {
+	ConfigFile string `name:"config" short:"c" env:"HOLDFAST_CONFIG" placeholder:"FILE" help:"The configuration."`
+	DataDir    string `name:"data-dir" placeholder:"DIR" help:"Where the embedded engines keep their data (overrides data_dir)."`
+}
+
+func (c *common) load() (config.Config, error) {
+	environ := os.Environ()
+	if c.DataDir != "" {
+		environ = append(environ, config.EnvPrefix+"DATA_DIR="+c.DataDir)
+	}
+	return config.Load(c.ConfigFile, environ)
+}
+
+// running loads the configuration and completes it with what runs here.
+func (c *common) running() (config.Config, error) {
+	cfg, err := c.load()
+	if err != nil {
+		return cfg, err
+	}
+	_, err = app.FindRunning(&cfg)
+	return cfg, err
+}
+
+// cluster connects to the brokers that the configuration names or that run here.
+func (c *common) cluster() (config.Config, *kafka.Client, error) {
+	cfg, err := c.running()
+	if err != nil {
+		return cfg, nil, err
+	}
+	client, err := app.Connect(&cfg, quiet())
+	return cfg, client, err
+}
+
+func logger(cfg config.Log) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Level)) // the configuration was checked
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
+
+// quiet is the log of commands that end soon: warnings and worse.
+func quiet() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
+func printJSON(v any) error {
+	b, err := json.Marshal(v, jsontext.WithIndent("  "), json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(string(b))
+	return err
+}
+
+// entity reads kind:id; a bare word is an account.
+func entity(s string) (schemas.Entity, error) {
+	if !strings.Contains(s, ":") {
+		return schemas.Entity{Kind: schemas.KindAccount, ID: s}, nil
+	}
+	return schemas.ParseEntity(s)
+}
+
+type versionCmd struct {
+	JSON bool `help:"As JSON."`
+}
+
+// version is set when a release is built.
+var version = "unreleased"
+
+// Run prints the version.
+func (v *versionCmd) Run() error {
+	if v.JSON {
+		return printJSON(map[string]string{"version": version})
+	}
+	_, err := fmt.Println("holdfast", version)
+	return err
+}
+
+type schemaCmd struct {
+	Type string `arg:"" help:"send, delivery, login, credential, access, connection, account, or a finding such as signal."`
+}
+
+// Run prints the schema.
+func (s *schemaCmd) Run() error {
+	b, err := schemas.JSONSchema(s.Type)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(strings.TrimSpace(string(b)))
+	return err
+}
+
+type actCmd struct {
+	Entity string `arg:"" help:"kind:id, or an account's id alone."`
+	Why    string `required:"" help:"The reason, kept for auditors."`
+	Actor  string `help:"Who asks (default: the user of this machine)."`
+	JSON   bool   `help:"As JSON."`
+}
+
+func (a *actCmd) ask(ctx context.Context, c *common, r schemas.Request) error {
+	cfg, client, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	r.Why, r.Actor = a.Why, a.Actor
+	if r.Actor == "" {
+		r.Actor = app.Actor()
+	}
+	return ask(ctx, client, &cfg, r, a.JSON)
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/ingest/history"
+	"holdfast/schemas"
+)
+
+func isGraphic(r rune) bool { return unicode.IsGraphic(r) }
+
+// describe says in one sentence what an entry is.
+func describe(e history.Entry) string {
+	if e.Event != nil {
+		return describeEvent(e.Event)
+	}
+	switch e.Kind {
+	case schemas.KindSignal:
+		return from(e, func(s schemas.Signal) string {
+			return fmt.Sprintf("%s (%s, %s): %s [observed %.6g %s, expected %.6g, threshold %.6g in %s; %s]", s.Detector, s.Family, s.Severity,
+				s.Evidence.Text, s.Evidence.Observed, s.Evidence.Unit, s.Evidence.Expected, s.Evidence.Threshold, s.Evidence.Window, s.Technique)
+		})
+	case schemas.KindDecision:
+		return from(e, func(d schemas.Decision) string {
+			text := strings.ToUpper(string(d.Verdict))
+			if d.Verdict != d.Proposed {
+				text += " (proposed " + string(d.Proposed) + ")"
+			}
+			if d.Mode != schemas.ModeLive {
+				text += " in mode " + string(d.Mode)
+			}
+			return fmt.Sprintf("%s by policy %s v%d: %s", text, d.Policy, d.PolicyVersion, d.Reason)
+		})
+	case schemas.KindAction:
+		return from(e, func(a schemas.Action) string {
+			return fmt.Sprintf("%s at %s %s after %d tries %s", a.Verdict, a.Target, a.Outcome, a.Attempts, a.Detail)
+		})
+	case schemas.KindNotice:
+		return from(e, func(n schemas.Notice) string {
+			return fmt.Sprintf("to %s (%s, %s) %s: %s %s", n.To, n.Audience, n.Channel, n.Outcome, n.Subject, n.Detail)
+		})
+	case schemas.KindCase:
+		return from(e, func(c schemas.Case) string {
+			return fmt.Sprintf("%s is %s with %d decisions %s", c.ID, c.State, len(c.Decisions), c.Why)
+		})
+	case schemas.KindOperator:
+		return from(e, func(o schemas.Operator) string {
+			if o.Refused != "" {
+				return fmt.Sprintf("%s asked for %s (%s) and was refused: %s", o.Actor, o.Act, o.Why, o.Refused)
+			}
+			return fmt.Sprintf("%s: %s, %s before and %s after: %s", o.Actor, o.Act, o.Before, o.After, o.Why)
+		})
+	case schemas.KindRequest:
+		return from(e, func(r schemas.Request) string { return fmt.Sprintf("%s asks for %s: %s", r.Actor, r.Act, r.Why) })
+	case schemas.KindAnswer:
+		return from(e, func(a schemas.Answer) string {
+			if a.Go {
+				return "the gate says go"
+			}
+			return "the gate brakes: " + a.Reason
+		})
+	}
+	return string(e.Body)
+}
+
+func from[T any](e history.Entry, say func(T) string) string {
+	var v T
+	if err := json.Unmarshal(e.Body, &v); err != nil {
+		return string(e.Body)
+	}
+	return say(v)
+}
+
+func describeEvent(e *schemas.Event) string {
+	at := ""
+	if e.IP.IsValid() {
+		at = " from " + e.IP.String()
+	}
+	switch e.Type {
+	case schemas.TypeSend:
+		return fmt.Sprintf("send to %d recipients%s with %s as %s", e.Volume(), at, orNone(e.Credential), orNone(e.Sender))
+	case schemas.TypeDelivery:
+		return fmt.Sprintf("delivery to %s: %s %s", orNone(e.Recipient), e.Outcome, e.Reason)
+	case schemas.TypeLogin:
+		return fmt.Sprintf("login of %s%s: %s %s %s", e.User, at, e.Outcome, e.Reason, e.Method)
+	case schemas.TypeCredential:
+		return fmt.Sprintf("%s %s %s%s by %s", e.Kind, e.Credential, e.Change, at, orNone(e.User+e.Employee))
+	case schemas.TypeAccess:
+		ticket := "no ticket"
+		if e.Ticket != "" {
+			ticket = "ticket " + e.Ticket
+		}
+		return fmt.Sprintf("%s: %s of %s%s, %s", e.Employee, e.Action, orNone(e.Account+e.Resource), at, ticket)
+	case schemas.TypeConnection:
+		return fmt.Sprintf("connection %s%s over %s", e.State, at, orNone(e.Protocol))
+	case schemas.TypeAccount:
+		return fmt.Sprintf("account snapshot: status %s, plan %s, %d users, %d domains", orNone(e.Status), orNone(e.Plan), len(e.Users), len(e.Domains))
+	}
+	return string(e.Type)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"holdfast/alerting/policy"
+	"holdfast/cmd/internal/app"
+	"holdfast/cmd/internal/replay"
+	"holdfast/ingest/adapters/sshd"
+	"holdfast/ingest/importer"
+	"holdfast/ingest/intake"
+	"holdfast/schemas"
+)
+
+type importCmd struct {
+	Files    []string `arg:"" help:"Files, plain or gzip; - is standard input."`
+	Live     bool     `help:"The records may be acted on; without it they stop nobody."`
+	Format   string   `enum:"ndjson,sshd" default:"ndjson" help:"ndjson, or sshd for OpenSSH's log."`
+	Year     int      `help:"The year of an OpenSSH log's first line (default: from the file's own time)."`
+	Staff    bool     `help:"The users of an OpenSSH log are employees."`
+	Source   string   `default:"import" help:"Named as the source of every record."`
+	Rate     float64  `help:"At most so many records a second."`
+	Progress string   `name:"progress-file" placeholder:"FILE" help:"Where to go on from, should the import be interrupted (default: in the data folder)."`
+	Quiet    bool     `short:"q" help:"Show no progress."`
+}
+
+// maxTold bounds the refused lines that are printed one by one.
+const maxTold = 20
+
+// Run imports.
+func (i *importCmd) Run(ctx context.Context, c *common) error {
+	cfg, client, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	progress := i.Progress
+	if progress == "" {
+		progress = filepath.Join(cfg.DataDir, "import-"+strings.TrimPrefix(schemas.DeriveID("p", i.Files...), "p_")+".json")
+	}
+	producer := intake.NewProducer(intake.Config{Prefix: cfg.Kafka.Prefix}, intake.Deps{Broker: client, Logger: quiet()})
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var g errgroup.Group
+	g.Go(func() error { return producer.Run(run) })
+
+	told := 0
+	bar := newBar(i.Quiet)
+	sum, err := importer.Run(ctx, importer.Config{
+		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff},
+		Live: i.Live, Source: i.Source, Rate: i.Rate, Progress: progress,
+	}, importer.Deps{
+		Writer: producer, Logger: quiet(), Progress: bar.show,
+		Refused: func(r importer.Refusal) {
+			if told++; told <= maxTold {
+				bar.clear()
+				fmt.Fprintln(os.Stderr, "refused", r.Error())
+			}
+		},
+	})
+	bar.clear()
+	stop()
+	err = errors.Join(err, g.Wait())
+	if told > maxTold {
+		fmt.Fprintf(os.Stderr, "refused %d more lines: all of them stand on the rejected topic\n", told-maxTold)
+	}
+	fmt.Printf("%d lines: %d accepted, %d refused, %d ignored", sum.Lines, sum.Accepted, sum.Refused, sum.Ignored)
+	if sum.Resumed.Lines > 0 || sum.Skipped > 0 {
+		fmt.Printf("; an earlier run had done %d lines", sum.Resumed.Lines)
+	}
+	fmt.Printf(" (%s)\n", sum.Elapsed.Round(time.Millisecond))
+	return err
+}
+
+// bar is one line of progress on a terminal, rewritten in place.
+type bar struct {
+	on    bool
+	width int
+	last  time.Time
+}
+
+func newBar(quiet bool) *bar {
+	fd := int(os.Stderr.Fd())
+	b := &bar{on: !quiet && term.IsTerminal(fd)}
+	if w, _, err := term.GetSize(fd); err == nil {
+		b.width = w
+	}
+	return b
+}
+
+func (b *bar) show(p importer.Progress) {
+	if !b.on || !p.Done && time.Since(b.last) < 100*time.Millisecond {
+		return
+	}
+	b.last = time.Now()
+	text := fmt.Sprintf("%s: %d accepted, %d refused", filepath.Base(p.File), p.Accepted, p.Refused)
+	if p.Size > 0 {
+		const cells = 30
+		done := int(min(p.Read, p.Size) * cells / p.Size)
+		text = fmt.Sprintf("[%s%s] %3d%% %s", strings.Repeat("#", done), strings.Repeat(".", cells-done), min(p.Read, p.Size)*100/p.Size, text)
+	}
+	if b.width > 0 && len(text) >= b.width {
+		text = text[:b.width-1]
+	}
+	fmt.Fprintf(os.Stderr, "\r\x1b[K%s", text)
+}
+
+func (b *bar) clear() {
+	if b.on {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
+}
+
+type replayCmd struct {
+	Files     []string `arg:"" help:"NDJSON files, plain or gzip; - is standard input."`
+	Decisions string   `placeholder:"OUT" help:"Write decisions here; - is standard output."`
+	Signals   string   `placeholder:"OUT" help:"Write signals here; - is standard output."`
+	Policies  string   `placeholder:"FILE" help:"Judge by these policies (default: the configuration's)."`
+	Brake     bool     `help:"Let the gate brake automatic stops."`
+}
+
+// Run replays.
+func (r *replayCmd) Run(ctx context.Context, c *common) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	set, err := r.policies(cfg.Respond.PoliciesFile)
+	if err != nil {
+		return err
+	}
+	params, err := app.ReadParameters(cfg.Detect.ParametersFile)
+	if err != nil {
+		return err
+	}
+	var outs outputs
+	told := 0
+	p, err := replay.New(replay.Config{Policies: set, Parameters: params, Brake: r.Brake}, replay.Deps{
+		Decisions: outs.to(r.Decisions), Signals: outs.to(r.Signals),
+		Refused: func(n int64, err *schemas.Error) {
+			if told++; told <= maxTold {
+				fmt.Fprintf(os.Stderr, "refused line %d: %v\n", n, err)
+			}
+		},
+	})
+	if err != nil || outs.err != nil {
+		return errors.Join(err, outs.err, outs.close())
+	}
+	var sum replay.Summary
+	for _, name := range r.Files {
+		in, err := openFile(name)
+		if err != nil {
+			return errors.Join(err, outs.close())
+		}
+		sum, err = p.Run(ctx, in)
+		if err := errors.Join(err, in.Close()); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", name, err), outs.close())
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%d events, %d refused, %d duplicates; %d signals, %d decisions; %s, %.0f events/s\n",
+		sum.Events, sum.Refused, sum.Duplicates, sum.Signals, sum.Decisions, sum.Elapsed.Round(time.Millisecond), float64(sum.Events)/sum.Elapsed.Seconds())
+	return outs.close()
+}
+
+func (r *replayCmd) policies(configured string) (*policy.Set, error) {
+	name := r.Policies
+	if name == "" {
+		name = configured
+	}
+	if name == "" {
+		return policy.Default(), nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Parse(name, b)
+}
+
+// outputs are the files that findings are written to, one a line.
+type outputs struct {
+	files map[string]*bufio.Writer
+	done  []func() error
+	err   error
+}
+
+func (o *outputs) to(name string) func([]byte) error {
+	if name == "" {
+		return nil
+	}
+	if o.files == nil {
+		o.files = map[string]*bufio.Writer{}
+	}
+	w, ok := o.files[name]
+	if !ok {
+		f := os.Stdout
+		if name != "-" {
+			var err error
+			if f, err = os.Create(name); err != nil {
+				o.err = errors.Join(o.err, err)
+				return nil
+			}
+			o.done = append(o.done, f.Close)
+		}
+		w = bufio.NewWriter(f)
+		o.files[name] = w
+		o.done = append([]func() error{w.Flush}, o.done...)
+	}
+	return func(value []byte) error {
+		if _, err := w.Write(value); err != nil {
+			return err
+		}
+		return w.WriteByte('\n')
+	}
+}
+
+func (o *outputs) close() error {
+	var errs []error
+	for _, f := range o.done {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
+
+// openFile opens a file or standard input, unpacking gzip by its first bytes.
+func openFile(name string) (io.ReadCloser, error) {
+	f := os.Stdin
+	if name != "-" {
+		var err error
+		if f, err = os.Open(name); err != nil {
+			return nil, err
+		}
+	}
+	br := bufio.NewReaderSize(f, 1<<20)
+	if head, _ := br.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
+		return readCloser{br, f}, nil
+	}
+	z, err := gzip.NewReader(br)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+	}
+	return readCloser{z, f}, nil
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}

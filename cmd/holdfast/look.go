@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/term"
+
+	"holdfast/cmd/internal/app"
+	"holdfast/cmd/internal/config"
+	"holdfast/ingest/history"
+	"holdfast/schemas"
+)
+
+type statusCmd struct {
+	Entity string `arg:"" help:"kind:id, or an account's id alone."`
+	JSON   bool   `help:"As JSON."`
+}
+
+// Run reads the status topic; the audit store is not needed.
+func (s *statusCmd) Run(ctx context.Context, c *common) error {
+	e, err := entity(s.Entity)
+	if err != nil {
+		return err
+	}
+	cfg, client, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	st, known, err := app.ReadStatus(ctx, client, &cfg, e)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return printJSON(st)
+	}
+	if !known {
+		_, err = fmt.Printf("%s is active: nothing was ever decided about it\n", e)
+		return err
+	}
+	fmt.Printf("%s is %s since %s\n", clean(e.Key()), clean(st.Status), st.Since.UTC().Format(time.RFC3339))
+	fmt.Printf("  decision  %s (%s), episode %d, step %d\n", clean(st.Decision), st.Verdict, st.Episode, st.Step)
+	if st.By != "" {
+		fmt.Printf("  by        %s\n", clean(st.By))
+	}
+	if st.Reason != "" {
+		fmt.Printf("  told      %s\n", clean(st.Reason))
+	}
+	return nil
+}
+
+type timelineCmd struct {
+	Entity string `arg:"" help:"kind:id, or an account's id alone."`
+	Since  string `help:"How far back (24h, 30d), or a time (2026-01-02T15:04:05Z)."`
+	Limit  int    `default:"1000" help:"Show the newest so many; 0 is all."`
+	JSON   bool   `help:"One JSON object a line."`
+}
+
+// Run prints an entity's history.
+func (t *timelineCmd) Run(ctx context.Context, c *common) error {
+	e, err := entity(t.Entity)
+	if err != nil {
+		return err
+	}
+	since, err := sinceTime(t.Since, time.Now())
+	if err != nil {
+		return err
+	}
+	cfg, err := c.running()
+	if err != nil {
+		return err
+	}
+	store, err := app.OpenStore(&cfg, quiet())
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	out := bufio.NewWriter(os.Stdout)
+	defer out.Flush()
+	p := printer{w: out, colour: term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "", width: 110}
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 40 {
+		p.width = w
+	}
+	n := 0
+	for entry, err := range history.New(store).Timeline(ctx, e, since, t.Limit) {
+		if err != nil {
+			return fmt.Errorf("the audit store did not answer: %w", err)
+		}
+		n++
+		if t.JSON {
+			b, err := json.Marshal(entry)
+			if err != nil {
+				return err
+			}
+			out.Write(append(b, '\n'))
+			continue
+		}
+		p.entry(entry)
+	}
+	if n == 0 && !t.JSON {
+		fmt.Fprintf(out, "nothing is recorded about %s%s\n", clean(e.Key()), sinceText(since))
+	}
+	return nil
+}
+
+func sinceText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return " since " + t.UTC().Format(time.RFC3339)
+}
+
+func sinceTime(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := config.ParseDuration(s); err == nil {
+		return now.Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, fmt.Errorf("--since %q: write a length of time (24h, 30d) or a time (2026-01-02T15:04:05Z)", s)
+	}
+	return t, nil
+}
+
+// printer writes entries for people: the time, what it is, and a sentence, folded
+// to the terminal's width.
+type printer struct {
+	w      io.Writer
+	colour bool
+	width  int
+	day    string
+}
+
+var colours = map[schemas.Kind]string{
+	schemas.KindSignal: "\x1b[33m", schemas.KindDecision: "\x1b[31m", schemas.KindAction: "\x1b[36m", schemas.KindNotice: "\x1b[36m", schemas.KindOperator: "\x1b[32m",
+}
+
+const indent = 21 // "15:04:05  decision   "
+
+func (p *printer) entry(e history.Entry) {
+	t := e.Time.UTC()
+	if day := t.Format("Monday, 2 January 2006"); day != p.day {
+		p.day = day
+		fmt.Fprintf(p.w, "\n%s (UTC)\n", day)
+	}
+	on, off := "", ""
+	if c := colours[e.Kind]; p.colour && c != "" {
+		on, off = c, "\x1b[0m"
+	}
+	lines := fold(clean(describe(e)), max(20, p.width-indent))
+	fmt.Fprintf(p.w, "%s  %s%-10s%s %s\n", t.Format("15:04:05"), on, e.Kind, off, lines[0])
+	for _, l := range lines[1:] {
+		fmt.Fprintf(p.w, "%*s%s\n", indent, "", l)
+	}
+}
+
+// fold breaks text between words.
+func fold(s string, width int) []string {
+	var out []string
+	line := ""
+	for word := range strings.FieldsSeq(s) {
+		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
+			out, line = append(out, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(out, line)
+}
+
+// clean makes text that an attacker chose harmless on a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || isGraphic(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}

@@ -1,0 +1,79 @@
+// Command holdfast watches a platform that sends mail: see the README.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"holdfast/ingest/embedded/clickhouse"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == clickhouse.ChildCommand {
+		os.Exit(clickhouse.Child())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run carries out one command line and returns the exit code: 0 done, 1 failed, 2
+// not understood.
+func run(ctx context.Context, args []string) int {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("holdfast"), kong.UsageOnError(),
+		kong.Description("Notices when somebody else uses a mail platform's accounts, stops them, and keeps the proof."),
+		kong.BindTo(ctx, (*context.Context)(nil)))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "holdfast:", err)
+		return 2
+	}
+	k, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "holdfast:", err)
+		return 2
+	}
+	err = k.Run(&c.common)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "holdfast: interrupted")
+		return 130
+	}
+	fmt.Fprintln(os.Stderr, "holdfast:", err)
+	return 1
+}
+
+// cli is the command line.
+type cli struct {
+	common
+
+	Run runCmd `cmd:"" help:"Run Holdfast: all roles, or some."`
+
+	Setup   setupCmd   `cmd:"" help:"Fetch libchdb, the ClickHouse engine for one machine."`
+	Topics  topicsCmd  `cmd:"" help:"Create or check the topics."`
+	Migrate migrateCmd `cmd:"" help:"Bring the audit store up to date."`
+	Config  configCmd  `cmd:"" help:"Print or check the configuration."`
+	Schema  schemaCmd  `cmd:"" help:"Print the JSON Schema of a record."`
+	Import  importCmd  `cmd:"" help:"Load files of events."`
+	Replay  replayCmd  `cmd:"" help:"Run detection and policies over files, without broker or database."`
+
+	Suspend  actCmd      `cmd:"" help:"Suspend an account or an employee by hand."`
+	Block    actCmd      `cmd:"" help:"Block an address by hand."`
+	Release  actCmd      `cmd:"" help:"Release what was stopped."`
+	Dismiss  actCmd      `cmd:"" help:"Say that a review found nothing."`
+	Confirm  actCmd      `cmd:"" help:"Say that what was found is so."`
+	Snooze   snoozeCmd   `cmd:"" help:"Expect signals of an entity for a while."`
+	Gate     gateCmd     `cmd:"" help:"The brake on automatic stops."`
+	Timeline timelineCmd `cmd:"" help:"Everything about an entity, in order."`
+	Status   statusCmd   `cmd:"" help:"An entity's standing."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"holdfast/cmd/internal/app"
+	"holdfast/ingest/embedded/setup"
+)
+
+type runCmd struct {
+	Roles  []app.Role `help:"Only these roles: intake, detect, respond, record, serve." sep:","`
+	NewLog bool       `help:"The logs are new ones: record them from their beginning under a new log id."`
+}
+
+// Run runs until it is told to stop.
+func (r *runCmd) Run(ctx context.Context, c *common) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	a, err := app.New(cfg, app.Options{Roles: r.Roles, NewLog: r.NewLog}, logger(cfg.Observability.Log))
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+type setupCmd struct{}
+
+// Run fetches the library.
+func (setupCmd) Run(ctx context.Context) error {
+	path, err := setup.Setup(ctx, setup.Options{Log: os.Stderr})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(path)
+	return err
+}
+
+type topicsCmd struct {
+	Create topicsCreateCmd `cmd:"" help:"Create what is missing."`
+	Check  topicsCheckCmd  `cmd:"" help:"Say what differs."`
+}
+
+type topicsCreateCmd struct{}
+
+// Run creates the topics and the installation.
+func (topicsCreateCmd) Run(ctx context.Context, c *common) error {
+	cfg, client, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := app.CreateTopics(ctx, client, &cfg); err != nil {
+		return err
+	}
+	in, err := app.EnsureInstallation(ctx, client, &cfg)
+	if err != nil {
+		return err
+	}
+	if err := app.EnsureVersions(ctx, client, &cfg); err != nil {
+		return err
+	}
+	_, err = fmt.Printf("topics %s* are there, with %d lanes\n", cfg.Kafka.Prefix, in.Lanes)
+	return err
+}
+
+type topicsCheckCmd struct {
+	JSON bool `help:"As JSON."`
+}
+
+// Run prints what differs.
+func (t *topicsCheckCmd) Run(ctx context.Context, c *common) error {
+	cfg, client, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	diffs, err := app.CheckTopics(ctx, client, &cfg)
+	if err != nil {
+		return err
+	}
+	if t.JSON {
+		if err := printJSON(append([]app.Difference{}, diffs...)); err != nil {
+			return err
+		}
+	} else {
+		for _, d := range diffs {
+			fmt.Println(d)
+		}
+	}
+	if len(diffs) > 0 {
+		return fmt.Errorf("%d things differ", len(diffs))
+	}
+	if !t.JSON {
+		fmt.Println("all topics are as they must be")
+	}
+	return nil
+}
+
+type migrateCmd struct{}
+
+// Run migrates.
+func (migrateCmd) Run(ctx context.Context, c *common) error {
+	cfg, err := c.running()
+	if err != nil {
+		return err
+	}
+	n, err := app.Migrate(ctx, &cfg, quiet())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Printf("the audit store is up to date: %d steps applied\n", n)
+	return err
+}
+
+type configCmd struct {
+	Print configPrintCmd `cmd:"" help:"Print every setting in force, secrets hidden."`
+	Check configCheckCmd `cmd:"" help:"Report every mistake."`
+}
+
+type configPrintCmd struct {
+	JSON bool `help:"As JSON."`
+}
+
+// Run prints the configuration.
+func (p *configPrintCmd) Run(c *common) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if p.JSON {
+		v, err := cfg.Values()
+		if err != nil {
+			return err
+		}
+		return printJSON(v)
+	}
+	b, err := cfg.Print()
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(b)
+	return err
+}
+
+type configCheckCmd struct{}
+
+// Run checks the configuration and every file that it names.
+func (configCheckCmd) Run(c *common) error {
+	cfg, err := c.load()
+	errs := []error{err}
+	if err == nil {
+		errs = app.CheckParts(&cfg)
+	}
+	if err := errors.Join(errs...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return fmt.Errorf("%d mistakes", 1+strings.Count(err.Error(), "\n"))
+	}
+	_, err = fmt.Println("the configuration is sound")
+	return err
+}

@@ -1,0 +1,241 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oklog/ulid/v2"
+	"go.yaml.in/yaml/v4"
+
+	"holdfast/alerting/policy"
+	"holdfast/cmd/internal/config"
+	"holdfast/ingest/kafka"
+	"holdfast/schemas"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// lastValues reads a compacted topic to its end and returns the last value of each
+// key; deleted keys are left out.
+func lastValues(ctx context.Context, c *kafka.Client, topic string, partitions []int32, keep func(key string) bool) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, p := range partitions {
+		err := readToEnd(ctx, c, kafka.TopicPartition{Topic: topic, Partition: p}, 0, func(r kafka.Record) error {
+			if header(r, schemas.HeaderKind) == string(schemas.KindFence) || !keep(string(r.Key)) {
+				return nil
+			}
+			if r.Value == nil {
+				delete(out, string(r.Key))
+				return nil
+			}
+			out[string(r.Key)] = slices.Clone(r.Value)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// readToEnd reads one partition from an offset to the end that it has now.
+func readToEnd(ctx context.Context, c *kafka.Client, tp kafka.TopicPartition, from int64, each func(kafka.Record) error) error {
+	ranges, err := c.Offsets(ctx, []kafka.TopicPartition{tp})
+	if err != nil {
+		return fmt.Errorf("find the end of %v: %w", tp, err)
+	}
+	at := kafka.Position{TopicPartition: tp, Offset: max(from, ranges[tp].Start)}
+	for at.Offset < ranges[tp].End {
+		got, err := c.Fetch(ctx, []kafka.Position{at}, kafka.FetchOptions{MaxWait: time.Second})
+		if err == nil {
+			err = got[0].Err
+		}
+		switch {
+		case errors.Is(err, kafka.ErrOffsetOutOfRange):
+			// Compaction has moved the log's start meanwhile.
+			if ranges, err = c.Offsets(ctx, []kafka.TopicPartition{tp}); err != nil {
+				return fmt.Errorf("find the end of %v: %w", tp, err)
+			}
+			at.Offset = max(at.Offset, ranges[tp].Start)
+			continue
+		case err != nil && kafka.Retriable(err) && ctx.Err() == nil:
+			continue
+		case err != nil:
+			return fmt.Errorf("read %v: %w", at, err)
+		}
+		for _, r := range got[0].Records {
+			if r.Offset < ranges[tp].End {
+				if err := each(r); err != nil {
+					return err
+				}
+			}
+		}
+		at.Offset = got[0].Next
+	}
+	return nil
+}
+
+func header(r kafka.Record, key string) string {
+	for _, h := range r.Headers {
+		if h.Key == key {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// writeControl writes one value of control and the operator record of the change.
+func writeControl(ctx context.Context, c *kafka.Client, cfg *config.Config, key string, value any, actor, why string) error {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode control value %s: %w", key, err)
+	}
+	now := time.Now().UTC()
+	rec := kafka.Record{Key: []byte(key), Value: b, Time: now.UnixMilli(), Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte(schemas.KindControl)}}}
+	if err := c.Write(ctx, kafka.TopicPartition{Topic: cfg.Kafka.Prefix + string(schemas.TopicControl)}, []kafka.Record{rec}); err != nil {
+		return fmt.Errorf("write control value %s: %w", key, err)
+	}
+	op := schemas.Operator{ID: "opr_" + ulid.Make().String(), Time: now, Actor: actor, Act: "control " + key, Why: why, After: schemas.DeriveID("ctl", string(b))}
+	ob, err := json.Marshal(op)
+	if err != nil {
+		return err
+	}
+	return c.Write(ctx, kafka.TopicPartition{Topic: cfg.Kafka.Prefix + string(schemas.TopicOperator)}, []kafka.Record{{
+		Key: []byte("control:" + key), Value: ob, Time: now.UnixMilli(),
+		Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte(schemas.KindOperator)}, {Key: schemas.HeaderID, Value: []byte(op.ID)}},
+	}})
+}
+
+// ErrNoInstallation says that the topics hold no installation yet.
+var ErrNoInstallation = errors.New("control holds no installation: run `holdfast topics create`")
+
+// ReadInstallation returns what is fixed, from control.
+func ReadInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config) (schemas.Installation, error) {
+	var in schemas.Installation
+	all, err := lastValues(ctx, c, cfg.Kafka.Prefix+string(schemas.TopicControl), []int32{0}, func(k string) bool { return k == schemas.ControlInstallation })
+	if err != nil {
+		return in, err
+	}
+	b, ok := all[schemas.ControlInstallation]
+	if !ok {
+		return in, ErrNoInstallation
+	}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return in, fmt.Errorf("control value %s: %w", schemas.ControlInstallation, err)
+	}
+	return in, nil
+}
+
+// EnsureInstallation reads the installation, or writes a new one. A number of lanes
+// that differs from the configured one is refused.
+func EnsureInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config) (schemas.Installation, error) {
+	in, err := ReadInstallation(ctx, c, cfg)
+	if errors.Is(err, ErrNoInstallation) {
+		in = schemas.Installation{
+			ID: ulid.Make().String(), Lanes: cfg.Kafka.Lanes, LogID: ulid.Make().String(),
+			Created: time.Now().UTC().Truncate(time.Millisecond), HashSecret: make([]byte, 32),
+		}
+		if _, err := rand.Read(in.HashSecret); err != nil {
+			return in, fmt.Errorf("make the installation's secret: %w", err)
+		}
+		return in, writeControl(ctx, c, cfg, schemas.ControlInstallation, in, "holdfast", "the topics are new")
+	}
+	if err == nil && in.Lanes != cfg.Kafka.Lanes {
+		err = fmt.Errorf("%w: they were created with %d lanes and the configuration says kafka.lanes: %d: set it to %d", ErrTopics, in.Lanes, cfg.Kafka.Lanes, in.Lanes)
+	}
+	return in, err
+}
+
+// renewLogID gives the log a new id, after a stop that may have lost its tail.
+func renewLogID(ctx context.Context, c *kafka.Client, cfg *config.Config, in schemas.Installation, why string) (schemas.Installation, error) {
+	in.LogID = ulid.Make().String()
+	return in, writeControl(ctx, c, cfg, schemas.ControlInstallation, in, "holdfast", why)
+}
+
+// EnsureVersions puts the configured policies and parameters into control where
+// they differ from the newest version there. The first version holds from the
+// beginning of time, a later one six minutes and more from now.
+func EnsureVersions(ctx context.Context, c *kafka.Client, cfg *config.Config) error {
+	policies, params, err := configured(cfg)
+	if err != nil {
+		return err
+	}
+	all, err := lastValues(ctx, c, cfg.Kafka.Prefix+string(schemas.TopicControl), []int32{0}, func(string) bool { return true })
+	if err != nil {
+		return err
+	}
+	for _, x := range []struct {
+		key   string
+		value jsontext.Value
+	}{{schemas.ControlPolicies, policies}, {schemas.ControlParameters, params}} {
+		if x.value == nil {
+			continue
+		}
+		var v schemas.Versioned
+		if b, ok := all[x.key]; ok {
+			if err := json.Unmarshal(b, &v); err != nil {
+				return fmt.Errorf("control value %s: %w", x.key, err)
+			}
+		}
+		if n := len(v.Versions); n > 0 && string(v.Versions[n-1].Value) == string(x.value) {
+			continue
+		}
+		from := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+		if len(v.Versions) > 0 {
+			from = time.Now().UTC().Add(schemas.ControlDelay + time.Minute).Truncate(time.Second)
+		}
+		v.Versions = append(v.Versions, schemas.Version{From: from, Value: x.value})
+		if len(v.Versions) > maxVersions {
+			v.Versions = v.Versions[len(v.Versions)-maxVersions:]
+		}
+		if err := writeControl(ctx, c, cfg, x.key, v, "configuration", "the file changed"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxVersions bounds a control value's history below the largest message.
+const maxVersions = 16
+
+// configured reads the policies, always, and the parameters, where a file is named.
+func configured(cfg *config.Config) (policies, params jsontext.Value, err error) {
+	file := policy.DefaultFile()
+	if name := cfg.Respond.PoliciesFile; name != "" {
+		if file, err = os.ReadFile(name); err != nil {
+			return nil, nil, fmt.Errorf("respond.policies_file: %w", err)
+		}
+		if _, err := policy.Parse(name, file); err != nil {
+			return nil, nil, err
+		}
+	}
+	if policies, err = json.Marshal(string(file)); err != nil {
+		return nil, nil, err
+	}
+	params, err = ReadParameters(cfg.Detect.ParametersFile)
+	return policies, params, err
+}
+
+// ReadParameters reads a YAML file of detectors' parameters as JSON; no file is nil.
+func ReadParameters(name string) (jsontext.Value, error) {
+	if name == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("detect.parameters_file: %w", err)
+	}
+	var v map[string]map[string]float64
+	if err := yaml.Unmarshal(b, &v); err != nil {
+		return nil, fmt.Errorf("detect.parameters_file %s: %w: write detector:, and below it parameter: number", name, err)
+	}
+	return json.Marshal(v, json.Deterministic(true))
+}

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"holdfast/cmd/internal/config"
+	"holdfast/ingest/embedded/folder"
+)
+
+// Endpoints tells other commands of the same user where a running instance is. It
+// stands in the data folder, readable by its owner alone.
+type Endpoints struct {
+	PID           int       `json:"pid"`
+	Started       time.Time `json:"started"`
+	Kafka         []string  `json:"kafka"`
+	ClickHouse    []string  `json:"clickhouse"`
+	ClickHouseURL string    `json:"clickhouse_url,omitempty"` // for curl
+	Intake        string    `json:"intake,omitempty"`
+	Observability string    `json:"observability,omitempty"`
+}
+
+const endpointsFile = "endpoints.json"
+
+func (e Endpoints) write(dir string) error {
+	b, err := json.Marshal(e, jsontext.WithIndent("  "))
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, endpointsFile)
+	if err := folder.WriteFile(path, append(b, '\n')); err != nil {
+		return fmt.Errorf("tell others where this instance is: %w", err)
+	}
+	return os.Chmod(path, 0o600)
+}
+
+// ErrNotRunning says that no instance runs on the data folder.
+var ErrNotRunning = errors.New("no instance runs here")
+
+// FindRunning completes a configuration that uses the embedded engines with the
+// addresses of the instance that runs on its data folder.
+func FindRunning(cfg *config.Config) (Endpoints, error) {
+	var e Endpoints
+	b, err := os.ReadFile(filepath.Join(cfg.DataDir, endpointsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		if !cfg.EmbeddedBroker() && !cfg.EmbeddedClickHouse() {
+			return e, nil
+		}
+		return e, fmt.Errorf("%w (%s): start one with `holdfast run`, or name another folder with --data-dir", ErrNotRunning, cfg.DataDir)
+	}
+	if err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal(b, &e); err != nil {
+		return e, fmt.Errorf("%s: %w", filepath.Join(cfg.DataDir, endpointsFile), err)
+	}
+	if cfg.EmbeddedBroker() {
+		cfg.Kafka.Brokers = e.Kafka
+	}
+	if cfg.EmbeddedClickHouse() {
+		cfg.ClickHouse.Addr, cfg.ClickHouse.Protocol = e.ClickHouse, "http"
+	}
+	return e, nil
+}

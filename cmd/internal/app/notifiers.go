@@ -1,0 +1,77 @@
+package app
+
+import (
+	"fmt"
+
+	"holdfast/alerting/enforce"
+	"holdfast/alerting/notify/smtp"
+	"holdfast/alerting/notify/webhook"
+	"holdfast/cmd/internal/config"
+)
+
+// enforceConfig says how decisions are carried out.
+func enforceConfig(cfg *config.Config) enforce.Config {
+	e := enforce.DefaultConfig()
+	e.AgeLimit = cfg.Respond.AgeLimit.Duration()
+	e.Concurrency, e.GiveUp, e.NotifyReviews = cfg.Enforce.Concurrency, cfg.Enforce.GiveUp, cfg.Enforce.NotifyReviews
+	return e
+}
+
+func webhookConfig(w config.Webhook) webhook.Config {
+	c := webhook.Config{Name: w.Name, URL: w.URL, Timeout: w.Timeout, AllowHTTP: w.AllowHTTP}
+	for _, f := range []string{w.SecretFile, w.OldSecret} {
+		if f != "" {
+			c.SecretFiles = append(c.SecretFiles, f)
+		}
+	}
+	return c
+}
+
+func smtpConfig(s config.SMTP) smtp.Config {
+	return smtp.Config{
+		Host: s.Host, Port: s.Port, TLS: s.TLS, Username: s.User, PasswordFile: s.PasswordFile, CAFile: s.CAFile,
+		From: s.From, Operators: s.Operators, Customers: s.Customers, Timeout: s.Timeout,
+	}
+}
+
+// receivers makes the platform's webhook and whoever tells people, as configured.
+func receivers(cfg *config.Config) (enforce.Platform, []enforce.Notifier, error) {
+	var platform enforce.Platform
+	var notifiers []enforce.Notifier
+	if c := webhookConfig(cfg.Enforce.Webhook); c.Enabled() {
+		w, err := newWebhook("enforce.webhook", c)
+		if err != nil {
+			return nil, nil, err
+		}
+		platform = w
+	}
+	if c := webhookConfig(cfg.Enforce.Notices); c.Enabled() {
+		w, err := newWebhook("enforce.notices", c)
+		if err != nil {
+			return nil, nil, err
+		}
+		notifiers = append(notifiers, w)
+	}
+	if c := smtpConfig(cfg.Enforce.SMTP); c.Enabled() {
+		if err := c.Validate(); err != nil {
+			return nil, nil, fmt.Errorf("enforce.smtp: %w", err)
+		}
+		m, err := smtp.New(c, smtp.Deps{})
+		if err != nil {
+			return nil, nil, fmt.Errorf("enforce.smtp: %w", err)
+		}
+		notifiers = append(notifiers, m)
+	}
+	return platform, notifiers, nil
+}
+
+func newWebhook(key string, c webhook.Config) (*webhook.Webhook, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	w, err := webhook.New(c, webhook.Deps{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return w, nil
+}

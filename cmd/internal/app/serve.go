@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/ingest/gateway"
+	"holdfast/ingest/intake"
+	"holdfast/ingest/platform"
+	"holdfast/schemas"
+)
+
+// health is what the process says of itself. Being ready does not depend on the
+// audit store: detection and protection go on without it.
+type health struct{ started, store atomic.Bool }
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// listen serves a handler until ctx ends, then lets requests finish for 5 s.
+func listen(ctx context.Context, g *errgroup.Group, addr string, h http.Handler, cert, key string) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return "", fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	g.Go(func() error {
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return s.Shutdown(grace)
+	})
+	g.Go(func() error {
+		var err error
+		if cert != "" {
+			err = s.ServeTLS(l, cert, key)
+		} else {
+			err = s.Serve(l)
+		}
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+	})
+	return l.Addr().String(), nil
+}
+
+func (a *App) startObservability(ctx context.Context, g *errgroup.Group) error {
+	addr := a.cfg.Observability.Listen
+	if addr == "" {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !a.health.started.Load() {
+			http.Error(w, "starting", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+		if a.has(RoleRecord) && !a.health.store.Load() {
+			fmt.Fprintln(w, "the audit store is away: recording waits, nothing else does")
+		}
+	})
+	if a.cfg.Observability.PProf {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	var err error
+	a.at.Observability, err = listen(ctx, g, addr, mux, "", "")
+	return err
+}
+
+// startIntake opens the ways by which events come in: HTTP and the platform's topics.
+func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
+	h := a.cfg.Intake.HTTP
+	if !a.has(RoleIntake) || h.Listen == "" && len(a.cfg.Intake.Platform) == 0 {
+		return nil
+	}
+	metrics := intake.NewMetrics(a.reg)
+	producer := intake.NewProducer(intake.Config{Prefix: a.cfg.Kafka.Prefix}, intake.Deps{Broker: a.client, Logger: a.log, Metrics: metrics})
+	g.Go(func() error { return producer.Run(ctx) })
+	if h.Listen != "" {
+		gw, err := gateway.New(a.gatewayConfig(), gateway.Deps{Writer: producer, Logger: a.log, Metrics: metrics})
+		if err != nil {
+			return fmt.Errorf("intake.http: %w", err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle(gateway.Path, gw)
+		if a.at.Intake, err = listen(ctx, g, h.Listen, mux, h.CertFile, h.KeyFile); err != nil {
+			return err
+		}
+	}
+	for _, p := range a.cfg.Intake.Platform {
+		c := platform.Config{Group: a.cfg.Kafka.Prefix + "intake." + p.Name}
+		if err := decodeMapping(p, &c); err != nil {
+			return err
+		}
+		src := platform.New(c, platform.Deps{Source: a.client, Writer: producer, Logger: a.log, Metrics: metrics})
+		g.Go(func() error { return src.Run(ctx) })
+	}
+	return nil
+}
+
+func (a *App) gatewayConfig() gateway.Config {
+	h := a.cfg.Intake.HTTP
+	c := gateway.Config{MaxBody: h.MaxBody, MaxConcurrent: h.MaxConcurrent, Timeout: h.Timeout}
+	for _, t := range h.Tokens {
+		gt := gateway.Token{Name: t.Name, SecretFile: t.TokenFile, SHA256: t.SHA256, Origin: schemas.Origin(t.Origin)}
+		for _, x := range t.Types {
+			gt.Types = append(gt.Types, schemas.EventType(x))
+		}
+		c.Tokens = append(c.Tokens, gt)
+	}
+	return c
+}

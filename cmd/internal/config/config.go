@@ -1,0 +1,212 @@
+// Package config is Holdfast's one configuration: a YAML file over defaults,
+// environment variables over both. It promises that Load reports every mistake at
+// once, each with its line and how to mend it, that an unknown key is never
+// ignored, and that a printed configuration is complete and shows no secret. It
+// opens no connection; what a file that it names holds is checked by whoever
+// uses it, that it is there is checked here.
+package config
+
+import (
+	"path/filepath"
+	"time"
+
+	"holdfast/schemas"
+)
+
+// Config is the whole of it. Tags: yaml names the key; file says that the value is
+// a path that must exist; secret that it is never printed; one lists the values
+// that are allowed.
+type Config struct {
+	DataDir       string        `yaml:"data_dir"`
+	Kafka         Kafka         `yaml:"kafka"`
+	ClickHouse    ClickHouse    `yaml:"clickhouse"`
+	Intake        Intake        `yaml:"intake"`
+	Detect        Detect        `yaml:"detect"`
+	Respond       Respond       `yaml:"respond"`
+	Enforce       Enforce       `yaml:"enforce"`
+	Observability Observability `yaml:"observability"`
+}
+
+// Kafka says where the log is. Without brokers the embedded one is used.
+type Kafka struct {
+	Brokers     []string `yaml:"brokers"`
+	ClientID    string   `yaml:"client_id"`
+	Prefix      string   `yaml:"prefix"`
+	Lanes       int      `yaml:"lanes"`       // fixed when the topics are created; 0: 64, embedded 8
+	Replication int      `yaml:"replication"` // of new topics; 0: 3, embedded 1
+	Compression string   `yaml:"compression" one:"none,lz4,zstd"`
+	TLS         TLS      `yaml:"tls"`
+	SASL        SASL     `yaml:"sasl"`
+	// Listen is the embedded broker's address, on loopback.
+	Listen string `yaml:"listen"`
+}
+
+// TLS of a connection to a server.
+type TLS struct {
+	Enabled    bool   `yaml:"enabled"`
+	CAFile     string `yaml:"ca_file" file:"yes"`
+	CertFile   string `yaml:"cert_file" file:"yes"`
+	KeyFile    string `yaml:"key_file" file:"yes"`
+	ServerName string `yaml:"server_name"`
+}
+
+// SASL proves who we are to Kafka.
+type SASL struct {
+	Mechanism    string `yaml:"mechanism" one:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"`
+	User         string `yaml:"user"`
+	Password     string `yaml:"password" secret:"yes"`
+	PasswordFile string `yaml:"password_file" file:"yes"`
+}
+
+// ClickHouse says where the audit store is. Without an address the embedded one is used.
+type ClickHouse struct {
+	Addr         []string `yaml:"addr"`
+	Protocol     string   `yaml:"protocol" one:"native,http"`
+	TLS          TLS      `yaml:"tls"`
+	User         string   `yaml:"user"`
+	Password     string   `yaml:"password" secret:"yes"`
+	PasswordFile string   `yaml:"password_file" file:"yes"`
+	Database     string   `yaml:"database"`
+	// TTL is how long rows are kept, by table; "off" keeps them for ever.
+	TTL map[string]Limit `yaml:"ttl"`
+	// Listen is the embedded engine's address, on loopback.
+	Listen string `yaml:"listen"`
+	// MaxMemory is how much the embedded engine may use, in bytes; 0: half of the machine's.
+	MaxMemory int64 `yaml:"max_memory"`
+}
+
+// Intake is how events come in.
+type Intake struct {
+	HTTP     HTTP       `yaml:"http"`
+	Platform []Platform `yaml:"platform"`
+}
+
+// HTTP is the gateway. It listens only where an address is given.
+type HTTP struct {
+	Listen        string        `yaml:"listen"`
+	CertFile      string        `yaml:"cert_file" file:"yes"`
+	KeyFile       string        `yaml:"key_file" file:"yes"`
+	Tokens        []Token       `yaml:"tokens"`
+	MaxBody       int64         `yaml:"max_body"`
+	MaxConcurrent int           `yaml:"max_concurrent"`
+	Timeout       time.Duration `yaml:"timeout"`
+}
+
+// Token is one sender's credential.
+type Token struct {
+	Name      string   `yaml:"name"`
+	TokenFile string   `yaml:"token_file" file:"yes"`
+	SHA256    string   `yaml:"sha256"`
+	Types     []string `yaml:"types" one:"send,delivery,login,credential,access,connection,account"`
+	Origin    string   `yaml:"origin" one:",live,import"`
+}
+
+// Detect is the detectors' part.
+type Detect struct {
+	// ParametersFile is a YAML file of the detectors' parameters, by detector.
+	ParametersFile string        `yaml:"parameters_file" file:"yes"`
+	SaveEvery      time.Duration `yaml:"save_every"`
+}
+
+// Respond says what follows from signals.
+type Respond struct {
+	// PoliciesFile replaces the policies that Holdfast brings.
+	PoliciesFile string `yaml:"policies_file" file:"yes"`
+	// AgeLimit is how long after it happened an event may arrive and still stop
+	// somebody without a person being asked.
+	AgeLimit Limit `yaml:"age_limit"`
+	// Brake limits automatic stops.
+	Brake bool `yaml:"brake"`
+}
+
+// Enforce says how decisions are carried out.
+type Enforce struct {
+	Webhook       Webhook       `yaml:"webhook"`
+	SMTP          SMTP          `yaml:"smtp"`
+	Notices       Webhook       `yaml:"notices"` // a webhook that takes notices to operators
+	NotifyReviews bool          `yaml:"notify_reviews"`
+	Concurrency   int           `yaml:"concurrency"`
+	GiveUp        time.Duration `yaml:"give_up"`
+}
+
+// Webhook is one receiver of signed requests.
+type Webhook struct {
+	Name       string        `yaml:"name"`
+	URL        string        `yaml:"url" secret:"yes"`
+	SecretFile string        `yaml:"secret_file" file:"yes"`
+	OldSecret  string        `yaml:"old_secret_file" file:"yes"`
+	Timeout    time.Duration `yaml:"timeout"`
+	AllowHTTP  bool          `yaml:"allow_http"`
+}
+
+// SMTP is the mail server for notices.
+type SMTP struct {
+	Host         string        `yaml:"host"`
+	Port         int           `yaml:"port"`
+	TLS          string        `yaml:"tls" one:"starttls,tls,none"`
+	User         string        `yaml:"user"`
+	PasswordFile string        `yaml:"password_file" file:"yes"`
+	CAFile       string        `yaml:"ca_file" file:"yes"`
+	From         string        `yaml:"from"`
+	Operators    []string      `yaml:"operators"`
+	Customers    bool          `yaml:"customers"`
+	Timeout      time.Duration `yaml:"timeout"`
+}
+
+// Observability is how operators watch Holdfast itself.
+type Observability struct {
+	Listen string `yaml:"listen"` // /metrics, /healthz, /readyz
+	PProf  bool   `yaml:"pprof"`  // /debug/pprof as well
+	Log    Log    `yaml:"log"`
+}
+
+// Log is the process's own log, on standard error.
+type Log struct {
+	Level  string `yaml:"level" one:"debug,info,warn,error"`
+	Format string `yaml:"format" one:"text,json"`
+}
+
+// Default returns the configuration in force where nothing else is said.
+func Default() Config {
+	return Config{
+		DataDir:    "holdfast-data",
+		Kafka:      Kafka{ClientID: "holdfast", Prefix: "holdfast.", Compression: "none", Listen: "127.0.0.1:0"},
+		ClickHouse: ClickHouse{Protocol: "native", User: "default", Database: "holdfast", Listen: "127.0.0.1:0"},
+		Intake:     Intake{HTTP: HTTP{MaxBody: 32 << 20, MaxConcurrent: 64, Timeout: time.Minute}},
+		Detect:     Detect{SaveEvery: 30 * time.Second},
+		Respond:    Respond{AgeLimit: Limit(schemas.AgeLimit), Brake: true},
+		Enforce: Enforce{
+			Webhook: Webhook{Name: "platform", Timeout: 10 * time.Second}, Notices: Webhook{Name: "operators", Timeout: 10 * time.Second},
+			SMTP: SMTP{Port: 587, TLS: "starttls", Timeout: 10 * time.Second}, Concurrency: 16, GiveUp: 15 * time.Minute,
+		},
+		Observability: Observability{Listen: "127.0.0.1:9464", Log: Log{Level: "info", Format: "text"}},
+	}
+}
+
+// EmbeddedBroker reports whether the broker runs inside the process.
+func (c *Config) EmbeddedBroker() bool { return len(c.Kafka.Brokers) == 0 }
+
+// EmbeddedClickHouse reports whether the audit store runs as a child of the process.
+func (c *Config) EmbeddedClickHouse() bool { return len(c.ClickHouse.Addr) == 0 }
+
+// complete sets what follows from other values.
+func (c *Config) complete() {
+	if c.Kafka.Lanes == 0 {
+		c.Kafka.Lanes = schemas.DefaultLanes
+		if c.EmbeddedBroker() {
+			c.Kafka.Lanes = schemas.EmbeddedLanes
+		}
+	}
+	if c.Kafka.Replication == 0 {
+		c.Kafka.Replication = 3
+		if c.EmbeddedBroker() {
+			c.Kafka.Replication = 1
+		}
+	}
+	if c.EmbeddedClickHouse() {
+		c.ClickHouse.Protocol = "http"
+	}
+	if abs, err := filepath.Abs(c.DataDir); err == nil {
+		c.DataDir = abs
+	}
+}

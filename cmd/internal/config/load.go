@@ -1,0 +1,147 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// maxFile is the largest configuration file, in bytes.
+const maxFile = 4 << 20
+
+// Load reads the file at path (none where empty), then the environment, over the
+// defaults. The error joins every mistake, each a *Mistake. environ is as from
+// os.Environ.
+func Load(path string, environ []string) (Config, error) {
+	c := Default()
+	r := &reader{where: path, lines: map[string]int{}}
+	if path != "" {
+		data, err := os.ReadFile(path)
+		switch {
+		case err != nil:
+			return c, fmt.Errorf("configuration: %w: name another with --config", err)
+		case len(data) > maxFile:
+			return c, fmt.Errorf("configuration %s: %d bytes are more than %d: it is not a configuration", path, len(data), maxFile)
+		}
+		r.document(data, &c)
+	}
+	file, lines := r.mistakes, r.lines
+	e := &reader{lines: map[string]int{}}
+	e.environment(environ, &c)
+	v := &reader{where: path, lines: lines}
+	if len(file) == 0 && len(e.mistakes) == 0 {
+		c.complete()
+		v.whole(&c)
+	}
+	return c, errors.Join(append(append(file, e.mistakes...), v.mistakes...)...)
+}
+
+func (r *reader) document(data []byte, c *Config) {
+	var doc yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	err := dec.Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return // an empty file sets nothing
+	}
+	if err != nil {
+		r.bad(0, "", "is not YAML: "+strings.TrimPrefix(err.Error(), "yaml: "), "mend the line that it names")
+		return
+	}
+	root := &doc
+	if doc.Kind == yaml.DocumentNode {
+		if len(doc.Content) == 0 {
+			return
+		}
+		root = doc.Content[0]
+	}
+	if root.Tag == "!!null" {
+		return
+	}
+	r.mapping(root, reflect.ValueOf(c).Elem(), "")
+	var more yaml.Node
+	if err := dec.Decode(&more); err == nil {
+		r.bad(more.Line, "", "a second document begins", "keep one document in the file")
+	}
+}
+
+// EnvPrefix begins every environment variable that overrides a value.
+const EnvPrefix = "HOLDFAST_"
+
+// environment sets what HOLDFAST_SECTION_KEY variables say. Lists of text are
+// divided at commas; lists of other things can only stand in the file.
+func (r *reader) environment(environ []string, c *Config) {
+	vars := map[string]string{}
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, EnvPrefix) {
+			vars[name] = value
+		}
+	}
+	known := r.walk(vars, reflect.ValueOf(c).Elem(), "", "")
+	for _, name := range sortedKeys(vars) {
+		if !known[name] && !otherVariables[name] && !strings.HasPrefix(name, EnvPrefix+"TEST_") {
+			r.where = name
+			r.bad(0, "", "sets nothing", hint(name, known))
+		}
+	}
+}
+
+// otherVariables begin alike and mean something else: HOLDFAST_LIBCHDB names the
+// engine's library, HOLDFAST_CONFIG the file.
+var otherVariables = map[string]bool{"HOLDFAST_LIBCHDB": true, "HOLDFAST_CONFIG": true}
+
+func hint(name string, known map[string]bool) string {
+	if s := nearest(name, sortedKeys(known)); s != "" {
+		return "did you mean " + s + "?"
+	}
+	return "see `holdfast config print` for what can be set"
+}
+
+// walk sets each scalar whose variable is there and returns all variables' names.
+func (r *reader) walk(vars map[string]string, v reflect.Value, env, key string) map[string]bool {
+	known := map[string]bool{}
+	fields, names := fieldsOf(v.Type())
+	for _, name := range names {
+		f := fields[name]
+		at, variable := join(key, name), EnvPrefix+strings.TrimPrefix(env+"_"+strings.ToUpper(name), "_")
+		x := v.Field(f.Index[0])
+		if x.Kind() == reflect.Struct && x.Type() != nodeType {
+			for k := range r.walk(vars, x, strings.TrimPrefix(env+"_"+strings.ToUpper(name), "_"), at) {
+				known[k] = true
+			}
+			continue
+		}
+		text, set := vars[variable]
+		isText := x.Kind() == reflect.Slice && x.Type().Elem().Kind() == reflect.String
+		if x.Kind() == reflect.Map || x.Type() == nodeType || x.Kind() == reflect.Slice && !isText {
+			continue
+		}
+		known[variable] = true
+		if !set {
+			continue
+		}
+		r.where = variable
+		if isText {
+			x.Set(reflect.ValueOf(splitList(text)))
+			continue
+		}
+		r.scalar(0, text, x, at, f.Tag)
+	}
+	return known
+}
+
+func splitList(text string) []string {
+	var out []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}

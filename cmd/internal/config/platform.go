@@ -1,0 +1,11 @@
+package config
+
+import "go.yaml.in/yaml/v4"
+
+// Platform is one of the platform's own topics. Mapping is read by the part that
+// carries it out; its mistakes carry the file's lines too.
+type Platform struct {
+	Name    string    `yaml:"name"`
+	Topics  []string  `yaml:"topics"`
+	Mapping yaml.Node `yaml:"mapping"`
+}
