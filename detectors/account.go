@@ -290,8 +290,10 @@ func (a *account) profileAt(ms int64) *profile {
 	if p := &a.profiles[0]; p.at != 0 && p.at <= ms-lateness {
 		return p
 	}
-	return &profile{}
+	return &noProfile
 }
+
+var noProfile profile // never changed
 
 // snapshot notes what a snapshot says, by its time and not by its arrival. One
 // that says nothing new leaves the versions alone.

@@ -10,8 +10,8 @@ import (
 // Caps of an employee's parts. Employees are few, so their state is a plain
 // struct; the caps bound it at 256 KB for one who reads everything.
 const (
-	maxSeen    = 512  // secrets of customers seen in three days; beyond it the same may be told twice
-	maxPlaces  = 256  // (address, day) pairs of three days
+	maxSeen    = 512 // secrets of customers seen in three days; beyond it the same may be told twice
+	maxPlaces  = 256 // (address, day) pairs of three days
 	reachHours = 28 * 24
 )
 

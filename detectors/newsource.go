@@ -27,8 +27,8 @@ var newSourceSpec = Spec{
 }
 
 // newSource counts the sources of sends and successful logins that the account did
-// not use in the 90 days which ended two days before: a source stays unknown for
-// 48 hours, and all unknown sources of a day are judged together, as one actor. By
+// not use in the 90 days which ended two days before: a source stays unknown for a
+// day and the next, and all unknown sources of a day are judged together, as one actor. By
 // itself it never gives more than reason to look.
 type newSource struct{}
 
@@ -48,11 +48,14 @@ func (v *accountView) countSource(recipients int64) {
 	}
 	known := a.sources.UsedBetween(ar, h, d-min(d, sourceDays), d-min(d, 2))
 	first := a.sources.Use(ar, h, d)
-	if known || v.learning() {
+	if known || v.age() < settleDays {
 		return
 	}
 	if first && v.day.newSources < math.MaxUint16 {
 		v.day.newSources++
+	}
+	if v.learning() {
+		return
 	}
 	if v.event.Type == schemas.TypeSend {
 		v.day.unknown = plus(v.day.unknown, uint32(min(recipients, schemas.MaxCount)))
@@ -62,22 +65,28 @@ func (v *accountView) countSource(recipients int64) {
 	}
 }
 
-// learning reports whether the account's sources are still being learnt on the day.
-func (v *accountView) learning() bool {
-	began := hourOf(v.account.first)
-	return float64(firstHour(v.dayNo)-began) < 24*v.dayP.NewSource.LearnDays
+// settleDays is when the sources of an account's first day count as known, so
+// that its rate of new ones can be learnt from then on.
+const settleDays = 3
+
+// age is how many days the account has been seen before the view's day.
+func (v *accountView) age() float64 {
+	return float64(firstHour(v.dayNo)-hourOf(v.account.first)) / 24
 }
+
+// learning reports whether the account's sources are still being learnt on the day.
+func (v *accountView) learning() bool { return v.age() < v.dayP.NewSource.LearnDays }
 
 func (newSource) account(v *accountView) {
 	k, n := float64(v.day.newSources), float64(v.day.unknown)
-	if k == 0 || v.day.raised&levelBit(measureSource, 3) != 0 {
+	if k == 0 || v.learning() || v.day.raised&levelBit(measureSource, 3) != 0 {
 		return
 	}
 	p := &v.dayP.NewSource
 	// The account's own rate of new sources: a gamma posterior over a prior of half
 	// a source in ten days, whose predictive is negative binomial with shape a and
 	// mean a/b (Gelman et al., Bayesian Data Analysis, 3rd edition, section 2.6).
-	days := min(max(float64(firstHour(v.dayNo)-hourOf(v.account.first))/24-p.LearnDays, 0), dayMemory)
+	days := min(max(v.age()-settleDays-1, 0), dayMemory)
 	a, b := 0.5+float64(v.dayBase.sources)*days, 10+days
 	tail := baseline.LogTail(k, a/b, a)
 	rare := math.Log(p.Rarity)

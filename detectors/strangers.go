@@ -65,7 +65,7 @@ func strangersHour(v *accountView) {
 	variance := mean * (1 - min(q, 1)) * (1 + (usual-1)/(s+1))
 	most := float64(b.most)
 	n := v.strangersNow(max(p.Floor1h, most+1))
-	v.levels(judged{n: n, mean: mean, size: baseline.Size(mean, variance), most: most, floor: p.Floor1h, rarity: p.Rarity,
+	v.levels(judged{n: n, mean: mean, size: baseline.Size(mean, variance), most: most, times: 1, floor: p.Floor1h, rarity: p.Rarity,
 		measure: "1h", window: "1h0m0s", unit: "strangers", start: hourStart(v.hourNo), bitMeasure: measureStrange,
 		raised: &w.raised, alarm: &w.alarmed, spec: &strangersSpec,
 		what: fmt.Sprintf("recipients within the hour whom the account never wrote to (%.0f %% of its mail goes to such)", 100*min(q, 1))})
@@ -73,7 +73,7 @@ func strangersHour(v *accountView) {
 
 func strangersDay(v *accountView, n float64) {
 	b, p := v.dayBase, &v.dayP.Strangers
-	v.levels(judged{n: n, mean: float64(b.strangers.Mean), size: min(b.strangers.Size(), daySize), p95: float64(b.strangers.P95), most: 1.5 * float64(b.strangers.Max),
+	v.levels(judged{n: n, mean: float64(b.strangers.Mean), size: min(b.strangers.Size(), daySize), p95: float64(b.strangers.P95), most: float64(b.strangers.Max), times: 1.5,
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "strangers", start: v.dayNo.Start(),
 		bitMeasure: measureStrange, raised: &v.day.raised, alarm: &v.day.alarmed, spec: &strangersSpec,
 		what: "recipients within the day whom the account never wrote to"})

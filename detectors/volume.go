@@ -56,6 +56,7 @@ func (volume) account(v *accountView) {
 type judged struct {
 	n, mean, size float64
 	p95, most     float64
+	times         float64 // how often most must be exceeded
 	floor, rarity float64
 	above         float64
 	measure       string
@@ -72,22 +73,22 @@ type judged struct {
 // it), for more than ever before (level 2 twice that), for a multiple of the 95th
 // percentile and for a tail probability below the rarity (level 2 its square).
 func (v *accountView) levels(j judged) {
-	if *j.raised&levelBit(j.bitMeasure, 2) != 0 || j.n < j.floor || j.n <= j.most || j.n < j.above*j.p95 {
+	if *j.raised&levelBit(j.bitMeasure, 2) != 0 || j.n < j.floor || j.n <= j.times*j.most || j.n < j.above*j.p95 {
 		return
 	}
 	tail := baseline.LogTail(j.n, max(j.mean, 0.01), j.size)
 	for level := 1; level <= 2; level++ {
 		k := float64(level)
-		if j.n < k*j.floor || j.n <= k*j.most || tail > k*math.Log(j.rarity) {
+		if j.n < k*j.floor || j.n <= k*j.times*j.most || tail > k*math.Log(j.rarity) {
 			return
 		}
 		*j.alarm = true
 		v.hit(j.spec, j.raised, j.bitMeasure, finding{
 			value: windowValue(j.measure, j.start), level: level,
 			evidence: schemas.Evidence{
-				Observed: j.n, Expected: round(j.mean), Threshold: math.Ceil(max(k*j.floor, k*j.most+1, j.above*j.p95)),
+				Observed: j.n, Expected: round(j.mean), Threshold: math.Ceil(max(k*j.floor, k*j.times*j.most+1, j.above*j.p95)),
 				Unit: j.unit, Window: j.window, Floor: j.floor,
-				Text: fmt.Sprintf("%s %s, where %s is usual and %s the most so far: a chance of 1 in 10^%.0f by its own past",
+				Text: fmt.Sprintf("%s %s, where %s is usual and %s the most of late: a chance of 1 in 10^%.0f by its own past",
 					count(j.n), j.what, count(j.mean), count(j.most), math.Floor(-tail/math.Ln10)),
 			},
 		})
@@ -99,7 +100,7 @@ func round(x float64) float64 { return math.Round(x*100) / 100 }
 func volumeHour(v *accountView, n float64) {
 	p, b, w := &v.p.Volume, v.hourBase, v.hour
 	if v.mature() {
-		v.levels(judged{n: n, mean: v.expected(), size: b.volume.Size(), p95: float64(b.volume.P95), most: float64(b.volume.Max),
+		v.levels(judged{n: n, mean: v.expected(), size: b.volume.Size(), p95: float64(b.volume.P95), most: float64(b.volume.Max), times: 1,
 			floor: p.Floor1h, rarity: p.Rarity, above: p.Above95, measure: "1h", window: "1h0m0s", unit: "recipients", start: hourStart(v.hourNo),
 			bitMeasure: measureHour, raised: &w.raised, alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within the hour"})
 	} else {
@@ -115,7 +116,7 @@ func volumeBurst(v *accountView, n float64) {
 	if v.mature() {
 		mean := float64(b.volume.Mean) / 12
 		size := baseline.Size(mean, float64(b.squares)-mean*mean)
-		v.levels(judged{n: n, mean: v.expected() / 12, size: size, p95: float64(b.volume.P95) / 12, most: float64(b.peak),
+		v.levels(judged{n: n, mean: v.expected() / 12, size: size, p95: float64(b.volume.P95) / 12, most: float64(b.peak), times: 1,
 			floor: p.Floor5m, rarity: p.Rarity / 12, above: p.Above95, measure: "5m", window: "5m0s", unit: "recipients", start: hourStart(v.hourNo),
 			bitMeasure: measureBurst, raised: &w.raised, alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within five minutes"})
 	}
@@ -129,7 +130,7 @@ const daySize = 4
 func volumeDay(v *accountView, n float64) {
 	p, b := &v.dayP.Volume, v.dayBase
 	mean := float64(b.volume.Mean)
-	v.levels(judged{n: n, mean: mean, size: min(b.volume.Size(), daySize), p95: float64(b.volume.P95), most: 1.5 * float64(b.volume.Max),
+	v.levels(judged{n: n, mean: mean, size: min(b.volume.Size(), daySize), p95: float64(b.volume.P95), most: float64(b.volume.Max), times: 1.5,
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "recipients", start: v.dayNo.Start(),
 		bitMeasure: measureHour, raised: &v.day.raised, alarm: &v.day.alarmed, spec: &volumeSpec, what: "recipients within the day"})
 }
