@@ -114,7 +114,7 @@ func (a *account) free(s *sketch.Store) {
 	a.forget(s)
 	a.sources.Clear(&s.Arena)
 	a.records.clear(s)
-	s.Arena.Free(a.key)
+	s.Free(a.key)
 	a.key = 0
 }
 

@@ -22,6 +22,6 @@ type address struct {
 
 func (a *address) free(s *sketch.Store) {
 	a.records.clear(s)
-	s.Arena.Free(a.key)
+	s.Free(a.key)
 	a.key = 0
 }

@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -30,7 +31,8 @@ type Engine struct {
 	hasher   sketch.Hasher
 	keyed    bool
 	versions versions
-	broken   error // why Config cannot be used
+	control  []byte // the control value "parameters", read again when the secret comes after it
+	broken   error  // why the parameters cannot be used
 
 	dec   schemas.Decoder
 	event schemas.Event
@@ -96,8 +98,12 @@ func (e *Engine) Control(key string, value []byte) error {
 		if err := json.Unmarshal(value, &in); err != nil {
 			return fmt.Errorf("control value %q: %w", key, err)
 		}
-		if !e.keyed && len(in.HashSecret) > 0 {
-			e.rekey(in.HashSecret)
+		if e.keyed || len(in.HashSecret) == 0 {
+			return nil
+		}
+		e.rekey(in.HashSecret)
+		if e.control != nil {
+			return e.Control(schemas.ControlParameters, e.control)
 		}
 	case schemas.ControlParameters:
 		if value == nil {
@@ -107,7 +113,7 @@ func (e *Engine) Control(key string, value []byte) error {
 		if err != nil {
 			return err
 		}
-		e.versions, e.broken = v, nil
+		e.versions, e.broken, e.control = v, nil, slices.Clone(value)
 	}
 	return nil
 }

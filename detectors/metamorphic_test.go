@@ -192,7 +192,7 @@ func shuffled(events []timed, rng *rand.Rand) []timed {
 	}
 	out := make([]moved, len(events))
 	for i, e := range events {
-		out[i] = moved{e, e.ms + int64(rng.Int64N(lateness))}
+		out[i] = moved{e, e.ms + rng.Int64N(lateness)}
 	}
 	slices.SortStableFunc(out, func(a, b moved) int { return int(a.at - b.at) })
 	plain := make([]timed, len(out))

@@ -67,7 +67,7 @@ type records struct {
 func (r *records) bytes(s *sketch.Store) []byte { return s.Block(r.ref)[:r.n] }
 
 func (r *records) clear(s *sketch.Store) {
-	s.Arena.Free(r.ref)
+	s.Free(r.ref)
 	*r = records{}
 }
 
@@ -125,7 +125,7 @@ func (r *records) store(s *sketch.Store, list []record) {
 			b = appendRecord(b, &list[i])
 		}
 	}
-	s.Arena.Free(r.ref)
+	s.Free(r.ref)
 	r.ref, r.n = s.Put(b), uint32(len(b))
 }
 
