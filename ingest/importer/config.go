@@ -31,6 +31,7 @@ type Config struct {
 	SSHD     sshd.Options
 	Live     bool    // the records may be acted on; otherwise they stop nobody
 	Source   string  // default "import"
+	Topic    string  // of events, with its prefix; default "holdfast.events"
 	Rate     float64 // records a second; 0 is no limit
 	Progress string  // path of the progress file; empty is none
 }
@@ -80,7 +81,11 @@ type Writer interface {
 // Deps are the importer's surroundings. All but Writer may be nil.
 type Deps struct {
 	Writer Writer
-	Stdin  io.Reader // default os.Stdin
+	// Log lets an import that goes on leave out what stands already, though the
+	// earlier run was ended before it could write that down. Without it those
+	// records are sent again, under the same ids.
+	Log   Log
+	Stdin io.Reader // default os.Stdin
 	// Progress is called after each block is acknowledged, and once at the end
 	// of each file; from one goroutine.
 	Progress func(Progress)

@@ -5,7 +5,7 @@
 // caller with file and line, and kept on the rejected topic), or ignored because
 // an adapter says that it is no event. With a progress file an interrupted import
 // goes on behind the last line of which everything before was acknowledged; what
-// was sent after it is sent again under the same ids. The progress file goes when
-// all files are done. Memory is bounded by a few blocks of 2 MiB, whatever the
+// was sent after it is found in the log and left out, or, without Deps.Log, sent
+// again under the same ids. The progress file goes when all files are done. Memory is bounded by a few blocks of 2 MiB, whatever the
 // length of the file or of a line.
 package importer

@@ -12,12 +12,16 @@ import (
 
 	"holdfast/ingest/adapters/sshd"
 	"holdfast/ingest/intake"
+	"holdfast/schemas"
 )
 
 const (
 	// ahead is how many blocks may be read, and unsent beside unacknowledged:
 	// with those being worked on, at most 2·ahead+3 blocks of 2 MiB.
 	ahead = 4
+	// reach is in how many blocks a run that goes on has met with all that the
+	// earlier one had sent: twice what that had in hand, for the cuts may differ.
+	reach = 2 * (2*ahead + 3)
 	// grace is how long acknowledgements are waited for after an interruption.
 	grace = 5 * time.Second
 )
@@ -32,6 +36,9 @@ func Run(ctx context.Context, cfg Config, deps Deps) (Summary, error) {
 	}
 	if cfg.Format == "" {
 		cfg.Format = NDJSON
+	}
+	if cfg.Topic == "" {
+		cfg.Topic = "holdfast." + string(schemas.TopicEvents)
 	}
 	deps.setDefaults()
 	began := time.Now()
@@ -66,6 +73,7 @@ type file struct {
 	from    int64 // lines up to this one were done by an earlier run
 	reader  reader
 	checker intake.Checker
+	stands  standing
 	fault   error // why reading ended early; set before the blocks end
 }
 
@@ -74,6 +82,7 @@ type sent struct {
 	*block
 	receipt intake.Receipt
 	counts  Counts
+	ends    []int64
 }
 
 func (f *file) run(ctx context.Context, sum *Summary) (err error) {
@@ -91,6 +100,9 @@ func (f *file) run(ctx context.Context, sum *Summary) (err error) {
 		return err
 	}
 	defer f.in.closer.Close()
+	if err := f.mark(ctx); err != nil {
+		return err
+	}
 	err = f.pipe(ctx)
 	done := f.entry.Counts
 	sum.add(Counts{done.Lines - f.resumed.Lines, done.Accepted - f.resumed.Accepted, done.Refused - f.resumed.Refused, done.Ignored - f.resumed.Ignored})
@@ -180,6 +192,9 @@ func (f *file) settle(ctx context.Context, from <-chan *sent) error {
 		}
 		f.entry.add(s.counts)
 		f.entry.Line, f.entry.Offset = f.entry.Line+s.counts.Lines, s.end
+		if s.ends != nil {
+			f.entry.Ends = s.ends
+		}
 		if err := f.book.save(false); err != nil {
 			return err
 		}

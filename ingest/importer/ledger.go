@@ -37,6 +37,9 @@ type entry struct {
 	Line   int64  `json:"line"`
 	Counts `json:"counts"`
 	Done   bool `json:"done"`
+	// Ends are the ends of the events topic's partitions: what was sent beyond
+	// Offset stands at or behind them.
+	Ends []int64 `json:"ends,omitempty"`
 }
 
 const ledgerVersion = 1

@@ -12,8 +12,19 @@ import (
 // sendAll checks the blocks' lines and sends them. A block that was cut short is
 // not handed on: what of it was sent is sent again by the next run.
 func (f *file) sendAll(ctx context.Context, from <-chan *block, to chan<- *sent) error {
-	for b := range from {
+	for n := 0; ; n++ {
+		b, ok := <-from
+		if !ok {
+			break
+		}
+		if n == reach { // the earlier run cannot have come further
+			f.stands = standing{}
+		}
 		s := &sent{block: b}
+		var err error
+		if s.ends, err = f.ends(ctx); err != nil {
+			return err
+		}
 		if err := f.send(ctx, s); err != nil {
 			return err
 		}
@@ -88,6 +99,10 @@ func (l *line) record(ctx context.Context, event []byte) {
 	rec, bad := f.checker.Check(event, f.src, l.arrival)
 	if bad != nil {
 		l.refuse(ctx, intake.Keep(event), bad)
+		return
+	}
+	if f.stands.take(&rec) {
+		l.sent.counts.Accepted++
 		return
 	}
 	if l.err = f.deps.Writer.Send(ctx, &l.sent.receipt, schemas.TopicEvents, rec.Record); l.err == nil {
