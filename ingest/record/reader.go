@@ -112,7 +112,7 @@ func (d *reader) turn(reading, work context.Context) error {
 	due := d.startDue(work, time.Now())
 	at := d.wanted()
 	if len(at) == 0 {
-		return d.idle(reading, due)
+		return errors.Join(d.idle(reading, due), d.skipGone(reading))
 	}
 	fetched, err := d.r.deps.Broker.Fetch(reading, at, kafka.FetchOptions{
 		MaxWait: min(max(due, time.Millisecond), 250*time.Millisecond), MaxBytes: d.room(), Scratch: &d.scratch,
@@ -124,6 +124,9 @@ func (d *reader) turn(reading, work context.Context) error {
 		if err := d.take(&fetched[i]); err != nil {
 			return err
 		}
+	}
+	if err := d.skipGone(reading); err != nil {
+		return err
 	}
 	d.r.metrics.memory.Set(float64(d.held))
 	return nil
@@ -176,7 +179,7 @@ func (d *reader) wanted() []kafka.Position {
 	}
 	var at []kafka.Position
 	for _, s := range d.order {
-		if s.batch != nil && s.batch.sealed || s.table.held > d.r.cfg.Memory/4*3 {
+		if s.gone || s.batch != nil && s.batch.sealed || s.table.held > d.r.cfg.Memory/4*3 {
 			continue
 		}
 		at = append(at, kafka.Position{TopicPartition: s.tp, Offset: s.next})
@@ -195,8 +198,8 @@ func (d *reader) take(f *kafka.Fetched) error {
 		if kafka.Retriable(f.Err) {
 			return nil
 		}
-		if s.batch != nil && errors.Is(f.Err, kafka.ErrOffsetOutOfRange) {
-			s.batch.sealed = true // what was read before it was deleted is stored first
+		if errors.Is(f.Err, kafka.ErrOffsetOutOfRange) {
+			s.gone = true
 			return nil
 		}
 		return fmt.Errorf("record: reading %s/%d at %d: %w", f.Topic, f.Partition, s.next, f.Err)
@@ -255,7 +258,7 @@ func (d *reader) startDue(work context.Context, now time.Time) time.Duration {
 			continue
 		}
 		left := ages[s.table] - now.Sub(b.began)
-		if b.sealed || left <= 0 || pressed || b.block.Rows() >= d.r.cfg.MaxRows || b.cost >= d.r.cfg.MaxBytes-recordCost {
+		if b.sealed || s.gone || left <= 0 || pressed || b.block.Rows() >= d.r.cfg.MaxRows || b.cost >= d.r.cfg.MaxBytes-recordCost {
 			due = append(due, s)
 		} else {
 			next = min(next, left)

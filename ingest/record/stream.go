@@ -20,6 +20,7 @@ type stream struct {
 	high  int64 // the end of the log when it was last read; -1 before
 	batch *batch
 	busy  bool // an insert runs
+	gone  bool // the log no longer has what is to be read next
 }
 
 // table is what the streams of one journal share.

@@ -102,6 +102,28 @@ func (d *reader) skipDeleted(ctx context.Context, s *stream, log kafka.Range) er
 	return d.missed(ctx, s, r, "they were deleted before they were recorded")
 }
 
+// skipGone goes on behind what was deleted before it was read, once all that was
+// read before is stored.
+func (d *reader) skipGone(ctx context.Context) error {
+	for _, s := range d.order {
+		if !s.gone || s.busy || s.batch != nil {
+			continue
+		}
+		logs, err := d.r.deps.Broker.Offsets(ctx, []kafka.TopicPartition{s.tp})
+		if err != nil {
+			return fmt.Errorf("record: %w", err)
+		}
+		if log := logs[s.tp]; s.next > log.End {
+			return fmt.Errorf("record: %s/%d ends at %d, before what is to be read next: %w", s.tp.Topic, s.tp.Partition, log.End, kafka.ErrOffsetOutOfRange)
+		}
+		if err := d.skipDeleted(ctx, s, logs[s.tp]); err != nil {
+			return err
+		}
+		s.gone = false
+	}
+	return nil
+}
+
 // missed writes down a stretch that cannot be recorded, unless the store has it.
 func (d *reader) missed(ctx context.Context, s *stream, r Range, reason string) error {
 	return d.persist(ctx, "writing down a gap", func() error {
