@@ -1,8 +1,10 @@
 package detectors
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -62,8 +64,19 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 
 // handOn passes an event to the lane that decides, bytes unchanged.
 func handOn(in *schemas.Input, emit func(schemas.Output)) {
-	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindEvent, ID: in.ID, Key: in.Key,
-		Origin: in.Origin, Source: in.Source, Value: append([]byte(nil), in.Value...)})
+	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindEvent, ID: strings.Clone(in.ID), Key: in.Key,
+		Origin: owned(in.Origin), Source: strings.Clone(in.Source), Value: bytes.Clone(in.Value)})
+}
+
+// owned is an origin that does not refer to the record's bytes.
+func owned(o schemas.Origin) schemas.Origin {
+	switch o {
+	case schemas.OriginLive:
+		return schemas.OriginLive
+	case schemas.OriginReplay:
+		return schemas.OriginReplay
+	}
+	return schemas.OriginImport
 }
 
 // look sets the engine's one view up for an event.
@@ -101,7 +114,7 @@ func (v *accountView) activeToday() {
 		return // a string and a number always marshal
 	}
 	v.emit(schemas.Output{Topic: schemas.TopicProposals, Kind: schemas.KindActive, Key: "gate",
-		ID: schemas.DeriveID("act", id, strconv.FormatInt(day, 10)), Origin: v.in.Origin, Value: value})
+		ID: schemas.DeriveID("act", id, strconv.FormatInt(day, 10)), Origin: owned(v.in.Origin), Value: value})
 }
 
 // count adds the event to the windows it falls in.

@@ -26,7 +26,7 @@ func (e *Engine) tell(emit func(schemas.Output), f schemas.Fact) {
 		return // strings of checked events always marshal
 	}
 	id := schemas.DeriveID("fct", f.Name, f.Entity.Key(), f.From.Key(), strconv.FormatInt(f.Window, 10), f.Value)
-	emit(schemas.Output{Topic: schemas.TopicFacts, Kind: schemas.KindMember, ID: id, Key: f.Entity.Key(), Origin: f.Origin, Value: value})
+	emit(schemas.Output{Topic: schemas.TopicFacts, Kind: schemas.KindMember, ID: id, Key: f.Entity.Key(), Origin: owned(f.Origin), Value: value})
 }
 
 // tellSource tells an address that a credential was used from it, once a day, and
