@@ -12,7 +12,8 @@ type committer struct {
 	done    [maxInputs]int64 // what is committed
 	offer   [maxInputs]int64 // what is on the way
 	flying  bool
-	next    time.Time
+	next    time.Time         // when to look again
+	again   time.Time         // when to try again after a failure
 	under   *kafka.Assignment // what the one on the way is committed under
 	refused *kafka.Assignment // commits under it are over
 }
@@ -48,7 +49,7 @@ func (c *committer) due(l *lane) bool {
 // as nothing holds the offsets back.
 func (l *lane) commitSome(stopping bool) {
 	c := &l.commit
-	if c.flying || !stopping && l.now.Before(c.next) || stopping && (!l.out.empty() || !l.save.idle() || l.dirty.order.len() > 0) {
+	if c.flying || l.now.Before(c.again) || !stopping && l.now.Before(c.next) || stopping && (!l.out.empty() || !l.save.idle() || l.dirty.order.len() > 0) {
 		return
 	}
 	c.next = l.now.Add(l.r.cfg.Commit)
@@ -84,6 +85,7 @@ func (l *lane) committed(err error) error {
 		c.refused = c.under
 		l.log.Info("the group has moved on; committing waits for its next generation", "generation", c.under.Generation)
 	default:
+		c.again = l.now.Add(l.r.cfg.Commit)
 		l.r.metrics.retries.Inc()
 		l.log.Warn("committing failed; it is tried again", "error", err)
 	}

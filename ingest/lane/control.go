@@ -25,7 +25,7 @@ type controlLog struct {
 	broker Broker
 	at     kafka.TopicPartition
 
-	reading sync.Mutex // held by who reads
+	reading chan struct{} // holds one token while somebody reads
 	pos     int64
 	scratch kafka.Scratch
 
@@ -47,8 +47,12 @@ func (c *controlLog) since(taken *int) []controlValue {
 
 // refresh reads the control topic to its end.
 func (c *controlLog) refresh(ctx context.Context) error {
-	c.reading.Lock()
-	defer c.reading.Unlock()
+	select {
+	case c.reading <- struct{}{}:
+		defer func() { <-c.reading }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for {
 		got, err := c.broker.Fetch(ctx, []kafka.Position{{TopicPartition: c.at, Offset: c.pos}}, kafka.FetchOptions{MaxWait: -1, Scratch: &c.scratch})
 		if err == nil {

@@ -60,7 +60,7 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 		scratches: scratches{left: 8},
 		handles:   map[int32]*handle{}, working: make([]*lane, cfg.lanes()), changed: make(chan struct{}, 1),
 	}
-	r.control.broker = deps.Broker
+	r.control.broker, r.control.reading = deps.Broker, make(chan struct{}, 1)
 	r.control.at = kafka.TopicPartition{Topic: cfg.topic(schemas.TopicControl)}
 	for _, t := range schemas.Topics() {
 		n := cfg.Lanes
@@ -210,4 +210,3 @@ func (r *Runner) Lanes() (working int) {
 	}
 	return working
 }
-
