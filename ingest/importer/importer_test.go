@@ -183,7 +183,8 @@ func TestInterruptedImportGoesOn(t *testing.T) {
 			b := &intaketest.Broker{Lanes: 3}
 			cfg := Config{Files: []string{write(t, "first.ndjson", nil), write(t, c.name, c.data)}, Format: c.format, SSHD: sshd.Options{Year: 2025},
 				Progress: filepath.Join(t.TempDir(), "progress.json")}
-			runs, resumed := 0, int64(0)
+			runs := 0
+			var resumed int64
 			for {
 				runs++
 				ctx, cancel := context.WithCancel(t.Context())

@@ -90,7 +90,7 @@ func (e *entry) identify() error {
 	if err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	st, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("import: %w", err)
@@ -130,7 +130,7 @@ func (l *ledger) replace(data []byte, sync bool) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails when the rename did not
+	defer func() { _ = os.Remove(f.Name()) }() // after the rename it is gone already
 	_, err = f.Write(data)
 	if err == nil && sync {
 		err = f.Sync()

@@ -32,12 +32,12 @@ type consumer struct {
 
 // run joins the group and works through its generations. What passes by itself,
 // also a topic that does not exist yet, is tried again; nothing else ends it but ctx.
-func (c *consumer) run(ctx context.Context) error {
+func (c *consumer) run(ctx context.Context) {
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
 		since := time.Now()
 		err := c.consume(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		if time.Since(since) > time.Minute {
 			pause = time.Second

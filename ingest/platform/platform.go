@@ -3,9 +3,8 @@ package platform
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"holdfast/ingest/intake"
 	"holdfast/ingest/kafka"
@@ -63,11 +62,12 @@ func New(cfg Config, deps Deps) *Platform {
 // own, so that topics may have different numbers of partitions, and one that is
 // missing delays no other.
 func (p *Platform) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	var consumers sync.WaitGroup
 	for i := range p.cfg.Topics {
-		g.Go(func() error { return p.consumer(&p.cfg.Topics[i]).run(ctx) })
+		consumers.Go(func() { p.consumer(&p.cfg.Topics[i]).run(ctx) })
 	}
-	return g.Wait()
+	consumers.Wait()
+	return nil
 }
 
 func (p *Platform) consumer(t *Topic) *consumer {

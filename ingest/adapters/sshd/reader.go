@@ -162,7 +162,8 @@ func (r *Reader) nextID() string {
 }
 
 func (r *Reader) write(id string, m message, at time.Time) {
-	b := append(r.buf[:0], `{"id":`...)
+	b := r.buf[:0]
+	b = append(b, `{"id":`...)
 	b = appendString(b, id)
 	b = append(b, `,"type":"login","time":"`...)
 	b = at.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z07:00")
@@ -182,8 +183,9 @@ func (r *Reader) write(id string, m message, at time.Time) {
 		b = append(b, '"', ':')
 		b = appendString(b, f[1])
 	}
-	r.buf = append(b, '}')
-	r.emit(r.buf)
+	b = append(b, '}')
+	r.buf = b
+	r.emit(b)
 }
 
 // accountOf makes a user name an account: what cannot be shown is replaced, and
