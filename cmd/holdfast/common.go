@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -131,3 +132,5 @@ func (a *actCmd) ask(ctx context.Context, c *common, r schemas.Request) error {
 	}
 	return ask(ctx, client, &cfg, r, a.JSON)
 }
+
+func isCancelled(err error) bool { return errors.Is(err, context.Canceled) }

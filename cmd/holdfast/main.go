@@ -56,7 +56,8 @@ func run(ctx context.Context, args []string) int {
 type cli struct {
 	common
 
-	Run runCmd `cmd:"" help:"Run Holdfast: all roles, or some."`
+	Run  runCmd  `cmd:"" help:"Run Holdfast: all roles, or some."`
+	Demo demoCmd `cmd:"" help:"Play an hour of a small platform life and print each stop."`
 
 	Setup   setupCmd   `cmd:"" help:"Fetch libchdb, the ClickHouse engine for one machine."`
 	Topics  topicsCmd  `cmd:"" help:"Create or check the topics."`

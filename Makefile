@@ -1,0 +1,52 @@
+# Two commands after a clone: make demo, make test. Each fetches what it needs.
+GO       ?= go
+BIN      := bin/holdfast
+FUZZTIME ?= 10s
+LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+export GOFLAGS := -buildvcs=false
+
+.PHONY: all build setup kafka demo demo-test test test-race bench lint fuzz clean
+
+all: build
+
+build:
+	$(GO) build -o $(BIN) ./cmd/holdfast
+
+# libchdb is the ClickHouse engine for one machine; npm brings it once, checked by its checksum.
+setup: build
+	@command -v npm >/dev/null || { echo "npm is missing: install it (on Debian: apt-get install npm) for libchdb"; exit 1; }
+	$(BIN) setup
+
+# Apache Kafka is for tests alone; without Java and Maven those tests skip and say so.
+kafka:
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then deploy/kafka/start-kafka.sh --fetch-only; \
+	else echo "java or mvn is missing (on Debian: apt-get install default-jre-headless maven): tests against Apache Kafka will skip"; fi
+
+demo: setup
+	$(BIN) demo
+
+demo-test: setup
+	$(BIN) demo --check
+
+test: setup kafka
+	$(GO) test -timeout 30m ./...
+
+test-race: setup kafka
+	$(GO) test -race -timeout 60m ./...
+
+bench: setup kafka
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./schemas/... ./detectors/... ./ingest/lane/... ./ingest/kafka/
+	$(GO) run ./cmd/internal/bench
+
+lint:
+	$(GO) run $(LINT) run ./...
+
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+clean:
+	rm -rf bin holdfast-data

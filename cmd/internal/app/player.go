@@ -1,0 +1,176 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/cmd/internal/config"
+	"holdfast/cmd/internal/traffic"
+	"holdfast/ingest/embedded/folder"
+	"holdfast/ingest/intake"
+	"holdfast/ingest/kafka"
+	"holdfast/schemas"
+)
+
+// Player plays made-up traffic into a running instance, through intake's door.
+type Player struct {
+	cfg      *config.Config
+	client   *kafka.Client
+	producer *intake.Producer
+	stop     context.CancelFunc
+	running  errgroup.Group
+}
+
+// NewPlayer connects to the instance that cfg names.
+func NewPlayer(cfg *config.Config) (*Player, error) {
+	log := slog.New(slog.DiscardHandler)
+	client, err := Connect(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	p := &Player{cfg: cfg, client: client, producer: intake.NewProducer(intake.Config{Prefix: cfg.Kafka.Prefix}, intake.Deps{Broker: client, Logger: log})}
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	p.running.Go(func() error { return p.producer.Run(ctx) })
+	return p, nil
+}
+
+// Close writes what is left and disconnects.
+func (p *Player) Close() {
+	p.stop()
+	_ = p.running.Wait()
+	p.client.Close()
+}
+
+// DataDir is the instance's data folder.
+func (p *Player) DataDir() string { return p.cfg.DataDir }
+
+// Pace returns a wait that plays times from begin on so many times faster than life.
+func Pace(begin time.Time, speed float64) func(context.Context, time.Time) error {
+	start := time.Now()
+	return func(ctx context.Context, at time.Time) error {
+		due := start.Add(time.Duration(float64(at.Sub(begin)) / speed))
+		if d := time.Until(due); d > 0 {
+			return pause(ctx, d)
+		}
+		return ctx.Err()
+	}
+}
+
+// Play sends the events and returns how many were acknowledged. wait, where given,
+// is called before each.
+func (p *Player) Play(ctx context.Context, events iter.Seq[traffic.Event], origin schemas.Origin, wait func(context.Context, time.Time) error) (int, error) {
+	src := &intake.Source{Name: "demo", Origin: origin}
+	var check intake.Checker
+	var receipt intake.Receipt
+	n := 0
+	for e := range events {
+		if wait != nil {
+			if err := wait(ctx, e.Time); err != nil {
+				return n, err
+			}
+		}
+		r, refused := check.Check(e.JSON, src, time.Now())
+		if refused != nil {
+			return n, fmt.Errorf("made-up event: %w", refused)
+		}
+		if err := p.producer.Send(ctx, &receipt, schemas.TopicEvents, r.Record); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, receipt.Wait(ctx)
+}
+
+// Settled waits until the detect and respond lanes have read everything that is in
+// their logs.
+func (p *Player) Settled(ctx context.Context) error {
+	for quiet := 0; quiet < 3; {
+		behind, err := p.behind(ctx)
+		if err != nil && !kafka.Retriable(err) {
+			return err
+		}
+		if quiet++; behind > 0 || err != nil {
+			quiet = 0
+		}
+		if err := pause(ctx, 400*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// behind is how many records the lanes' groups have not committed yet.
+func (p *Player) behind(ctx context.Context) (int64, error) {
+	var lag int64
+	for group, topic := range map[string]schemas.Topic{"detect": schemas.TopicEvents, "respond": schemas.TopicInbox} {
+		var tps []kafka.TopicPartition
+		for i := range int32(p.cfg.Kafka.Lanes) {
+			tps = append(tps, kafka.TopicPartition{Topic: p.cfg.Kafka.Prefix + string(topic), Partition: i})
+		}
+		ends, err := p.client.Offsets(ctx, tps)
+		if err != nil {
+			return 0, err
+		}
+		done, err := p.client.Committed(ctx, p.cfg.Kafka.Prefix+group, tps)
+		if err != nil {
+			return 0, err
+		}
+		for _, tp := range tps {
+			lag += max(0, ends[tp].End-max(0, done[tp].Offset))
+		}
+	}
+	return lag, nil
+}
+
+// Watch calls see for every decision that is made from now on, until ctx ends.
+func (p *Player) Watch(ctx context.Context, see func(schemas.Decision)) error {
+	var tps []kafka.TopicPartition
+	for i := range int32(p.cfg.Kafka.Lanes) {
+		tps = append(tps, kafka.TopicPartition{Topic: p.cfg.Kafka.Prefix + string(schemas.TopicDecisions), Partition: i})
+	}
+	ranges, err := p.client.Offsets(ctx, tps)
+	if err != nil {
+		return err
+	}
+	var at []kafka.Position
+	for _, tp := range tps {
+		at = append(at, kafka.Position{TopicPartition: tp, Offset: ranges[tp].End})
+	}
+	for ctx.Err() == nil {
+		got, err := p.client.Fetch(ctx, at, kafka.FetchOptions{MaxWait: 500 * time.Millisecond})
+		if err != nil && !kafka.Retriable(err) && ctx.Err() == nil {
+			return err
+		}
+		for i, f := range got {
+			for _, r := range f.Records {
+				var d schemas.Decision
+				if header(r, schemas.HeaderKind) == string(schemas.KindDecision) && json.Unmarshal(r.Value, &d) == nil {
+					see(d)
+				}
+			}
+			if f.Err == nil {
+				at[i].Offset = f.Next
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// Alive reports whether a process holds the broker's folder in the data folder.
+func Alive(dir string) bool {
+	h, err := folder.Hold(filepath.Join(dir, "kafka"))
+	if err != nil {
+		return errors.Is(err, folder.ErrInUse)
+	}
+	h.Release()
+	return false
+}
