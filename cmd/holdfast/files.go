@@ -50,7 +50,12 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	if progress == "" {
 		progress = filepath.Join(cfg.DataDir, "import-"+strings.TrimPrefix(schemas.DeriveID("p", i.Files...), "p_")+".json")
 	}
-	producer := intake.NewProducer(intake.Config{Prefix: cfg.Kafka.Prefix}, intake.Deps{Broker: client, Logger: quiet()})
+	writer, err := app.ConnectIntake(&cfg, quiet())
+	if err != nil {
+		return err
+	}
+	defer writer.Close()
+	producer := intake.NewProducer(intake.Config{Prefix: cfg.Kafka.Prefix}, intake.Deps{Broker: writer, Logger: quiet()})
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var g errgroup.Group
@@ -60,9 +65,9 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	bar := newBar(i.Quiet)
 	sum, err := importer.Run(ctx, importer.Config{
 		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff},
-		Live: i.Live, Source: i.Source, Rate: i.Rate, Progress: progress,
+		Live: i.Live, Source: i.Source, Rate: i.Rate, Progress: progress, Topic: cfg.Kafka.Prefix + string(schemas.TopicEvents),
 	}, importer.Deps{
-		Writer: producer, Logger: quiet(), Progress: bar.show,
+		Writer: producer, Log: client, Logger: quiet(), Progress: bar.show,
 		Refused: func(r importer.Refusal) {
 			if told++; told <= maxTold {
 				bar.clear()

@@ -99,7 +99,7 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 			if err != nil {
 				return err
 			}
-			out.Write(append(b, '\n'))
+			fmt.Fprintf(out, "%s\n", b)
 			continue
 		}
 		p.entry(entry)

@@ -92,7 +92,7 @@ func (a *App) Run(ctx context.Context) error {
 	below, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	engines, engineCtx := errgroup.WithContext(below)
-	a.runEngines(engines, engineCtx)
+	a.runEngines(engineCtx, engines)
 
 	roles, roleCtx := errgroup.WithContext(ctx)
 	context.AfterFunc(engineCtx, func() { roles.Go(func() error { return context.Cause(engineCtx) }) })
@@ -115,7 +115,7 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-func (a *App) runEngines(g *errgroup.Group, ctx context.Context) {
+func (a *App) runEngines(ctx context.Context, g *errgroup.Group) {
 	if b := a.engines.broker; b != nil {
 		g.Go(func() error { return b.Run(ctx) })
 	}

@@ -18,6 +18,17 @@ import (
 
 // Connect makes a client for the brokers that cfg names.
 func Connect(cfg *config.Config, log *slog.Logger) (*kafka.Client, error) {
+	return connect(cfg, log, 0)
+}
+
+// ConnectIntake makes a client for intake's producer, which tries again by itself:
+// it looks into the log first, since the embedded broker forgets sequences when it
+// is killed and a repeat that nobody looks at could double a batch.
+func ConnectIntake(cfg *config.Config, log *slog.Logger) (*kafka.Client, error) {
+	return connect(cfg, log, time.Millisecond)
+}
+
+func connect(cfg *config.Config, log *slog.Logger, retryFor time.Duration) (*kafka.Client, error) {
 	t, err := tlsConfig(cfg.Kafka.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("kafka.tls: %w", err)
@@ -30,7 +41,7 @@ func Connect(cfg *config.Config, log *slog.Logger) (*kafka.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kafka.sasl: %w", err)
 	}
-	k := kafka.Config{Brokers: cfg.Kafka.Brokers, ClientID: cfg.Kafka.ClientID, TLS: t, SASL: mechanism, Logger: log}
+	k := kafka.Config{Brokers: cfg.Kafka.Brokers, ClientID: cfg.Kafka.ClientID, TLS: t, SASL: mechanism, RetryFor: retryFor, Logger: log}
 	if c := cfg.Kafka.Compression; c != "" && c != "none" {
 		if err := k.Compression.UnmarshalText([]byte(c)); err != nil {
 			return nil, fmt.Errorf("kafka.compression: %w", err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -86,7 +85,6 @@ type decisionSource struct {
 	e   *enforcement
 	gen *kafka.Generation
 
-	mu  sync.Mutex
 	pos []kafka.Position
 }
 

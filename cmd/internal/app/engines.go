@@ -50,7 +50,7 @@ func (e *engines) start(cfg *config.Config, log *slog.Logger) error {
 // abandon closes what start opened, when nothing will run it.
 func (e *engines) abandon() {
 	if e.broker != nil {
-		e.broker.Close()
+		_ = e.broker.Close()
 	}
 }
 

@@ -36,10 +36,17 @@ func NewPlayer(cfg *config.Config) (*Player, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Player{cfg: cfg, client: client, producer: intake.NewProducer(intake.Config{Prefix: cfg.Kafka.Prefix}, intake.Deps{Broker: client, Logger: log})}
+	writer, err := ConnectIntake(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	p := &Player{cfg: cfg, client: client, producer: intake.NewProducer(intake.Config{Prefix: cfg.Kafka.Prefix}, intake.Deps{Broker: writer, Logger: log})}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
-	p.running.Go(func() error { return p.producer.Run(ctx) })
+	p.running.Go(func() error {
+		defer writer.Close()
+		return p.producer.Run(ctx)
+	})
 	return p, nil
 }
 
@@ -171,6 +178,6 @@ func Alive(dir string) bool {
 	if err != nil {
 		return errors.Is(err, folder.ErrInUse)
 	}
-	h.Release()
+	_ = h.Release()
 	return false
 }

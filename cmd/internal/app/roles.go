@@ -24,7 +24,7 @@ func (a *App) lanes(ctx context.Context, g *errgroup.Group, role lane.Role, fold
 	if role.Name == "detect" {
 		cfg.SaveAfter = a.cfg.Detect.SaveEvery
 	}
-	r, err := lane.New(cfg, lane.Deps{Broker: lane.OnKafka(a.client), NewFold: fold, Logger: a.log.With("role", role.Name), Registerer: a.reg})
+	r, err := lane.New(cfg, lane.Deps{Broker: lane.OnKafka(a.client), NewFold: fold, Logger: a.log, Registerer: a.reg})
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (a *App) startRecord(ctx context.Context, g *errgroup.Group) error {
 		}
 		defer store.Close()
 		r, err := record.New(record.Config{Prefix: a.cfg.Kafka.Prefix, Lanes: a.install.Lanes, LogID: a.install.LogID, NewLog: a.opts.NewLog},
-			record.Deps{Broker: record.OnKafka(a.client), Store: record.OnClickHouse(store), Metrics: a.reg, Logger: a.log.With("role", "record")})
+			record.Deps{Broker: record.OnKafka(a.client), Store: record.OnClickHouse(store), Metrics: a.reg, Logger: a.log})
 		if err != nil {
 			return err
 		}

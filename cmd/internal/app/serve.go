@@ -94,8 +94,15 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 		return nil
 	}
 	metrics := intake.NewMetrics(a.reg)
-	producer := intake.NewProducer(intake.Config{Prefix: a.cfg.Kafka.Prefix}, intake.Deps{Broker: a.client, Logger: a.log, Metrics: metrics})
-	g.Go(func() error { return producer.Run(ctx) })
+	client, err := ConnectIntake(&a.cfg, a.log)
+	if err != nil {
+		return err
+	}
+	producer := intake.NewProducer(intake.Config{Prefix: a.cfg.Kafka.Prefix}, intake.Deps{Broker: client, Logger: a.log, Metrics: metrics})
+	g.Go(func() error {
+		defer client.Close()
+		return producer.Run(ctx)
+	})
 	if h.Listen != "" {
 		gw, err := gateway.New(a.gatewayConfig(), gateway.Deps{Writer: producer, Logger: a.log, Metrics: metrics})
 		if err != nil {

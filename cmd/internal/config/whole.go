@@ -109,16 +109,14 @@ func (r *reader) senders(c *Config) {
 	}
 }
 
+const nameLetters = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 func validPrefix(s string) bool {
-	return len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool {
-		return !(c == '.' || c == '_' || c == '-' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z')
-	})
+	return len(s) <= 100 && strings.Trim(s, nameLetters+".-") == ""
 }
 
 func validName(s string) bool {
-	return s != "" && len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool {
-		return !(c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z')
-	})
+	return s != "" && len(s) <= 100 && strings.Trim(s, nameLetters) == ""
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -228,7 +229,7 @@ func readAhead(ctx context.Context, in io.Reader) <-chan block {
 					return
 				}
 			}
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
@@ -282,7 +283,7 @@ func readLine(br *bufio.Reader, buf []byte) (_ []byte, long bool, _ error) {
 		} else {
 			buf = append(buf, part...)
 		}
-		if err == bufio.ErrBufferFull {
+		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
 		return buf, long, err
