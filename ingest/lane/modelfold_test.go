@@ -75,8 +75,6 @@ type detectFold struct {
 	floors []floorFrom
 	all    map[string]*detectEntity
 	counts map[countKey]int
-	// ablations
-	latestCount bool
 }
 
 func newDetectFold(lane int32, block int64) *detectFold {
@@ -242,7 +240,7 @@ func (f *detectFold) fact(in *schemas.Input, ft *fact, emit func(schemas.Output)
 		e.Counts[ft.Window] = m
 	}
 	from := fmt.Sprintf("%d/%d", ft.Lane, ft.Block)
-	if m[from] < ft.N || f.latestCount {
+	if m[from] < ft.N {
 		m[from] = ft.N
 	}
 	for _, l := range []int{3, 5, 7, 9} {
