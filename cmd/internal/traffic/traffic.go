@@ -79,8 +79,10 @@ func Events(cfg Config) iter.Seq[Event] {
 			x(l)
 		}
 		slices.SortStableFunc(l.events, func(a, b entry) int { return a.at.Compare(b.at) })
+		// The stretch's start is part of the id: two stretches of one life share none.
+		stretch := fmt.Sprintf("t%d-%d", cfg.Seed, cfg.Start.Unix())
 		for n, e := range l.events {
-			e.fields["id"] = fmt.Sprintf("t%d-%08d", cfg.Seed, n+1)
+			e.fields["id"] = fmt.Sprintf("%s-%07d", stretch, n+1)
 			b, err := json.Marshal(e.fields, json.Deterministic(true))
 			if err != nil { // fields are strings, numbers and lists of strings
 				panic(err)
