@@ -30,12 +30,20 @@ func ask(ctx context.Context, client *kafka.Client, cfg *config.Config, r schema
 		}
 	}
 	if op.Refused != "" {
-		return fmt.Errorf("%s %s was refused: %s", r.Act, r.Entity, op.Refused)
+		return fmt.Errorf("%s %s was refused: %s", r.Act, subject(r), op.Refused)
 	}
 	if !asJSON {
-		fmt.Printf("%s: %s, before it was %s\n", r.Entity, op.After, op.Before)
+		fmt.Printf("%s: %s, before it was %s\n", subject(r), op.After, op.Before)
 	}
 	return nil
+}
+
+// subject is what a request is about.
+func subject(r schemas.Request) string {
+	if r.Act == gate.ActRelease {
+		return "the gate"
+	}
+	return r.Entity.Key()
 }
 
 // Run asks for what the command's own name says.

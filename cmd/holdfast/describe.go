@@ -88,19 +88,26 @@ func describeEvent(e *schemas.Event) string {
 	case schemas.TypeLogin:
 		return fmt.Sprintf("login of %s%s: %s %s %s", e.User, at, e.Outcome, e.Reason, e.Method)
 	case schemas.TypeCredential:
-		return fmt.Sprintf("%s %s %s%s by %s", e.Kind, e.Credential, e.Change, at, orNone(e.User+e.Employee))
+		return fmt.Sprintf("%s %s %s%s by %s", e.Kind, e.Credential, e.Change, at, orNone(firstOf(e.User, e.Employee)))
 	case schemas.TypeAccess:
 		ticket := "no ticket"
 		if e.Ticket != "" {
 			ticket = "ticket " + e.Ticket
 		}
-		return fmt.Sprintf("%s: %s of %s%s, %s", e.Employee, e.Action, orNone(e.Account+e.Resource), at, ticket)
+		return fmt.Sprintf("%s: %s of %s%s, %s", e.Employee, e.Action, orNone(firstOf(e.Account, e.Resource)), at, ticket)
 	case schemas.TypeConnection:
 		return fmt.Sprintf("connection %s%s over %s", e.State, at, orNone(e.Protocol))
 	case schemas.TypeAccount:
 		return fmt.Sprintf("account snapshot: status %s, plan %s, %d users, %d domains", orNone(e.Status), orNone(e.Plan), len(e.Users), len(e.Domains))
 	}
 	return string(e.Type)
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }
 
 func orNone(s string) string {
