@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -33,17 +37,38 @@ func (c *common) load() (config.Config, error) {
 
 // running loads the configuration and completes it with what runs here.
 func (c *common) running() (config.Config, error) {
+	return c.find(func(cfg *config.Config) error {
+		_, err := app.FindRunning(cfg)
+		return err
+	})
+}
+
+// find loads the configuration and completes it. Where nothing is named and nothing
+// runs, a demonstration that does is meant.
+func (c *common) find(complete func(*config.Config) error) (config.Config, error) {
 	cfg, err := c.load()
 	if err != nil {
 		return cfg, err
 	}
-	_, err = app.FindRunning(&cfg)
-	return cfg, err
+	err = complete(&cfg)
+	if !errors.Is(err, app.ErrNotRunning) || c.ConfigFile != "" || c.DataDir != "" {
+		return cfg, err
+	}
+	demo := cfg
+	demo.DataDir = filepath.Join(cfg.DataDir, demoFolder)
+	if complete(&demo) != nil {
+		return cfg, err
+	}
+	fmt.Fprintf(os.Stderr, "(the demonstration in %s)\n", demo.DataDir)
+	return demo, nil
 }
+
+// demoFolder is where in the data folder the demonstration keeps its own.
+const demoFolder = "demo"
 
 // cluster connects to the brokers that the configuration names or that run here.
 func (c *common) cluster() (config.Config, *kafka.Client, error) {
-	cfg, err := c.running()
+	cfg, err := c.find(app.FindBroker)
 	if err != nil {
 		return cfg, nil, err
 	}
@@ -71,16 +96,40 @@ func printJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Println(string(b))
+	_, err = fmt.Println(string(escaped(b)))
 	return err
 }
 
-// entity reads kind:id; a bare word is an account.
+// escaped writes every character of a JSON text that cannot be shown as \u and
+// digits: JSON itself lets those above U+007F through, which a terminal may obey.
+// Outside of ASCII they stand in strings only.
+func escaped(b []byte) []byte {
+	out := b[:0:0]
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r < utf8.RuneSelf && r != 0x7f || isGraphic(r) {
+			out = append(out, b[i:i+n]...)
+		} else {
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		}
+		i += n
+	}
+	return out
+}
+
+// entity reads kind:id; a bare word is an account. An IPv6 address is watched as
+// its network, so that is what is meant.
 func entity(s string) (schemas.Entity, error) {
 	if !strings.Contains(s, ":") {
 		return schemas.Entity{Kind: schemas.KindAccount, ID: s}, nil
 	}
-	return schemas.ParseEntity(s)
+	e, err := schemas.ParseEntity(s)
+	if a, aerr := netip.ParseAddr(e.ID); err == nil && aerr == nil && e.Kind == schemas.KindIP {
+		return schemas.IPEntity(a), nil
+	}
+	return e, err
 }
 
 type versionCmd struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ func demoEntities() map[string]string {
 // Run plays the demonstration.
 func (d *demoCmd) Run(ctx context.Context, c *common) error {
 	if c.DataDir == "" && c.ConfigFile == "" {
-		c.DataDir = "holdfast-data/demo"
+		c.DataDir = filepath.Join(config.Default().DataDir, demoFolder)
 	}
 	cfg, err := c.load()
 	if err != nil {
@@ -106,8 +107,7 @@ func clearDemo(dir string) error {
 			return fmt.Errorf("%s holds %s, which is no part of a demonstration: name another folder with --data-dir", dir, n.Name())
 		}
 	}
-	cfg := config.Config{DataDir: dir}
-	if _, err := app.FindRunning(&cfg); err == nil && app.Alive(dir) {
+	if app.Alive(dir) {
 		return fmt.Errorf("an instance runs on %s: stop it, or name another folder with --data-dir", dir)
 	}
 	return os.RemoveAll(dir)

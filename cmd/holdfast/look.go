@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +101,7 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(out, "%s\n", b)
+			fmt.Fprintf(out, "%s\n", escaped(b))
 			continue
 		}
 		p.entry(entry)
@@ -163,11 +165,11 @@ func (p *printer) entry(e history.Entry) {
 	}
 }
 
-// fold breaks text between words.
+// fold breaks text between words, and words that are longer than a line.
 func fold(s string, width int) []string {
 	var out []string
 	line := ""
-	for word := range strings.FieldsSeq(s) {
+	for word := range pieces(s, width) {
 		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
 			out, line = append(out, line), ""
 		}
@@ -177,6 +179,19 @@ func fold(s string, width int) []string {
 		line += word
 	}
 	return append(out, line)
+}
+
+// pieces gives the words of a text, those that are too long in parts.
+func pieces(s string, width int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for word := range strings.FieldsSeq(s) {
+			for part := range slices.Chunk([]rune(word), width) {
+				if !yield(string(part)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // clean makes text that an attacker chose harmless on a terminal.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -47,19 +48,12 @@ var ErrNotRunning = errors.New("no instance runs here")
 // FindRunning completes a configuration that uses the embedded engines with the
 // addresses of the instance that runs on its data folder.
 func FindRunning(cfg *config.Config) (Endpoints, error) {
-	var e Endpoints
-	b, err := os.ReadFile(filepath.Join(cfg.DataDir, endpointsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		if !cfg.EmbeddedBroker() && !cfg.EmbeddedClickHouse() {
-			return e, nil
-		}
-		return e, fmt.Errorf("%w (%s): start one with `holdfast run`, or name another folder with --data-dir", ErrNotRunning, cfg.DataDir)
+	if !cfg.EmbeddedBroker() && !cfg.EmbeddedClickHouse() {
+		return Endpoints{}, nil
 	}
+	e, err := readEndpoints(cfg.DataDir)
 	if err != nil {
 		return e, err
-	}
-	if err := json.Unmarshal(b, &e); err != nil {
-		return e, fmt.Errorf("%s: %w", filepath.Join(cfg.DataDir, endpointsFile), err)
 	}
 	if cfg.EmbeddedBroker() {
 		cfg.Kafka.Brokers = e.Kafka
@@ -68,4 +62,37 @@ func FindRunning(cfg *config.Config) (Endpoints, error) {
 		cfg.ClickHouse.Addr, cfg.ClickHouse.Protocol = e.ClickHouse, "http"
 	}
 	return e, nil
+}
+
+// FindBroker is FindRunning for commands that need no audit store: where brokers
+// are configured, nothing has to run here.
+func FindBroker(cfg *config.Config) error {
+	if !cfg.EmbeddedBroker() {
+		return nil
+	}
+	_, err := FindRunning(cfg)
+	return err
+}
+
+// readEndpoints reads what a running instance left; one that was killed left it
+// too, and is not taken for running.
+func readEndpoints(dir string) (Endpoints, error) {
+	var e Endpoints
+	path := filepath.Join(dir, endpointsFile)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &e)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !alive(e.PID):
+		return e, fmt.Errorf("%w (%s): start one with `holdfast run`, or name another folder with --data-dir", ErrNotRunning, dir)
+	case err != nil:
+		return e, fmt.Errorf("where the running instance is: %s: %w", path, err)
+	}
+	return e, nil
+}
+
+// alive reports whether a process has that id.
+func alive(pid int) bool {
+	return pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }

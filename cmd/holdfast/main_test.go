@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/cmd/internal/app"
+	"holdfast/ingest/embedded/setup"
+)
+
+// asHoldfast makes the test binary behave as the real one, so that commands and
+// the engine's child run as processes of their own.
+const asHoldfast = "HOLDFAST_TEST_AS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asHoldfast) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not the test's context, which ends before the clean-up that stops an instance.
+	c := exec.CommandContext(context.Background(), exe, args...)
+	c.Env = append(os.Environ(), asHoldfast+"=1", "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0")
+	return c
+}
+
+// holdfast runs one command to its end.
+func holdfast(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := command(t, args...)
+	c.Stdout, c.Stderr = &out, &errs
+	err := c.Run()
+	if c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), c.ProcessState.ExitCode()
+}
+
+func TestCommandLine(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.yaml")
+	if err := os.WriteFile(bad, []byte("kafka:\n  brokrs: [a:1]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		name string
+		args []string
+		code int
+		out  string // standard output has it
+		errs string // standard error has it
+	}{
+		{"version", []string{"version"}, 0, "holdfast ", ""},
+		{"schema", []string{"schema", "login"}, 0, `"outcome"`, ""},
+		{"unknown schema", []string{"schema", "mail"}, 1, "", "send, delivery"},
+		{"unknown command", []string{"stop"}, 2, "", "unexpected argument"},
+		{"sound configuration", []string{"config", "check"}, 0, "sound", ""},
+		{"bad configuration", []string{"config", "check", "-c", bad}, 1, "", "bad.yaml:2: kafka.brokrs"},
+		{"configuration as JSON", []string{"config", "print", "--json"}, 0, `"age_limit": "6h"`, ""},
+		{"nothing runs", []string{"--data-dir", dir, "status", "acct-1"}, 1, "", "start one with `holdfast run`"},
+		{"unknown kind", []string{"--data-dir", dir, "status", "user:1"}, 1, "", "use account, ip or employee"},
+		{"no reason", []string{"suspend", "acct-1"}, 2, "", "--why"},
+		{"unknown role", []string{"--data-dir", dir, "run", "--roles", "detcet"}, 1, "", "is unknown"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			out, errs, code := holdfast(t, c.args...)
+			if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) {
+				t.Errorf("exit %d, want %d\nstdout: %s\nstderr: %s", code, c.code, out, errs)
+			}
+		})
+	}
+}
+
+// received is what a platform's webhook got, its signature checked.
+type received struct {
+	ID, Status, Entity string
+}
+
+func platform(t *testing.T, key []byte) (string, <-chan received) {
+	t.Helper()
+	got := make(chan received, 100)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		id, stamp := r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp")
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
+		if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); r.Header.Get("webhook-signature") != want {
+			t.Errorf("signature %q, want %q", r.Header.Get("webhook-signature"), want)
+		}
+		var x struct {
+			Status string `json:"status"`
+			Entity struct{ Kind, ID string }
+		}
+		if err := json.Unmarshal(body, &x, json.MatchCaseInsensitiveNames(true)); err != nil {
+			t.Errorf("%v: %s", err, body)
+		}
+		got <- received{id, x.Status, x.Entity.Kind + ":" + x.Entity.ID}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, got
+}
+
+// instance starts `holdfast run` and waits until it says where it is.
+func instance(t *testing.T, dir, config string) app.Endpoints {
+	t.Helper()
+	if _, err := setup.Find(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	run := command(t, "run", "--data-dir", dir, "-c", config)
+	var log bytes.Buffer
+	run.Stderr = &log
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- run.Wait() }()
+	t.Cleanup(func() {
+		_ = run.Process.Signal(syscall.SIGTERM)
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("run ended with %v:\n%s", err, log.String())
+			}
+		case <-time.After(40 * time.Second):
+			t.Error("run does not end when told to")
+			_ = run.Process.Kill()
+		}
+	})
+	var at app.Endpoints
+	eventually(t, "the instance to run", func() bool {
+		b, err := os.ReadFile(filepath.Join(dir, "endpoints.json"))
+		return err == nil && json.Unmarshal(b, &at) == nil
+	})
+	return at
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited a minute for %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// One machine from end to end: events over HTTP, a stop by hand, the platform told
+// by a signed webhook, everything in the audit store, and the way back.
+func TestFromEventToStoppedAccount(t *testing.T) {
+	dir := t.TempDir()
+	key := []byte("a secret of the platform's own!!")
+	url, told := platform(t, key)
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	config := file("holdfast.yaml", fmt.Sprintf(`
+intake: {http: {listen: "127.0.0.1:0", tokens: [{name: mailer, token_file: %s, types: [send, account]}]}}
+enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
+`, file("token", "token-of-the-mailer-0123456789abcdef"), url, file("secret", "whsec_"+base64.StdEncoding.EncodeToString(key))))
+	data := filepath.Join(dir, "data")
+	at := instance(t, data, config)
+
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	body := fmt.Sprintf(`{"id":"e1","type":"send","time":%q,"account":"acct-1","recipients":["a@x.example"],"ip":"192.0.2.7"}
+{"id":"e2","type":"send","time":%q,"account":"acct-1"}
+{"id":"e3","type":"login","time":%q,"account":"acct-1","user":"u","outcome":"success"}
+`, now, now, now)
+	if answer := post(t, at.Intake, body); !strings.Contains(answer, `"accepted":1`) || !strings.Contains(answer, "recipients") || !strings.Contains(answer, "type_not_allowed") {
+		t.Errorf("the gateway answered %s", answer)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-1", "--why", "key \x1b[31mleaked"); code != 0 {
+		t.Fatalf("suspend: %s%s", out, errs)
+	}
+	select {
+	case r := <-told:
+		if r.Status != "suspended" || r.Entity != "account:acct-1" || r.ID == "" {
+			t.Errorf("the platform was told %+v", r)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the platform was never told")
+	}
+	if out, _, _ := holdfast(t, "--data-dir", data, "status", "acct-1"); !strings.Contains(out, "account:acct-1 is suspended") {
+		t.Errorf("status says %s", out)
+	}
+	var out string
+	eventually(t, "the timeline to hold everything", func() bool {
+		out, _, _ = holdfast(t, "--data-dir", data, "timeline", "acct-1")
+		return strings.Contains(out, "send to 1 recipients from 192.0.2.7") && strings.Contains(out, "SUSPEND by policy operator") && strings.Contains(out, "action")
+	})
+	if strings.Contains(out, "\x1b") {
+		t.Errorf("the timeline lets a control character through:\n%q", out)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "release", "acct-1", "--why", "rotated"); code != 0 || !strings.Contains(out, "active") {
+		t.Errorf("release: %s%s", out, errs)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "topics", "check"); code != 0 {
+		t.Errorf("topics check: %s%s", out, errs)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "migrate"); code != 0 || !strings.Contains(out, "0 steps") {
+		t.Errorf("migrate: %s%s", out, errs)
+	}
+}
+
+func post(t *testing.T, addr, body string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/v1/events", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer token-of-the-mailer-0123456789abcdef")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, b)
+}
