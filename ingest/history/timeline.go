@@ -74,8 +74,10 @@ type query struct {
 	scan *eventScan
 }
 
-// sortSettings let the store sort on disk what does not fit into memory.
-var sortSettings = chgo.Settings{"max_bytes_before_external_sort": 256 << 20, "max_bytes_ratio_before_external_sort": 0}
+// sortSettings let the store sort on disk what does not fit into memory. ClickHouse
+// 26.5 reads a union of tables in the order of their keys without merging the parts
+// of each, and so gives wrong orders, unless it is told to sort.
+var sortSettings = chgo.Settings{"max_bytes_before_external_sort": 256 << 20, "max_bytes_ratio_before_external_sort": 0, "optimize_read_in_order": 0}
 
 func (h *History) entries(ctx context.Context, q query, yield func(Entry, error) bool) {
 	ctx, cancel := context.WithCancel(chgo.Context(ctx, chgo.WithSettings(sortSettings)))
@@ -210,6 +212,9 @@ func addressWhere(id string) (where, error) {
 	p, err := netip.ParsePrefix(id)
 	if err != nil {
 		return where{}, fmt.Errorf("history: %q is neither an address nor a network: write ip:192.0.2.1 or ip:2001:db8::/64", id)
+	}
+	if p.Addr().Is6() && p.Bits() == 64 {
+		return where{schemas.IPNetwork + " = toIPv6(?) AND ip IS NOT NULL", []any{p.Addr().String()}}, nil
 	}
 	bits := p.Bits()
 	if p.Addr().Is4() {

@@ -58,13 +58,14 @@ CREATE TABLE IF NOT EXISTS events
     INDEX by_account `account` TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_ip `ip` TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_employee `employee` TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX by_accounts `accounts` TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX by_accounts `accounts` TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_network tupleElement(IPv6CIDRToRange(assumeNotNull(ip), 64), 1) TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`entity`, `time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(400)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS events_twin
 (
@@ -154,7 +155,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`entity`, `time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(400)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS inbox_twin
 (
@@ -228,7 +229,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`entity`, `time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(1200)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS decisions_twin
 (
@@ -285,7 +286,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`entity`, `time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(1200)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS actions_twin
 (
@@ -338,7 +339,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`entity`, `time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(1200)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS notices_twin
 (
@@ -388,7 +389,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`entity`, `time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(1200)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS cases_twin
 (
@@ -436,7 +437,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`entity`, `time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(1200)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS operator_twin
 (
@@ -486,7 +487,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(1200)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS gaps_twin
 (
@@ -539,7 +540,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(arrival)
 ORDER BY (`time`, `log_id`, `topic`, `partition`, `offset`)
 TTL toDateTime(arrival) + toIntervalDay(400)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1
 ;
 CREATE TABLE IF NOT EXISTS rejected_twin
 (
