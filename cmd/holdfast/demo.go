@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast/cmd/internal/app"
-	"holdfast/cmd/internal/config"
 	"holdfast/cmd/internal/traffic"
 	"holdfast/schemas"
 )
@@ -45,12 +44,12 @@ func demoEntities() map[string]string {
 
 // Run plays the demonstration.
 func (d *demoCmd) Run(ctx context.Context, c *common) error {
-	if c.DataDir == "" && c.ConfigFile == "" {
-		c.DataDir = filepath.Join(config.Default().DataDir, demoFolder)
-	}
 	cfg, err := c.load()
 	if err != nil {
 		return err
+	}
+	if c.DataDir == "" { // nothing of what a run keeps is touched
+		cfg.DataDir = filepath.Join(cfg.DataDir, demoFolder)
 	}
 	if !cfg.EmbeddedBroker() || !cfg.EmbeddedClickHouse() {
 		return fmt.Errorf("the demonstration uses the embedded engines: leave kafka.brokers and clickhouse.addr out")
@@ -103,7 +102,8 @@ func clearDemo(dir string) error {
 		return err
 	}
 	for _, n := range names {
-		if !slices.Contains([]string{"kafka", "clickhouse", "endpoints.json"}, n.Name()) {
+		unfinished, _ := filepath.Match("import-*.json", n.Name())
+		if !unfinished && !slices.Contains([]string{"kafka", "clickhouse", "endpoints.json"}, n.Name()) {
 			return fmt.Errorf("%s holds %s, which is no part of a demonstration: name another folder with --data-dir", dir, n.Name())
 		}
 	}
