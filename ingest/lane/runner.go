@@ -199,8 +199,8 @@ func (r *Runner) finish(cancel context.CancelFunc) {
 	}
 }
 
-// Lanes tells how many lanes are restored and work, and how many this process has.
-func (r *Runner) Lanes() (working int) {
+// Working tells how many lanes of this process are restored and work.
+func (r *Runner) Working() (working int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.working {
