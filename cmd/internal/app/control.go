@@ -17,6 +17,8 @@ import (
 
 	"holdfast/alerting/policy"
 	"holdfast/cmd/internal/config"
+	"holdfast/detectors"
+	"holdfast/detectors/sketch"
 	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
@@ -237,5 +239,12 @@ func ReadParameters(name string) (jsontext.Value, error) {
 	if err := yaml.Unmarshal(b, &v); err != nil {
 		return nil, fmt.Errorf("detect.parameters_file %s: %w: write detector:, and below it parameter: number", name, err)
 	}
-	return json.Marshal(v, json.Deterministic(true))
+	out, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := detectors.ParseParameters(out, sketch.NewHasher(make([]byte, 32))); err != nil {
+		return nil, fmt.Errorf("detect.parameters_file %s: %w", name, err)
+	}
+	return out, nil
 }
