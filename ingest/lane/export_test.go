@@ -1,5 +1,7 @@
 package lane
 
+import "github.com/prometheus/client_golang/prometheus/testutil"
+
 // Reach makes duplicates known over fewer offsets, and blocks shorter.
 func (c *Config) Reach(reach, block int64) { c.reach, c.block = reach, block }
 
@@ -27,4 +29,16 @@ func (c *Config) Without(rules ...string) {
 			panic("no rule " + r)
 		}
 	}
+}
+
+// Folded counts the records that the runner's lanes have folded in of their first input.
+func (r *Runner) Folded() (n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.working {
+		if l != nil {
+			n += int64(testutil.ToFloat64(l.meter.records[0]))
+		}
+	}
+	return n
 }

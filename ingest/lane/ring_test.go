@@ -1,0 +1,64 @@
+package lane
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestRingIsAFunctionOfTheLog compares the ring with a list of the log, and with a
+// ring that was primed in the middle of it.
+func TestRingIsAFunctionOfTheLog(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		reach := rapid.Int64Range(1, 20).Draw(t, "reach")
+		start := rapid.Int64Range(0, 50).Draw(t, "start")
+		log := map[int64]string{}
+		known := func(offset int64, id string) bool {
+			for o := offset - reach; o < offset; o++ {
+				if log[o] == id {
+					return true
+				}
+			}
+			return false
+		}
+		r := newRing(reach, start)
+		offset := start
+		for range rapid.IntRange(0, 120).Draw(t, "records") {
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0: // offsets that are gone, or have no id
+				offset += rapid.Int64Range(1, 2*reach).Draw(t, "gap")
+				r.pass(offset)
+			case 1: // a restore: the reach before is read again
+				r = newRing(reach, max(start, offset-reach))
+				for o := max(start, offset-reach); o < offset; o++ {
+					if log[o] != "" {
+						r.seen(o, log[o])
+					}
+				}
+				r.pass(offset)
+			default:
+				id := fmt.Sprint("id", rapid.IntRange(0, 30).Draw(t, "id"))
+				if got, want := r.seen(offset, id), known(offset, id); got != want {
+					t.Fatalf("offset %d, id %s: known %t, must be %t", offset, id, got, want)
+				}
+				log[offset] = id
+				offset++
+			}
+		}
+	})
+}
+
+func BenchmarkRing(b *testing.B) {
+	r := newRing(65536, 0)
+	ids := make([]string, 100_000)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("evt-%022d", i)
+	}
+	b.ReportAllocs()
+	offset := int64(0)
+	for b.Loop() {
+		r.seen(offset, ids[offset%int64(len(ids))])
+		offset++
+	}
+}
