@@ -66,9 +66,7 @@ func awaitOperator(ctx context.Context, c *kafka.Client, at kafka.Position, id s
 			if !kafka.Retriable(err) {
 				return schemas.Operator{}, fmt.Errorf("wait for the answer: %w", err)
 			}
-			if err := pause(ctx, 100*time.Millisecond); err != nil {
-				return schemas.Operator{}, err
-			}
+			_ = pause(ctx, 100*time.Millisecond) // the end of ctx is told above
 			continue
 		}
 		at.Offset = got[0].Next
