@@ -3,11 +3,17 @@ package record
 import (
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"holdfast/ingest/clickhouse"
 	"holdfast/ingest/embedded/clickhouse/clickhousetest"
+	"holdfast/ingest/kafka/kafkatest"
 )
 
-func TestMain(m *testing.M) { clickhousetest.Main(m) }
+func TestMain(m *testing.M) {
+	clickhousetest.RunChild()
+	goleak.VerifyTestMain(m, kafkatest.IgnoreApache())
+}
 
 // openStore starts an engine of the test's own, with the tables made.
 func openStore(tb testing.TB) *clickhouse.Client {

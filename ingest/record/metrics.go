@@ -55,10 +55,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// setLag is what is missing of a partition from an offset on.
-func (m *metrics) setLag(s *stream, from int64) {
+// setLag tells what the store lacks of a partition.
+func (m *metrics) setLag(s *stream) {
 	if s.high >= 0 {
-		m.lag.WithLabelValues(string(s.place.topic), strconv.Itoa(int(s.tp.Partition))).Set(float64(max(s.high-from, 0)))
+		m.lag.WithLabelValues(string(s.place.topic), strconv.Itoa(int(s.tp.Partition))).Set(float64(max(s.high-s.stored, 0)))
 	}
 }
 

@@ -23,6 +23,7 @@ type reader struct {
 	tables  map[schemas.Topic]*table
 	held    int
 	scratch kafka.Scratch
+	asked   time.Time // when the ends of the logs were last asked for
 
 	results chan result // has room for every insert that can run
 	running int
@@ -109,6 +110,9 @@ func (d *reader) turn(reading, work context.Context) error {
 		}
 		break
 	}
+	if err := d.measureLag(reading); err != nil {
+		return err
+	}
 	due := d.startDue(work, time.Now())
 	at := d.wanted()
 	if len(at) == 0 {
@@ -118,7 +122,7 @@ func (d *reader) turn(reading, work context.Context) error {
 		MaxWait: min(max(due, time.Millisecond), 250*time.Millisecond), MaxBytes: d.room(), Scratch: &d.scratch,
 	})
 	if err != nil {
-		return fmt.Errorf("record: %w", err)
+		return err
 	}
 	for i := range fetched {
 		if err := d.take(&fetched[i]); err != nil {
@@ -130,6 +134,34 @@ func (d *reader) turn(reading, work context.Context) error {
 	}
 	d.r.metrics.memory.Set(float64(d.held))
 	return nil
+}
+
+// lagEvery is the time between two looks at the ends of the logs; what is read
+// meanwhile tells no lag while nothing is read.
+const lagEvery = 10 * time.Second
+
+func (d *reader) measureLag(ctx context.Context) error {
+	if time.Since(d.asked) < lagEvery {
+		return nil
+	}
+	d.asked = time.Now()
+	logs, err := d.r.deps.Broker.Offsets(ctx, d.partitions())
+	if err != nil {
+		return err
+	}
+	for _, s := range d.order {
+		s.high = max(s.high, logs[s.tp].End)
+		d.r.metrics.setLag(s)
+	}
+	return nil
+}
+
+func (d *reader) partitions() []kafka.TopicPartition {
+	tps := make([]kafka.TopicPartition, len(d.order))
+	for i, s := range d.order {
+		tps[i] = s.tp
+	}
+	return tps
 }
 
 // idle waits for an insert to end, or for the next batch to be due.
@@ -154,12 +186,13 @@ func (d *reader) took(res result) error {
 	t.held -= res.b.held
 	d.held -= res.b.held
 	if res.b.block != nil {
-		t.give(res.b.block)
+		t.give(res.b.block, d.r.cfg.Memory/32) // of all tables together a quarter of the memory
 	}
 	if res.err != nil {
-		return fmt.Errorf("record: %s: %w", res.b.Token(), res.err)
+		return fmt.Errorf("%s: %w", res.b.Token(), res.err)
 	}
-	d.r.metrics.setLag(res.s, min(res.b.To, res.s.next))
+	res.s.stored = min(res.b.To, res.s.next)
+	d.r.metrics.setLag(res.s)
 	return nil
 }
 
@@ -202,7 +235,7 @@ func (d *reader) take(f *kafka.Fetched) error {
 			s.gone = true
 			return nil
 		}
-		return fmt.Errorf("record: reading %s/%d at %d: %w", f.Topic, f.Partition, s.next, f.Err)
+		return fmt.Errorf("reading %s/%d at %d: %w", f.Topic, f.Partition, s.next, f.Err)
 	}
 	s.high = max(s.high, f.HighWatermark)
 	if f.Next == s.next {

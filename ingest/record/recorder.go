@@ -45,39 +45,40 @@ func (r *Recorder) Run(ctx context.Context) error {
 	for _, t := range r.tables {
 		topics = append(topics, r.cfg.Prefix+string(t.Topic))
 	}
+	err := r.member(ctx, topics)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	return nil
+}
+
+// member records under one generation of the group after another.
+func (r *Recorder) member(ctx context.Context, topics []string) error {
 	group, err := r.deps.Broker.Join(ctx, kafka.GroupConfig{
 		ID: r.cfg.Group, Topics: topics, Lanes: r.cfg.Lanes, SessionTimeout: r.cfg.SessionTimeout,
 	})
 	if err != nil {
-		return ended(ctx, fmt.Errorf("record: %w", err))
+		return err
 	}
 	defer group.Close()
 	for {
 		gen, err := group.Next(ctx)
 		if err != nil {
-			return ended(ctx, fmt.Errorf("record: %w", err))
+			return err
 		}
 		r.log.Info("recording", "generation", gen.Generation, "lanes", len(gen.Lanes))
 		err = r.own(ctx, gen)
 		gen.Release()
-		if err != nil || ctx.Err() != nil {
-			return ended(ctx, err)
+		if err != nil {
+			return err
 		}
 		// A member that was refused hears of it from its heartbeat a little later.
 		select {
 		case <-gen.Done:
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		}
 	}
-}
-
-// ended makes an end that was asked for no error.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // own records what one generation gives, until it is over. What fails and may

@@ -253,11 +253,28 @@ func TestFatesOfRecords(t *testing.T) {
 	}
 }
 
+// sampleEvent is a send with what most sends have.
+func sampleEvent() kafka.Record {
+	return kafka.Record{Time: 1772413323000, Key: []byte("account:acct-00015"), Value: []byte(`{"id":"e1","time":"2026-03-02T00:00:08.350Z","type":"send","account":"acct-00015","credential":"key-15-1","channel":"api","ip":"52.20.55.165","sender":"hello@shop15.example","recipients":["u4876203@corp873.example"],"message_id":"m598@shop15.example","size":53507}`),
+		Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte("event")}, {Key: schemas.HeaderID, Value: []byte("e1")}, {Key: schemas.HeaderSource, Value: []byte("import")}, {Key: schemas.HeaderOrigin, Value: []byte("live")}}}
+}
+
+func TestEncodeAllocatesNothing(t *testing.T) {
+	table, _ := schemas.TableOf(schemas.TopicEvents)
+	block, enc, rec := clickhouse.NewBlock(table), newEncoder(), sampleEvent()
+	at := place{"0123456789abcdef", schemas.TopicEvents, 3}
+	for range 2000 {
+		enc.append(block, at, &rec)
+	}
+	block.Reset()
+	if n := testing.AllocsPerRun(1000, func() { enc.append(block, at, &rec) }); n > 0 {
+		t.Errorf("%v allocations an event, want none", n)
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	table, _ := schemas.TableOf(schemas.TopicEvents)
-	block, enc := clickhouse.NewBlock(table), newEncoder()
-	rec := kafka.Record{Time: 1772413323000, Key: []byte("account:acct-00015"), Value: []byte(`{"id":"e1","time":"2026-03-02T00:00:08.350Z","type":"send","account":"acct-00015","credential":"key-15-1","channel":"api","ip":"52.20.55.165","sender":"hello@shop15.example","recipients":["u4876203@corp873.example"],"message_id":"m598@shop15.example","size":53507}`),
-		Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte("event")}, {Key: schemas.HeaderID, Value: []byte("e1")}, {Key: schemas.HeaderSource, Value: []byte("import")}, {Key: schemas.HeaderOrigin, Value: []byte("live")}}}
+	block, enc, rec := clickhouse.NewBlock(table), newEncoder(), sampleEvent()
 	at := place{"0123456789abcdef", schemas.TopicEvents, 3}
 	b.ReportAllocs()
 	for b.Loop() {

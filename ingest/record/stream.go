@@ -16,11 +16,12 @@ type stream struct {
 	place place
 	table *table
 
-	next  int64 // the offset to read next
-	high  int64 // the end of the log when it was last read; -1 before
-	batch *batch
-	busy  bool // an insert runs
-	gone  bool // the log no longer has what is to be read next
+	next   int64 // the offset to read next
+	high   int64 // the end of the log when it was last read; -1 before
+	stored int64 // up to which offset the store has it
+	batch  *batch
+	busy   bool // an insert runs
+	gone   bool // the log no longer has what is to be read next
 }
 
 // table is what the streams of one journal share.
@@ -29,23 +30,25 @@ type table struct {
 	running int // inserts
 	held    int // bytes of rows, waiting or being inserted
 	free    []*clickhouse.Block
+	spare   int // bytes of the free blocks
 }
 
 func (t *table) take() *clickhouse.Block {
 	if n := len(t.free); n > 0 {
 		b := t.free[n-1]
 		t.free = t.free[:n-1]
+		t.spare -= b.Memory()
 		return b
 	}
 	return clickhouse.NewBlock(t.Table)
 }
 
-// give keeps a block for the next batch, unless it is one of the large ones that
-// only a backlog needs.
-func (t *table) give(b *clickhouse.Block) {
-	if len(t.free) < 4 && b.Memory() < 16<<20 {
+// give keeps a block for the next batch, as far as there is room.
+func (t *table) give(b *clickhouse.Block, room int) {
+	if n := b.Memory(); t.spare+n <= room {
 		b.Reset()
 		t.free = append(t.free, b)
+		t.spare += n
 	}
 }
 

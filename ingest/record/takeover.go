@@ -16,21 +16,22 @@ import (
 // takeOver finds out where each partition goes on. Ranges that an earlier owner
 // left open are stored again, exactly those, by inserts of their own.
 func (d *reader) takeOver(ctx, work context.Context) error {
-	tps := make([]kafka.TopicPartition, len(d.order))
-	for i, s := range d.order {
-		tps[i] = s.tp
-	}
+	tps := d.partitions()
 	committed, err := d.r.deps.Broker.Committed(ctx, d.r.cfg.Group, tps)
 	if err != nil {
-		return fmt.Errorf("record: %w", err)
+		return err
 	}
 	logs, err := d.r.deps.Broker.Offsets(ctx, tps)
 	if err != nil {
-		return fmt.Errorf("record: %w", err)
+		return err
 	}
+	d.asked = time.Now()
 	for _, s := range d.order {
 		if err := d.begin(ctx, work, s, committed[s.tp], logs[s.tp]); err != nil {
-			return fmt.Errorf("record: %s/%d: %w", s.tp.Topic, s.tp.Partition, err)
+			return fmt.Errorf("%s/%d: %w", s.tp.Topic, s.tp.Partition, err)
+		}
+		if s.stored = s.next; s.busy { // an open range is stored again
+			s.stored = min(committed[s.tp].Offset, s.next)
 		}
 	}
 	return nil
@@ -111,10 +112,10 @@ func (d *reader) skipGone(ctx context.Context) error {
 		}
 		logs, err := d.r.deps.Broker.Offsets(ctx, []kafka.TopicPartition{s.tp})
 		if err != nil {
-			return fmt.Errorf("record: %w", err)
+			return err
 		}
 		if log := logs[s.tp]; s.next > log.End {
-			return fmt.Errorf("record: %s/%d ends at %d, before what is to be read next: %w", s.tp.Topic, s.tp.Partition, log.End, kafka.ErrOffsetOutOfRange)
+			return fmt.Errorf("%s/%d ends at %d, before what is to be read next: %w", s.tp.Topic, s.tp.Partition, log.End, kafka.ErrOffsetOutOfRange)
 		}
 		if err := d.skipDeleted(ctx, s, logs[s.tp]); err != nil {
 			return err
