@@ -56,7 +56,8 @@ type Replay struct {
 	offsets               map[schemas.Topic]int64
 	seen                  map[schemas.Topic]*ring
 	queue                 []schemas.Output
-	arrival               int64
+	arrival               int64 // of the line being replayed
+	at                    int64 // its number
 	sum                   Summary
 }
 
@@ -130,14 +131,11 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 func (r *Replay) line(l *line) error {
 	r.sum.Lines++
 	if l.err != nil {
-		r.sum.Refused++
-		if r.deps.Refused != nil {
-			r.deps.Refused(l.n, l.err)
-		}
+		r.refuse(l.n, l.err)
 		return nil
 	}
 	r.sum.Events++
-	r.arrival = l.e.time
+	r.arrival, r.at = l.e.time, l.n
 	r.queue = append(r.queue[:0], schemas.Output{Topic: schemas.TopicEvents, Kind: schemas.KindEvent, ID: l.e.id, Key: l.e.key, Origin: schemas.OriginLive, Source: "replay", Value: l.data})
 	for i := 0; i < len(r.queue); i++ {
 		if err := r.deliver(r.queue[i]); err != nil {
@@ -175,10 +173,22 @@ func (r *Replay) deliver(o schemas.Output) error {
 			r.sum.Duplicates++
 		}
 	}
-	if _, err := f.Apply(&in, func(out schemas.Output) { r.queue = append(r.queue, out) }); err != nil {
+	_, err := f.Apply(&in, func(out schemas.Output) { r.queue = append(r.queue, out) })
+	if refused, ok := errors.AsType[*schemas.Error](err); ok {
+		r.refuse(r.at, refused) // a lane rejects such a record and goes on
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("%s %q on %s: %w", o.Kind, o.ID, o.Topic, err)
 	}
 	return nil
+}
+
+func (r *Replay) refuse(line int64, err *schemas.Error) {
+	r.sum.Refused++
+	if r.deps.Refused != nil {
+		r.deps.Refused(line, err)
+	}
 }
 
 func give(to func([]byte) error, value []byte, n *int64) error {
