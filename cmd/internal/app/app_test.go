@@ -111,7 +111,7 @@ func ptr[T any](v T) *T { return &v }
 func checkEndpoints(t *testing.T, a *App) {
 	t.Helper()
 	at := a.Endpoints()
-	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": `holdfast_lane_lag_records{`} {
+	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": `holdfast_enforce_lag_records{partition="1"} 0`} {
 		code, body := get(t, "http://"+at.Observability+path)
 		if code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s answers %d and has no %q", path, code, want)

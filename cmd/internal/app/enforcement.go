@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"holdfast/alerting/decision"
 	"holdfast/alerting/enforce"
@@ -23,12 +26,18 @@ type enforcement struct {
 	lanes  int
 	cfg    enforce.Config
 	deps   enforce.Deps // without Source, Sink and Ledger
+	lag    *prometheus.GaugeVec
 	log    *slog.Logger
 }
 
 // ledgerReach is how many records of each journal are looked at for what was done:
 // more than can be under way when a process dies.
 const ledgerReach = 65536
+
+func newEnforceLag(reg prometheus.Registerer) *prometheus.GaugeVec {
+	return promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{Namespace: "holdfast", Subsystem: "enforce", Name: "lag_records",
+		Help: "Decisions that stand in the log and are not fetched yet."}, []string{"partition"})
+}
 
 // Run carries out until ctx ends.
 func (e *enforcement) Run(ctx context.Context) error {
@@ -71,6 +80,7 @@ func (e *enforcement) generation(ctx context.Context, gen *kafka.Generation) err
 	if err := s.start(ctx); err != nil {
 		return err
 	}
+	defer e.lag.Reset() // another process may own the partitions next
 	deps := e.deps
 	deps.Source, deps.Sink, deps.Ledger = s, &sink{e}, &ledger{e, gen.Lanes}
 	err := enforce.New(e.cfg, deps).Run(ctx)
@@ -135,6 +145,7 @@ func (s *decisionSource) Next(ctx context.Context) ([]enforce.Item, error) {
 			}
 			items = s.collect(items, f)
 			s.pos[i].Offset = f.Next
+			s.e.lag.WithLabelValues(strconv.Itoa(int(f.Partition))).Set(float64(max(0, f.HighWatermark-f.Next)))
 		}
 		if len(items) > 0 {
 			return items, nil

@@ -77,7 +77,7 @@ func (a *App) startEnforcement(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	e := &enforcement{
-		client: a.client, prefix: a.cfg.Kafka.Prefix, lanes: a.install.Lanes, cfg: cfg, log: a.log.With("role", "enforce"),
+		client: a.client, prefix: a.cfg.Kafka.Prefix, lanes: a.install.Lanes, cfg: cfg, lag: newEnforceLag(a.reg), log: a.log.With("role", "enforce"),
 		deps: enforce.Deps{Platform: platform, Notifiers: notifiers, Metrics: enforce.NewMetrics(a.reg), Logger: a.log.With("role", "enforce")},
 	}
 	g.Go(func() error { return e.Run(ctx) })
