@@ -248,3 +248,25 @@ func ReadParameters(name string) (jsontext.Value, error) {
 	}
 	return out, nil
 }
+
+// CountRecords counts what stands on a topic, fences left out.
+func CountRecords(ctx context.Context, c *kafka.Client, cfg *config.Config, t schemas.Topic) (int64, error) {
+	name := cfg.Kafka.Prefix + string(t)
+	partitions, err := c.Partitions(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for p := range int32(partitions) {
+		err := readToEnd(ctx, c, kafka.TopicPartition{Topic: name, Partition: p}, 0, func(r kafka.Record) error {
+			if header(r, schemas.HeaderKind) != string(schemas.KindFence) {
+				n++
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
