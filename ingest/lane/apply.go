@@ -125,6 +125,16 @@ func within(a, b []byte) bool {
 	return at >= from && at < from+uintptr(len(b))
 }
 
+// guarded turns a panic of the fold into an error.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("lane: the fold panicked: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return f()
+}
+
 // call folds a record and turns a panic into an error.
 func (l *lane) call(in *schemas.Input) (touched bool, err error) {
 	defer func() {

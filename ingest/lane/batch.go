@@ -16,6 +16,7 @@ type batch struct {
 	end     int64 // the log's end, as far as known
 	from    int64 // where the log was to go on, if gap
 	gap     bool  // offsets from up to next are gone
+	err     error // why the lane cannot go on
 	bytes   int
 	answer  *answer
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"holdfast/ingest/kafka"
 	"holdfast/ingest/kafka/kafkatest"
 	"holdfast/ingest/lane"
@@ -63,7 +65,7 @@ func TestMain(m *testing.M) {
 		runApart(strings.Fields(spec))
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m, kafkatest.IgnoreApache())
 }
 
 // runApart runs lanes that save nothing by themselves, and tells how many work.

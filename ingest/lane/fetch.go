@@ -108,6 +108,7 @@ func (r *Runner) ready(l *lane) {
 	r.mu.Lock()
 	r.working[l.n] = l
 	r.mu.Unlock()
+	r.metrics.lanes.Inc()
 	r.wakeFetch()
 }
 
@@ -117,6 +118,7 @@ func (r *Runner) unready(l *lane) {
 	defer r.mu.Unlock()
 	if r.working[l.n] == l {
 		r.working[l.n] = nil
+		r.metrics.lanes.Dec()
 	}
 }
 
@@ -161,14 +163,22 @@ func (r *Runner) handOut(ctx context.Context, got []kafka.Fetched, who []asked, 
 func (r *Runner) failed(ctx context.Context, f *kafka.Fetched, l *lane, input int) {
 	if errors.Is(f.Err, kafka.ErrOffsetOutOfRange) {
 		ends, err := r.deps.Broker.Offsets(ctx, []kafka.TopicPartition{f.TopicPartition})
-		if start := ends[f.TopicPartition].Start; err == nil && start > l.fetchAt[input] {
-			b := &batch{input: input, gap: true, from: l.fetchAt[input], next: start, end: ends[f.TopicPartition].End}
-			l.fetchAt[input] = start
-			l.queue.put(b)
+		switch span, pos := ends[f.TopicPartition], l.fetchAt[input]; {
+		case err != nil:
+		case pos < span.Start:
+			l.fetchAt[input] = span.Start
+			l.queue.put(&batch{input: input, gap: true, from: pos, next: span.Start, end: span.End})
+			return
+		case pos > span.End:
+			r.unready(l)
+			l.queue.put(&batch{input: input, err: beyond(l, pos, f.TopicPartition, span.End)})
 			return
 		}
 	}
 	r.metrics.retries.Inc()
-	r.log.Warn("fetching from a partition failed; it is tried again", "partition", f.TopicPartition.String(), "error", f.Err)
+	if now := time.Now(); now.After(r.quietUntil) {
+		r.quietUntil = now.Add(time.Second)
+		r.log.Warn("fetching from a partition failed; it is tried again", "partition", f.TopicPartition.String(), "error", f.Err)
+	}
 	wait(ctx, crowded)
 }

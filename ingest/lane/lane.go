@@ -66,7 +66,12 @@ func (l *lane) run() error {
 	l.ctx = ctx
 	defer l.senders.Wait()
 	defer cancel()
-	defer l.queue.close()
+	defer func() {
+		if l.batch != nil {
+			l.queue.folded(l.batch)
+		}
+		l.queue.close()
+	}()
 	// A lane that is told to stop before it has begun has nothing to put in order.
 	early := context.AfterFunc(l.stop, cancel)
 	if err := l.restore(); err != nil || !early() {
@@ -88,7 +93,13 @@ func (l *lane) work() error {
 		if err := l.settle(); err != nil {
 			return err
 		}
-		folding := stop != nil && l.slice()
+		folding := false
+		if stop != nil {
+			var err error
+			if folding, err = l.slice(); err != nil {
+				return err
+			}
+		}
 		again := l.kick(l.now, !folding && stop == nil)
 		if err := l.tend(stop == nil); err != nil {
 			return err
@@ -179,14 +190,16 @@ func (l *lane) clean() bool {
 }
 
 // slice folds for a while and tells whether there is more.
-func (l *lane) slice() bool {
+func (l *lane) slice() (more bool, err error) {
 	until := l.now.Add(min(l.r.cfg.Slice, l.r.cfg.Linger/2))
 	for l.out.bytes < l.r.cfg.OutputBytes {
 		if l.batch == nil {
 			if l.batch = l.queue.take(); l.batch == nil {
-				return false
+				return false, nil
 			}
-			l.begin(l.batch)
+			if err := l.begin(l.batch); err != nil {
+				return false, err
+			}
 		}
 		b := l.batch
 		for b.at < len(b.records) {
@@ -194,25 +207,33 @@ func (l *lane) slice() bool {
 			for ; b.at < end; b.at++ {
 				l.take(b.input, &b.records[b.at])
 			}
-			if l.now = time.Now(); l.now.After(until) && b.at < len(b.records) {
-				return true
+			l.now = time.Now()
+			switch {
+			case l.out.bytes >= l.r.cfg.OutputBytes:
+				return false, nil
+			case l.now.After(until) && b.at < len(b.records):
+				return true, nil
 			}
 		}
 		l.end(b)
 		l.batch = nil
 		if l.now.After(until) {
-			return true
+			return true, nil
 		}
 	}
-	return false // an acknowledgement will wake the lane
+	return false, nil // an acknowledgement will wake the lane
 }
 
 // begin prepares for a batch: control first, then what is missing before it.
-func (l *lane) begin(b *batch) {
+func (l *lane) begin(b *batch) error {
+	if b.err != nil {
+		return b.err
+	}
 	l.takeControl()
 	if b.gap {
 		l.gap(b.input, b.from, b.next, "the log's beginning had passed the lane")
 	}
+	return nil
 }
 
 // end passes over what stands behind a batch's last record.
@@ -228,7 +249,7 @@ func (l *lane) end(b *batch) {
 // takeControl hands the fold what control brought since.
 func (l *lane) takeControl() {
 	for _, v := range l.r.control.since(&l.control) {
-		if err := l.fold.Control(v.key, v.value); err != nil {
+		if err := guarded(func() error { return l.fold.Control(v.key, v.value) }); err != nil {
 			l.r.metrics.controlErrors.Inc()
 			l.log.Error("a control value cannot be used; what was in force stays", "key", v.key, "error", err)
 		}

@@ -129,8 +129,13 @@ func (l *lane) fence() error {
 	var wg sync.WaitGroup
 	for i, d := range dests {
 		wg.Go(func() {
-			l.r.urgent <- struct{}{}
-			defer func() { <-l.r.urgent }()
+			select {
+			case l.r.urgent <- struct{}{}:
+				defer func() { <-l.r.urgent }()
+			case <-l.ctx.Done():
+				errs[i] = l.ctx.Err()
+				return
+			}
 			errs[i] = l.produce(d.at, d.sequence, record)
 			d.sequence = kafka.NextSequence(d.sequence, 1)
 		})
@@ -149,7 +154,7 @@ func (l *lane) restoreState() (values int, err error) {
 		}
 		values++
 		key := string(rec.Key)
-		err := l.fold.Restore(key, rec.Value)
+		err := guarded(func() error { return l.fold.Restore(key, rec.Value) })
 		if errors.Is(err, schemas.ErrStateDamaged) {
 			l.log.Error("a state value is damaged; what it held is lost", "key", key, "offset", rec.Offset, "error", err)
 			l.missed(l.r.cfg.Role.State, rec.Offset, rec.Offset+1, "state value damaged: "+clip(key, schemas.MaxID))
@@ -198,8 +203,7 @@ func (l *lane) resume() error {
 		}
 		span, pos := ends[at], offsets[at].Offset
 		if pos > span.End {
-			return fmt.Errorf("lane %d of %s: committed up to offset %d of %s, which ends at %d: the topic was made anew or lost its tail: "+
-				"restore it, or begin with new topics and an empty state", l.n, l.r.cfg.Role.Name, pos, at, span.End)
+			return beyond(l, pos, at, span.End)
 		}
 		l.commit.done[i] = pos
 		if pos < span.Start {
@@ -217,6 +221,12 @@ func (l *lane) resume() error {
 		}
 	}
 	return nil
+}
+
+// beyond says that a log ends before where its lane has got to.
+func beyond(l *lane, pos int64, at kafka.TopicPartition, end int64) error {
+	return fmt.Errorf("lane %d of %s: it has got to offset %d of %s, which ends at %d: the topic was made anew or lost its tail: "+
+		"restore it, or begin with new topics and an empty state", l.n, l.r.cfg.Role.Name, pos, at, end)
 }
 
 // prime reads the ids that stand from one offset up to another.

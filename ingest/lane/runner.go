@@ -26,7 +26,8 @@ type Runner struct {
 	urgent, bulk, saves, restores chan struct{} // slots
 	scratches                     scratches
 
-	handles map[int32]*handle // the main goroutine's
+	handles    map[int32]*handle // Run's goroutine's
+	quietUntil time.Time         // no warning of a failing partition before; the fetcher's
 
 	mu        sync.Mutex
 	working   []*lane            // by number; nil: not restored here
@@ -80,13 +81,18 @@ func (r *Runner) partitions(t schemas.Topic) int { return r.topics[t].partitions
 // where no lane can work: the topics are not what the configuration says, or the
 // group refuses this member.
 func (r *Runner) Run(ctx context.Context) error {
-	if err := r.checkTopics(ctx); err != nil {
+	if err := r.checkTopics(ctx); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	group, err := r.deps.Broker.Join(ctx, r.group())
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
 		return fmt.Errorf("lane: role %s: %w", r.cfg.Role.Name, err)
 	}
 	defer group.Close()

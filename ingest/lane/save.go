@@ -48,16 +48,17 @@ func (l *lane) allot() int {
 
 // saveSome begins the next save that is due, or all saves one after another.
 func (l *lane) saveSome(all bool) {
-	l.saveHeld()
-	if !l.save.idle() {
-		return
-	}
-	if all {
-		l.save.quota = l.dirty.order.len()
-	} else if !l.now.Before(l.save.next) {
+	if !l.now.Before(l.save.next) {
 		l.save.next = l.now.Add(l.r.cfg.SaveTick)
 		l.save.quota = l.allot()
 		l.meter.unsaved.Set(l.dirty.oldest(l.now).Seconds())
+	}
+	if all {
+		l.save.quota = l.dirty.order.len()
+	}
+	l.saveHeld()
+	if !l.save.idle() {
+		return
 	}
 	if l.save.quota > 0 && l.dirty.order.len() > 0 {
 		l.snapshot()
@@ -83,7 +84,7 @@ func (l *lane) snapshot() {
 	for n := l.dirty.order.len(); n > 0 && s.quota > 0 && size < maxBatch/2 && len(s.records) < maxBatchRecords; n-- {
 		s.quota--
 		c, mark := l.dirty.take(), len(s.records)
-		if err := l.fold.Save(c.key, add); err != nil {
+		if err := guarded(func() error { return l.fold.Save(c.key, add) }); err != nil {
 			clear(s.records[mark:])
 			s.records = s.records[:mark]
 			l.dirty.back(c)
