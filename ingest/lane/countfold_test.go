@@ -14,7 +14,6 @@ import (
 // numbers must be 1, 2, 3 … and an address must know each teller once.
 type countFold struct {
 	all map[string]*counted
-	key []byte // buffer
 }
 
 type counted struct {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 )
@@ -19,7 +20,7 @@ func FuzzDocument(f *testing.F) {
 		r := &reader{where: "f", lines: map[string]int{}}
 		r.document([]byte(s), &c)
 		for _, m := range r.mistakes {
-			if _, ok := m.(*Mistake); !ok || m.Error() == "" {
+			if e := (*Mistake)(nil); !errors.As(m, &e) || m.Error() == "" {
 				t.Errorf("%T %v", m, m)
 			}
 		}
