@@ -68,6 +68,9 @@ func Migrate(ctx context.Context, conn driver.Conn, o MigrateOptions) (int, erro
 		o.Logger.Info("store migrated", "version", m.Version, "name", m.Name)
 		n++
 	}
+	if err := tune(ctx, conn); err != nil {
+		return n, err
+	}
 	return n, Retain(ctx, conn, o.Retention)
 }
 

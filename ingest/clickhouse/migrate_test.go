@@ -57,6 +57,9 @@ func TestStepsComeToWhatIsDeclared(t *testing.T) {
 			}
 		}
 	}
+	if err := tune(ctx, c); err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff(describe(t, c), migrated); diff != "" {
 		t.Errorf("the migrated store differs from the declarations (add a step):\n%s", diff)
 	}
