@@ -74,6 +74,28 @@ func (a *App) Ready() <-chan struct{} { return a.ready }
 // Endpoints tells where the running app is, after Ready.
 func (a *App) Endpoints() Endpoints { return a.at }
 
+// Lag is how many records the lanes of a role have not folded yet, as /metrics
+// tells; ok is false until it is known.
+func (a *App) Lag(role string) (records float64, ok bool) {
+	families, err := a.reg.Gather()
+	if err != nil {
+		return 0, false
+	}
+	for _, f := range families {
+		if f.GetName() != "holdfast_lane_lag_records" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "role" && l.GetValue() == role {
+					records, ok = records+m.GetGauge().GetValue(), true
+				}
+			}
+		}
+	}
+	return records, ok
+}
+
 // Config is the configuration in force, after Ready with the engines' addresses.
 func (a *App) Config() config.Config { return a.cfg }
 
@@ -170,6 +192,11 @@ func (a *App) prepareLog(ctx context.Context) error {
 	}
 	if a.install, err = EnsureInstallation(ctx, a.client, &a.cfg); err != nil {
 		return err
+	}
+	if a.opts.NewLog {
+		if a.install, err = renewLogID(ctx, a.client, &a.cfg, a.install, "started with --new-log"); err != nil {
+			return err
+		}
 	}
 	if err := a.afterStop(ctx); err != nil {
 		return err

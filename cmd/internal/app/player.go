@@ -75,17 +75,30 @@ func Pace(begin time.Time, speed float64) func(context.Context, time.Time) error
 // Play sends the events and returns how many were acknowledged. wait, where given,
 // is called before each.
 func (p *Player) Play(ctx context.Context, events iter.Seq[traffic.Event], origin schemas.Origin, wait func(context.Context, time.Time) error) (int, error) {
+	var waited error
+	n, err := p.PlayJSON(ctx, func(yield func([]byte) bool) {
+		for e := range events {
+			if wait != nil {
+				if waited = wait(ctx, e.Time); waited != nil {
+					return
+				}
+			}
+			if !yield(e.JSON) {
+				return
+			}
+		}
+	}, origin)
+	return n, errors.Join(waited, err)
+}
+
+// PlayJSON is Play for events that are JSON already.
+func (p *Player) PlayJSON(ctx context.Context, events iter.Seq[[]byte], origin schemas.Origin) (int, error) {
 	src := &intake.Source{Name: "demo", Origin: origin}
 	var check intake.Checker
 	var receipt intake.Receipt
 	n := 0
-	for e := range events {
-		if wait != nil {
-			if err := wait(ctx, e.Time); err != nil {
-				return n, err
-			}
-		}
-		r, refused := check.Check(e.JSON, src, time.Now())
+	for data := range events {
+		r, refused := check.Check(data, src, time.Now())
 		if refused != nil {
 			return n, fmt.Errorf("made-up event: %w", refused)
 		}
@@ -101,7 +114,7 @@ func (p *Player) Play(ctx context.Context, events iter.Seq[traffic.Event], origi
 // their logs.
 func (p *Player) Settled(ctx context.Context) error {
 	for quiet := 0; quiet < 3; {
-		behind, err := p.behind(ctx)
+		behind, err := p.Behind(ctx)
 		if err != nil && !kafka.Retriable(err) {
 			return err
 		}
@@ -115,8 +128,8 @@ func (p *Player) Settled(ctx context.Context) error {
 	return nil
 }
 
-// behind is how many records the lanes' groups have not committed yet.
-func (p *Player) behind(ctx context.Context) (int64, error) {
+// Behind is how many records the lanes' groups have not committed yet.
+func (p *Player) Behind(ctx context.Context) (int64, error) {
 	var lag int64
 	for group, topic := range map[string]schemas.Topic{"detect": schemas.TopicEvents, "respond": schemas.TopicInbox} {
 		var tps []kafka.TopicPartition
