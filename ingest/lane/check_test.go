@@ -228,6 +228,9 @@ func TestFaults(t *testing.T) {
 // TestEachRuleIsNeeded takes one rule of the design away at a time: some seed must
 // then fail, or TestFaults would show nothing.
 func TestEachRuleIsNeeded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
 	for name, test := range map[string]struct {
 		without ablation
 		shows   string // in what

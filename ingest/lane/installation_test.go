@@ -154,7 +154,9 @@ func (i *installation) settle() {
 		}
 		done, err := i.client.Committed(within(i.t), i.prefix+"detect", tps)
 		if err != nil {
-			i.t.Fatal(err)
+			// The embedded broker knows no group that nobody has joined yet.
+			i.t.Log(err)
+			return false
 		}
 		for _, tp := range tps {
 			if ends[tp].End != max(done[tp].Offset, 0) {

@@ -150,7 +150,7 @@ func (r *Runner) generations(ctx, hard context.Context, group Group) error {
 		gen, err := group.Next(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // told to stop, which is no failure
 			}
 			return fmt.Errorf("lane: role %s: %w", r.cfg.Role.Name, err)
 		}

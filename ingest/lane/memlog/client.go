@@ -73,51 +73,47 @@ func (k *Client) enter(ctx context.Context, step, what string) (Verdict, error) 
 }
 
 // change makes a request that changes something: it waits before it takes effect and
-// before its answer arrives.
-func (k *Client) change(ctx context.Context, step, what string, effect func() error) error {
+// before its answer arrives. A copy that arrives later has its effect, but nobody
+// hears of it.
+func change[T any](ctx context.Context, k *Client, step, what string, effect func() (T, error)) (answer T, err error) {
 	v, err := k.enter(ctx, step, what)
-	later := func() { k.c.late = append(k.c.late, func() { _ = effect() }) }
 	if err != nil && !v.Late {
-		return err
+		return answer, err
 	}
 	k.c.mu.Lock()
+	if v.Late || v.Twice {
+		k.c.late = append(k.c.late, func() { _, _ = effect() })
+	}
 	if v.Late {
-		later()
 		k.c.mu.Unlock()
-		if err != nil {
-			return err
+		if err == nil {
+			err = errNoAnswer
 		}
-		return errNoAnswer
+		return answer, err
 	}
-	err = effect()
-	if v.Twice {
-		later()
-	}
+	result, err := effect()
 	k.c.changed()
 	k.c.mu.Unlock()
 	if v.Lost {
-		return errNoAnswer
+		return answer, errNoAnswer
 	}
-	if _, waited := k.enter(ctx, step+"d", what); waited != nil {
-		return waited
+	if _, err := k.enter(ctx, step+"d", what); err != nil {
+		return answer, err
 	}
-	return err
+	return result, err
 }
 
 // InitProducer takes a new epoch.
 func (k *Client) InitProducer(ctx context.Context, transactionalID string) (kafka.Producer, error) {
-	var p kafka.Producer
-	err := k.change(ctx, "init", transactionalID, func() error {
+	return change(ctx, k, "init", transactionalID, func() (kafka.Producer, error) {
 		known := k.c.producers[transactionalID]
 		if known == nil {
 			known = &kafka.Producer{ID: int64(len(k.c.producers)), Epoch: -1}
 			k.c.producers[transactionalID] = known
 		}
 		known.Epoch++
-		p = *known
-		return nil
+		return *known, nil
 	})
-	return p, err
 }
 
 // Produce writes a batch under an epoch.
@@ -130,16 +126,13 @@ func (k *Client) Produce(ctx context.Context, tp kafka.TopicPartition, p kafka.P
 	for i := range records {
 		sent[i] = clone(&records[i])
 	}
-	offset := int64(-1)
-	err := k.change(ctx, "produce", fmt.Sprintf("%s epoch %d sequence %d", tp, p.Epoch, sequence), func() error {
+	return change(ctx, k, "produce", fmt.Sprintf("%s epoch %d sequence %d", tp, p.Epoch, sequence), func() (int64, error) {
 		part, err := k.c.partition(tp)
 		if err != nil {
-			return err
+			return -1, err
 		}
-		offset, err = part.produce(p, sequence, sent)
-		return err
+		return part.produce(p, sequence, sent)
 	})
-	return offset, err
 }
 
 // Partitions counts a topic's partitions.
@@ -173,14 +166,15 @@ func (k *Client) Offsets(ctx context.Context, tps []kafka.TopicPartition) (map[k
 // Commit stores a group's offsets under a generation.
 func (k *Client) Commit(ctx context.Context, a kafka.Assignment, offsets map[kafka.TopicPartition]kafka.Committed) error {
 	offsets = maps.Clone(offsets)
-	return k.change(ctx, "commit", fmt.Sprintf("%s generation %d %v", a.Group, a.Generation, offsets), func() error {
+	_, err := change(ctx, k, "commit", fmt.Sprintf("%s generation %d %v", a.Group, a.Generation, offsets), func() (bool, error) {
 		g := k.c.groups[a.Group]
 		if g == nil || g.generation != a.Generation || g.members[a.Member] == nil {
-			return fmt.Errorf("%w: %d", kafka.ErrStaleGeneration, a.Generation)
+			return false, fmt.Errorf("%w: %d", kafka.ErrStaleGeneration, a.Generation)
 		}
 		maps.Copy(g.offsets, offsets)
-		return nil
+		return true, nil
 	})
+	return err
 }
 
 // Committed reads a group's offsets.
