@@ -143,9 +143,12 @@ func (e *Engine) Apply(in *schemas.Input, emit func(schemas.Output)) (touched bo
 }
 
 func (e *Engine) applyEvent(in *schemas.Input, emit func(schemas.Output)) (bool, error) {
-	ev := &e.event
-	if err := e.dec.Decode(in.Value, ev); err != nil {
-		return false, err
+	ev := in.Event
+	if ev == nil {
+		ev = &e.event
+		if err := e.dec.Decode(in.Value, ev); err != nil {
+			return false, err
+		}
 	}
 	if in.Arrival > 0 && ev.Time > in.Arrival+int64(schemas.FutureTolerance/1e6) {
 		return false, &schemas.Error{Reason: schemas.ReasonFuture, Record: ev.ID, Field: "time", What: "lies more than 5 minutes after its arrival", Fix: "set the sender's clock"}

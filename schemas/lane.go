@@ -13,6 +13,9 @@ type Input struct {
 	Origin    Origin
 	Key       string
 	Value     []byte
+	// Event, where it is given, is Value decoded already, so that who had to decode
+	// it for its key spares the fold a second time. It is only valid during the call.
+	Event *Event
 	// Duplicate says that the same id stands among the 65,536 offsets before this
 	// one: stored, not scored. Folds that count by offset still see the record.
 	Duplicate bool

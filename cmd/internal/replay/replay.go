@@ -56,8 +56,9 @@ type Replay struct {
 	offsets               map[schemas.Topic]int64
 	seen                  map[schemas.Topic]*ring
 	queue                 []schemas.Output
-	arrival               int64 // of the line being replayed
-	at                    int64 // its number
+	arrival               int64          // of the line being replayed
+	event                 *schemas.Event // the same, decoded ahead
+	at                    int64          // its number
 	sum                   Summary
 }
 
@@ -94,15 +95,11 @@ type block struct {
 }
 
 type line struct {
-	data []byte
-	n    int64
-	e    header
-	err  *schemas.Error
-}
-
-type header struct {
-	id, key string
-	time    int64
+	data  []byte
+	n     int64
+	key   string
+	event schemas.Event
+	err   *schemas.Error
 }
 
 // Run replays one file's lines. It may be called for several files, one after the
@@ -135,8 +132,8 @@ func (r *Replay) line(l *line) error {
 		return nil //nolint:nilerr // a refused line costs its neighbours nothing
 	}
 	r.sum.Events++
-	r.arrival, r.at = l.e.time, l.n
-	r.queue = append(r.queue[:0], schemas.Output{Topic: schemas.TopicEvents, Kind: schemas.KindEvent, ID: l.e.id, Key: l.e.key, Origin: schemas.OriginLive, Source: "replay", Value: l.data})
+	r.arrival, r.at, r.event = l.event.Time, l.n, &l.event
+	r.queue = append(r.queue[:0], schemas.Output{Topic: schemas.TopicEvents, Kind: schemas.KindEvent, ID: l.event.ID, Key: l.key, Origin: schemas.OriginLive, Source: "replay", Value: l.data})
 	for i := 0; i < len(r.queue); i++ {
 		if err := r.deliver(r.queue[i]); err != nil {
 			return err
@@ -166,6 +163,9 @@ func (r *Replay) deliver(o schemas.Output) error {
 		return nil
 	}
 	in := schemas.Input{Topic: o.Topic, Offset: r.offsets[o.Topic], Arrival: r.arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
+	if o.Topic == schemas.TopicEvents {
+		in.Event = r.event
+	}
 	r.offsets[o.Topic]++
 	if s := r.seen[o.Topic]; s != nil {
 		in.Duplicate = s.add(o.ID)
@@ -257,7 +257,6 @@ func readAhead(ctx context.Context, in io.Reader) <-chan block {
 func readBlock(br *bufio.Reader, n *int64) (block, error) {
 	var b block
 	var d schemas.Decoder
-	var e schemas.Event
 	buf := make([]byte, 0, blockBytes)
 	for len(buf) < blockBytes/2 && len(b.lines) < 4096 {
 		start := len(buf)
@@ -270,8 +269,8 @@ func readBlock(br *bufio.Reader, n *int64) (block, error) {
 			l := line{data: slices.Clip(data), n: *n}
 			if long {
 				l.err = &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
-			} else if l.err = d.Decode(data, &e); l.err == nil {
-				l.e = header{e.ID, e.Entity().Key(), e.Time}
+			} else if l.err = d.Decode(data, &l.event); l.err == nil {
+				l.key = l.event.Entity().Key()
 			}
 			b.lines = append(b.lines, l)
 		}
