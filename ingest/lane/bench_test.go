@@ -81,6 +81,33 @@ func fill(b *testing.B, i *installation, n int) {
 	}
 }
 
+// BenchmarkRestore restores lanes with 800 bytes an account, and tells how many
+// accounts a second come back.
+func BenchmarkRestore(b *testing.B) {
+	const lanes, accounts = 4, 200_000
+	i := install(b, kafkatest.Apache(b), lanes, nil)
+	batches := make([][]kafka.Record, lanes)
+	frame := schemas.StateFrame{Version: 1, Payload: make([]byte, 800)}
+	for n := range accounts {
+		key := fmt.Appendf(nil, "account:acct-%06d", n)
+		p := kafka.Partition(key, lanes)
+		batches[p] = append(batches[p], kafka.Record{Key: key, Value: schemas.AppendStateFrame(nil, frame)})
+		if len(batches[p]) == 500 {
+			must(i.client.Write(within(b), i.at(schemas.TopicStateDetect, int(p)), batches[p]))
+			batches[p] = batches[p][:0]
+		}
+	}
+	for b.Loop() {
+		begun := time.Now()
+		r, stop := i.begin()
+		for r.Working() < lanes {
+			time.Sleep(time.Millisecond)
+		}
+		b.ReportMetric(accounts/time.Since(begun).Seconds(), "accounts/s")
+		stop()
+	}
+}
+
 // BenchmarkLatency writes one event at a time and waits for the signal it gives: from
 // the write's begin to the reader's having it.
 func BenchmarkLatency(b *testing.B) {

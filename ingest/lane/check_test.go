@@ -202,6 +202,12 @@ func seeds(t *testing.T, n int, f func(t *testing.T, seed uint64)) {
 		}
 		n = 1
 	}
+	if s := os.Getenv("LANE_SEEDS"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for seed := first; seed < first+n; seed++ {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			t.Parallel()
@@ -212,7 +218,7 @@ func seeds(t *testing.T, n int, f func(t *testing.T, seed uint64)) {
 
 // TestFaults plays hundreds of logs with crashes, pauses, moves, compaction and a
 // network that loses, delays and doubles, over the lane's own code, and compares with
-// an undisturbed play. LANE_SEED plays one.
+// an undisturbed play. LANE_SEED plays one, or begins LANE_SEEDS of them.
 func TestFaults(t *testing.T) {
 	n := 300
 	if testing.Short() {

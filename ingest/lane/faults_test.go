@@ -52,6 +52,7 @@ type process struct {
 	name    string
 	role    lane.Role
 	client  *memlog.Client
+	runner  *lane.Runner
 	stop    context.CancelFunc
 	ended   chan error
 	paused  bool
@@ -123,7 +124,7 @@ func (w *world) start(p *process) {
 		w.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	p.stop, p.ended = stop, make(chan error, 1)
+	p.runner, p.stop, p.ended = r, stop, make(chan error, 1)
 	go func() { p.ended <- r.Run(ctx) }()
 }
 
@@ -166,6 +167,7 @@ func (w *world) play() (stuck bool) {
 	idle := time.Millisecond
 	for w.step = 0; ; w.step++ {
 		if w.step > 80000 {
+			w.tell()
 			return true
 		}
 		synctest.Wait()
@@ -191,6 +193,23 @@ func (w *world) play() (stuck bool) {
 	}
 }
 
+// tell logs why a world does not come to rest.
+func (w *world) tell() {
+	w.t.Logf("left to write %d, to ask %d, late %d", len(w.script), len(w.asks), w.c.Late())
+	for _, p := range w.seats {
+		w.t.Logf("%s runs: %t, paused: %t\n%s", p.name, p.client != nil, p.paused, p.runner)
+		for _, in := range p.role.Inputs {
+			for n := range int32(laneCount) {
+				tp := at(in.Topic, n)
+				w.t.Logf("  %s ends at %d, committed %d", tp, w.c.End(tp), w.c.Committed(prefix+p.role.Name, tp))
+			}
+		}
+	}
+	for _, call := range w.c.Waiting() {
+		w.t.Logf("waits: %s %s %s", call.Client, call.Step, call.What)
+	}
+}
+
 func (w *world) allUp() bool {
 	for _, p := range w.seats {
 		if p.client == nil || p.paused {
@@ -206,7 +225,7 @@ func (w *world) settled() bool {
 		for _, in := range p.role.Inputs {
 			for n := range int32(laneCount) {
 				tp := at(in.Topic, n)
-				if end := w.c.End(tp); end > 0 && w.c.Committed(prefix+p.role.Name, tp) != end {
+				if end := w.c.End(tp); w.c.Reached(prefix+p.role.Name, tp) != end {
 					return false
 				}
 			}

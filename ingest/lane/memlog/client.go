@@ -172,6 +172,9 @@ func (k *Client) Commit(ctx context.Context, a kafka.Assignment, offsets map[kaf
 			return false, fmt.Errorf("%w: %d", kafka.ErrStaleGeneration, a.Generation)
 		}
 		maps.Copy(g.offsets, offsets)
+		for tp, o := range offsets {
+			g.reached[tp] = max(g.reached[tp], o.Offset)
+		}
 		return true, nil
 	})
 	return err

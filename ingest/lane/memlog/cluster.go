@@ -211,6 +211,17 @@ func (c *Cluster) End(tp kafka.TopicPartition) int64 {
 	return p.next
 }
 
+// Reached gives the highest offset that a group ever committed. A copy of a commit that
+// arrives late can set the committed offset back.
+func (c *Cluster) Reached(group string, tp kafka.TopicPartition) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g := c.groups[group]; g != nil {
+		return g.reached[tp]
+	}
+	return 0
+}
+
 // Committed gives a group's committed offset, or -1.
 func (c *Cluster) Committed(group string, tp kafka.TopicPartition) int64 {
 	c.mu.Lock()

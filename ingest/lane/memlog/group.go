@@ -17,6 +17,7 @@ type group struct {
 	generation int32
 	members    map[string]*member
 	offsets    map[kafka.TopicPartition]kafka.Committed
+	reached    map[kafka.TopicPartition]int64 // the highest that was ever committed
 	joins      int
 	forming    *Call // in a schedule: the next generation's
 	moving     bool  // a new generation is wanted
@@ -38,7 +39,7 @@ func (k *Client) Join(_ context.Context, cfg kafka.GroupConfig) (lane.Group, err
 	defer k.c.mu.Unlock()
 	g := k.c.groups[cfg.ID]
 	if g == nil {
-		g = &group{id: cfg.ID, lanes: cfg.Lanes, members: map[string]*member{}, offsets: map[kafka.TopicPartition]kafka.Committed{}}
+		g = &group{id: cfg.ID, lanes: cfg.Lanes, members: map[string]*member{}, offsets: map[kafka.TopicPartition]kafka.Committed{}, reached: map[kafka.TopicPartition]int64{}}
 		k.c.groups[cfg.ID] = g
 	}
 	return &membership{client: k, group: g}, nil
