@@ -109,8 +109,9 @@ log.cleaner.backoff.ms=500
 PROPERTIES
 java_options=(-cp "$cache/libs/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn)
 if [[ ! -e $dir/logs/meta.properties ]]; then
-  # The cluster id is 16 random bytes in URL-safe base64.
-  id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
+  # The cluster id is 16 random bytes in base64, without the characters that an
+  # option's value must not begin with.
+  id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | tr -d '=')
   java -Xmx256m "${java_options[@]}" kafka.tools.StorageTool format --ignore-formatted -t "$id" -c "$dir/server.properties" >&2
 fi
 read -ra heap <<<"${KAFKA_HEAP_OPTS:--Xmx1g}"

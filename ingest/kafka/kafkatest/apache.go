@@ -65,9 +65,11 @@ func startApache() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	controller, err := freePort()
-	if err != nil {
-		return nil, err
+	controller := port
+	for controller == port {
+		if controller, err = freePort(); err != nil {
+			return nil, err
+		}
 	}
 	broker := "127.0.0.1:" + strconv.Itoa(port)
 	ended, err := run(script, dir+".log", "--dir", dir, "--port", strconv.Itoa(port), "--controller-port", strconv.Itoa(controller))
