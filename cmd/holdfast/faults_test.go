@@ -151,12 +151,12 @@ func TestKilledAtRandom(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	data, dir := platformData(t), t.TempDir()
+	data, dir := platformData(t), keptDir(t)
 	decisions := filepath.Join(dir, "decisions.ndjson")
 	if _, errs, code := holdfast(t, "replay", data, "--decisions", decisions); code != 0 {
 		t.Fatal(errs)
 	}
-	want := decisionIDs(t, decisions)
+	want := decisionsIn(t, decisions)
 
 	r := &reborn{t: t, dir: filepath.Join(dir, "data"), env: []string{"HOLDFAST_RESPOND_AGE_LIMIT=off", "HOLDFAST_RESPOND_BRAKE=false", "HOLDFAST_KAFKA_LISTEN=127.0.0.1:" + freePort(t)}}
 	r.start()
@@ -201,8 +201,9 @@ func TestKilledAtRandom(t *testing.T) {
 	r.checkStore(want)
 }
 
-func (r *reborn) checkStore(want []string) {
+func (r *reborn) checkStore(want []schemas.Decision) {
 	t := r.t
+	wanted := idsOf(want)
 	var last string
 	ok := false
 	deadline := time.Now().Add(90 * time.Second)
@@ -223,13 +224,35 @@ func (r *reborn) checkStore(want []string) {
 			ids = append(ids, row[0])
 		}
 		c := rows[0]
-		last = fmt.Sprintf("events: rows %s, positions %s (without log id %s), ids %s; decisions %d of %d", c[0], c[1], c[2], c[3], len(ids), len(want))
-		ok = c[0] == c[1] && c[1] == c[2] && c[0] == strconv.FormatInt(r.records(), 10) && slices.Equal(ids, want)
+		last = fmt.Sprintf("events: rows %s, positions %s (without log id %s), ids %s; decisions %d of %d", c[0], c[1], c[2], c[3], len(ids), len(wanted))
+		ok = c[0] == c[1] && c[1] == c[2] && c[0] == strconv.FormatInt(r.records(), 10) && slices.Equal(ids, wanted)
 	}
 	if !ok {
 		t.Errorf("the store does not become whole: %s; records in the log: %d", last, r.records())
+		r.difference(want)
 	}
 	t.Log(last)
+}
+
+// difference says which decisions are missing or too many, and which of their
+// signals stand in the store: whoever reads the log of a failed run needs both.
+func (r *reborn) difference(want []schemas.Decision) {
+	rows, err := r.ask("SELECT DISTINCT id FROM decisions ORDER BY id")
+	if err != nil {
+		r.t.Log(err)
+		return
+	}
+	have := map[string]bool{}
+	for _, row := range rows {
+		have[row[0]] = true
+	}
+	for _, d := range want {
+		if have[d.ID] {
+			continue
+		}
+		there, err := r.ask(fmt.Sprintf("SELECT id, detector, time FROM signals WHERE id IN ('%s')", strings.Join(d.Signals, "','")))
+		r.t.Logf("missing: %s %s %s at %s by %s; of its signals %v stand there %v %v", d.ID, d.Entity, d.Verdict, d.Time, d.Policy, d.Signals, there, err)
+	}
 }
 
 // records is how many records other than fences stand on the events topic.
@@ -254,20 +277,53 @@ func (r *reborn) records() int64 {
 
 func decisionIDs(t *testing.T, path string) []string {
 	t.Helper()
+	return idsOf(decisionsIn(t, path))
+}
+
+func idsOf(decisions []schemas.Decision) []string {
+	var out []string
+	for i := range decisions {
+		out = append(out, decisions[i].ID)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func decisionsIn(t *testing.T, path string) []schemas.Decision {
+	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []string
+	var out []schemas.Decision
 	for line := range bytes.Lines(b) {
 		var d schemas.Decision
 		if err := json.Unmarshal(line, &d); err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, d.ID)
+		out = append(out, d)
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out
+}
+
+// keptDir is a folder that stays where it is when the test fails and
+// HOLDFAST_KEEP names a folder for such.
+func keptDir(t *testing.T) string {
+	t.Helper()
+	keep := os.Getenv("HOLDFAST_KEEP")
+	if keep == "" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(keep, "killed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			_ = os.RemoveAll(dir)
+		}
+	})
+	return dir
 }
 
 // wait lets real processes run for a while: there is no condition to wait for,
