@@ -307,10 +307,10 @@ func decisionsIn(t *testing.T, path string) []schemas.Decision {
 }
 
 // keptDir is a folder that stays where it is when the test fails and
-// HOLDFAST_KEEP names a folder for such.
+// KEEP_FAILED names a folder for such.
 func keptDir(t *testing.T) string {
 	t.Helper()
-	keep := os.Getenv("HOLDFAST_KEEP")
+	keep := os.Getenv("KEEP_FAILED")
 	if keep == "" {
 		return t.TempDir()
 	}
