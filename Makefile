@@ -5,7 +5,7 @@ FUZZTIME ?= 10s
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export GOFLAGS := -buildvcs=false
 
-.PHONY: all build setup kafka demo demo-test test test-race bench lint fuzz clean
+.PHONY: all build setup kafka demo demo-test test test-race bench bench-nab lint fuzz clean
 
 all: build
 
@@ -37,6 +37,15 @@ test-race: setup kafka
 bench: setup kafka
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./schemas/... ./detectors/... ./ingest/lane/... ./ingest/kafka/
 	$(GO) run ./cmd/internal/bench
+
+# NAB is a folder of <category>/<series>.csv with windows.json, as the Numenta Anomaly Benchmark lays them out.
+NAB      ?= ../shared/data/nab
+NAB_OUT  ?= bin/nab
+bench-nab: build
+	@test -d $(NAB) || { echo "no series in $(NAB): give their folder, make bench-nab NAB=DIR"; exit 1; }
+	@cd $(NAB) && find . -mindepth 2 -name '*.csv' | while read -r f; do \
+	  mkdir -p $(abspath $(NAB_OUT))/$$(dirname $$f) && $(CURDIR)/$(BIN) series $$f --out $(abspath $(NAB_OUT))/$$f || exit 1; done
+	@echo "scored: python3 ../shared/bench/score_nab.py $(NAB) $(NAB_OUT)"
 
 lint:
 	$(GO) run $(LINT) run ./...

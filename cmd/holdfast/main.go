@@ -66,6 +66,7 @@ type cli struct {
 	Schema  schemaCmd  `cmd:"" help:"Print the JSON Schema of a record."`
 	Import  importCmd  `cmd:"" help:"Load files of events."`
 	Replay  replayCmd  `cmd:"" help:"Run detection and policies over files, without broker or database."`
+	Series  seriesCmd  `cmd:"" help:"Score a series of counts row by row, each from the rows before it."`
 
 	Suspend  actCmd      `cmd:"" help:"Suspend an account or an employee by hand."`
 	Block    actCmd      `cmd:"" help:"Block an address by hand."`
