@@ -22,7 +22,8 @@
 //
 // # Bounds
 //
-// An entity keeps at most 64 signals of the last 48 h, the ids of the last 1,024
-// that it answered, 256 decisions' ids and 8 contacts: below 128 KiB together.
-// Beyond 64 signals the weakest goes.
+// An entity keeps at most 128 signals of the last 48 h, or that arrived in the
+// last two hours however old they are; the ids of the last 1,024 that it answered,
+// 256 decisions' ids and 8 contacts: below 192 KiB together. Beyond 128 signals the
+// weakest goes.
 package respond

@@ -14,7 +14,7 @@ import (
 // The bounds of one entity's state. See the package comment.
 const (
 	stateVersion = 1
-	maxSignals   = 64
+	maxSignals   = 128
 	maxDone      = 256
 	maxPending   = policy.MaxPolicies
 	maxDecisions = 64
@@ -25,6 +25,15 @@ const (
 // keepFor is how long a signal is remembered after its time: a window that ended
 // the lateness ago must still be whole.
 const keepFor = int64((policy.MaxWindow + schemas.Lateness) / time.Millisecond)
+
+// driftFor is how long after its arrival a signal is remembered at least, and
+// answeredFor how long a signal's and a decision's id are. What an entity hears of
+// itself through other lanes comes as late as these are behind: while old records
+// are imported at speed, minutes are weeks.
+const (
+	driftFor    = int64(2 * time.Hour / time.Millisecond)
+	answeredFor = int64(30 * 24 * time.Hour / time.Millisecond)
+)
 
 // cell is the length of an episode that nobody ends, in milliseconds.
 const cell = int64(48 * time.Hour / time.Millisecond)
@@ -171,10 +180,13 @@ func (s *state) markDone(id string, episode int) {
 
 // forget drops what lies too far behind the entity's clock to matter.
 func (s *state) forget() {
-	before := s.Clock - keepFor
-	s.Signals = slices.DeleteFunc(s.Signals, func(k kept) bool { return k.Time < before })
-	s.Known.forget(before)
-	least := cellOf(s.Clock) - 2
+	before, arrived := s.Clock-keepFor, int64(0)
+	for i := range s.Signals {
+		arrived = max(arrived, s.Signals[i].Arrival)
+	}
+	s.Signals = slices.DeleteFunc(s.Signals, func(k kept) bool { return k.Time < before && k.Arrival < arrived-driftFor })
+	s.Known.forget(before - answeredFor)
+	least := cellOf(s.Clock-answeredFor) - 2
 	s.Done = slices.DeleteFunc(s.Done, func(d done) bool { return d.Episode < least })
 }
 
