@@ -68,6 +68,8 @@ type cli struct {
 	Replay  replayCmd  `cmd:"" help:"Run detection and policies over files, without broker or database."`
 	Series  seriesCmd  `cmd:"" help:"Score a series of counts row by row, each from the rows before it."`
 
+	Simulate simulateCmd `cmd:"" help:"Make up a platform's traffic with labelled attacks, into files or into a running instance."`
+
 	Suspend  actCmd      `cmd:"" help:"Suspend an account or an employee by hand."`
 	Block    actCmd      `cmd:"" help:"Block an address by hand."`
 	Release  actCmd      `cmd:"" help:"Release what was stopped."`
