@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"holdfast/cmd/internal/app"
 	"holdfast/cmd/internal/world"
 )
 
@@ -19,7 +18,7 @@ type simulateCmd struct {
 	Out        string        `arg:"" optional:"" placeholder:"OUT" help:"A folder for events and labels; a file for events alone (.ndjson, .gz packs it); - is standard output."`
 	Profile    string        `default:"mixed" help:"What the customers are: mixed, shop, saas, newsletter, agency, business; mail (who writes to whom alone); sshd (logins alone)."`
 	Accounts   int           `default:"400" help:"Customers."`
-	Employees  int           `default:"30" help:"Staff."`
+	Employees  int           `default:"60" help:"Staff."`
 	Days       int           `default:"28" help:"Length."`
 	Start      string        `placeholder:"DATE" help:"First day, as 2026-03-02 (default: so many days ago, so that it ends with yesterday)."`
 	Seed       uint64        `default:"1" help:"Another seed is another platform."`
@@ -30,6 +29,7 @@ type simulateCmd struct {
 	URL        string        `name:"url" placeholder:"URL" help:"Send to a running instance's POST /v1/events in place of writing files."`
 	TokenFile  string        `placeholder:"FILE" help:"Holds the bearer token for --url (default: HOLDFAST_TOKEN)."`
 	Speed      float64       `help:"With --url: how many times faster than life (default: as fast as it takes them)."`
+	Follow     bool          `help:"With --url: end with today; send what has passed at once and the rest when its time comes."`
 	Labels     string        `placeholder:"DIR" help:"With --url, a file or standard output: write truth.csv, traps.csv and harm.csv here."`
 	ListKinds  bool          `help:"Print the kinds that the profile has, and end."`
 	Timeout    time.Duration `default:"1m" help:"With --url: of one request."`
@@ -65,6 +65,9 @@ func (s *simulateCmd) options(now time.Time) (world.Options, error) {
 	o := world.Options{Profile: s.Profile, Seed: s.Seed, Accounts: s.Accounts, Employees: s.Employees, Days: s.Days,
 		Attacks: s.Attacks, Lookalikes: s.Lookalikes, Kinds: s.Kinds, Rate: s.Rate}
 	o.Start = now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -s.Days)
+	if s.Follow {
+		o.Start = o.Start.AddDate(0, 0, 1)
+	}
 	if s.Start != "" {
 		t, err := time.Parse(time.DateOnly, s.Start)
 		if err != nil {
@@ -75,6 +78,8 @@ func (s *simulateCmd) options(now time.Time) (world.Options, error) {
 	switch {
 	case (s.Out == "") == (s.URL == ""):
 		return o, errors.New("name either a folder or file to write, or --url of an instance to send to")
+	case s.Follow && (s.URL == "" || s.Start != "" || s.Speed != 0):
+		return o, errors.New("--follow goes with --url, and without --start and --speed")
 	case s.Speed < 0 || s.Speed > 0 && s.URL == "":
 		return o, fmt.Errorf("--speed %g: give a number above 0, together with --url", s.Speed)
 	}
@@ -124,21 +129,22 @@ func (s *simulateCmd) post(ctx context.Context, w *world.World, begin time.Time,
 		return err
 	}
 	p := poster{url: strings.TrimSuffix(s.URL, "/") + "/v1/events", token: token, client: &http.Client{Timeout: s.Timeout}}
-	var wait func(context.Context, time.Time) error
-	if s.Speed > 0 {
-		wait = app.Pace(begin, s.Speed)
-	}
+	due := s.due(begin)
 	last := time.Now()
 	for e := range w.Events() {
-		if wait != nil {
-			if err := wait(ctx, e.Time); err != nil {
+		if d := due(e.Time); d > postAfter || d > 0 && time.Since(last) >= postAfter { // nothing lies about meanwhile
+			if err := p.flush(ctx); err != nil {
 				return err
 			}
+			last = time.Now()
+		}
+		if err := sleep(ctx, due(e.Time)); err != nil {
+			return err
 		}
 		c.See(e)
 		p.body.Write(e.JSON)
 		p.body.WriteByte('\n')
-		if p.body.Len() >= postBytes || wait != nil && time.Since(last) >= postAfter {
+		if p.body.Len() >= postBytes {
 			if err := p.flush(ctx); err != nil {
 				return err
 			}
@@ -146,6 +152,34 @@ func (s *simulateCmd) post(ctx context.Context, w *world.World, begin time.Time,
 		}
 	}
 	return p.flush(ctx)
+}
+
+// due tells how long it is until an event's turn.
+func (s *simulateCmd) due(begin time.Time) func(time.Time) time.Duration {
+	start := time.Now()
+	switch {
+	case s.Speed > 0:
+		return func(at time.Time) time.Duration {
+			return time.Until(start.Add(time.Duration(float64(at.Sub(begin)) / s.Speed)))
+		}
+	case s.Follow:
+		return time.Until
+	}
+	return func(time.Time) time.Duration { return 0 }
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 func (s *simulateCmd) token() (string, error) {
@@ -175,10 +209,8 @@ func (p *poster) flush(ctx context.Context) error {
 		if err == nil || !retry || try == maxTries {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Duration(try) * 500 * time.Millisecond):
+		if err := sleep(ctx, time.Duration(try)*500*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

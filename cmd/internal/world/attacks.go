@@ -109,7 +109,7 @@ func (w *World) takeover(d dice, kind string, known bool) bool {
 	if a == nil {
 		return false
 	}
-	length := w.fits(d.ms(90*minute, 8*hour))
+	length := w.fits(d.ms(150*minute, 8*hour)) // guessing alone takes up to 105 minutes
 	from := w.moment(d, length)
 	ips := w.foreigners(d, 1+d.IntN(2), from, from+length)
 	login, tries := ips[0], d.count(4, 40)
@@ -142,7 +142,7 @@ func (w *World) takeoverWeb(d dice) bool {
 	if a == nil {
 		return false
 	}
-	length := w.fits(d.ms(time2h, 12*hour))
+	length := w.fits(d.ms(2*hour, 12*hour))
 	from := w.moment(d, length)
 	ips := w.foreigners(d, 1, from, from+length)
 	w.label("account", a.id, "takeover_web", from, from+length)
@@ -155,8 +155,6 @@ func (w *World) takeoverWeb(d dice) bool {
 	})
 	return true
 }
-
-const time2h = 2 * hour
 
 // dormantWakes is an account that nobody has used for months. Where the world lasts
 // long enough it sent a little in its first days.

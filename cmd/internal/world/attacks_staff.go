@@ -14,7 +14,7 @@ func (w *World) exposedKey(d dice) bool {
 		return false
 	}
 	length := w.fits(d.ms(20*minute, 5*hour))
-	wait := d.ms(20*minute, 20*hour)
+	wait := min(d.ms(20*minute, 20*hour), w.fits(25*hour)-length)
 	seen := w.moment(d, length+wait)
 	from := seen + wait
 	x := w.blow(d, a, from, from+length, d.count(100, 1500))

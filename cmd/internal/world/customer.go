@@ -14,7 +14,7 @@ func (a *account) live(w *World, from int64) {
 	if a.born >= from {
 		a.snapshot(w)
 	}
-	level := math.Exp(a.trend * float64((from-w.start)/day))
+	level := min(4, max(0.25, math.Exp(a.trend*float64((from-w.start)/day)))) // nobody grows for ever
 	for h := from; h < from+day; h += hour {
 		if h+hour <= a.born || a.dormant != 0 && h >= a.dormant {
 			continue

@@ -5,7 +5,9 @@ import (
 	"net/netip"
 )
 
+// lookalikes are planned in this order, those that need rare accounts first.
 var lookalikes = []planner{
+	{"comes_back", (*World).comesBack},
 	{"newsletter_doubling", (*World).doubling},
 	{"provider_move", (*World).providerMove},
 	{"seasonal_week", (*World).seasonal},
@@ -175,4 +177,28 @@ func (w *World) backlog(d dice) bool {
 		a.changes = append(a.changes, change{from: c.from, to: c.from + still, silent: true})
 		a.changes = append(a.changes, change{from: c.from + still, to: c.from + still + 3*hour, volume: 1 + float64(still)/float64(3*hour)})
 	}) != nil
+}
+
+// comesBack is an account that was quiet for long and whose owner takes it up again:
+// a login from home, then some mail from the usual machine to people it knows.
+func (w *World) comesBack(d dice) bool {
+	a := w.victim(d, func(a *account) bool { return a.born == w.start && a.created < w.start-20*day })
+	if a == nil {
+		return false
+	}
+	a.created, a.dormant = min(a.created, w.start-200*day), w.start
+	length := w.fits(d.ms(2*hour, 4*day))
+	from := w.moment(d, length)
+	x := w.blow(d, a, from+hour, from+length, d.count(20, 300))
+	x.harm, x.known, x.bounce, x.complain, x.ips = false, 0.9, min(0.06, a.bounce*2), a.complain, nil
+	for range 4 {
+		x.ips = append(x.ips, x.key.src.at(d, from))
+	}
+	w.trap("account", a.id, "comes_back", from, from+length)
+	w.at(from, func() {
+		p := &a.people[0]
+		w.enter(a, p, from+d.ms(minute, 50*minute), p.place(d, from), p.agent)
+		w.strike(d, x)
+	})
+	return true
 }

@@ -30,7 +30,7 @@ func (w *World) forgetful(d dice) bool {
 		return false
 	}
 	from := w.moment(d, hour)
-	w.trap("account", a.id, "forgetful_user", from, from+time2h)
+	w.trap("account", a.id, "forgetful_user", from, from+2*hour)
 	w.at(from, func() {
 		p := &a.people[d.IntN(len(a.people))]
 		ip, at := p.place(d, from), from

@@ -55,13 +55,13 @@ func (w *World) serverAttack(d dice, kind string) {
 		if target = w.victim(d, alive); target == nil {
 			return
 		}
-		w.label("account", target.id, kind, from+length-1, from+length+time2h)
+		w.label("account", target.id, kind, from+length-1, from+length+2*hour)
 		what = "bruteforce"
 		if d.chance(0.3) {
 			ip, what = target.people[0].places[0], "~attacker_address"
 		}
 	}
-	w.labelIP(ip, what, from, from+length+time2h)
+	w.labelIP(ip, what, from, from+length+2*hour)
 	w.at(from, func() {
 		for i := range n {
 			at := from + int64((float64(i)+d.Float64()*0.9)*float64(length)/float64(n))
