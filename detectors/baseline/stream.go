@@ -5,7 +5,7 @@ import "math"
 const (
 	contexts    = 5    // lengths of context that are judged: the last 1 to 5 values
 	streamPast  = 4096 // values that a context is compared with: two weeks of 5 minutes
-	streamQuiet = 100  // rows after an event in which only a rarer one counts
+	streamQuiet = 150  // rows after an event in which only a rarer one counts
 	streamStep  = 0.11 // by so much rarer, on the scale of the score
 	extreme     = 1e150
 )
@@ -33,10 +33,9 @@ const (
 // The scores do not change where all values are multiplied by a number other than 0
 // or have a number added, up to rounding; they do not depend on times, so a series
 // with gaps or an uneven interval is taken as the sequence of its rows. A stream
-// keeps 34 KB whatever the length of the series. The zero value is ready for use.
+// keeps 70 KB whatever the length of the series. The zero value is ready for use.
 type Stream struct {
-	past   []float64 // a ring: past[(n−1) mod streamPast] is the latest
-	n      int
+	past   []float64 // the latest is the last; cut back to streamPast when twice as long
 	rarity [contexts]Rarity
 	event  float64 // the score of the event that is open
 	quiet  int     // rows until it is over
@@ -59,45 +58,39 @@ func (s *Stream) Score(value float64) float64 {
 }
 
 func (s *Stream) push(value float64) {
-	if len(s.past) < streamPast {
-		s.past = append(s.past, value)
-	} else {
-		s.past[s.n%streamPast] = value
+	if s.past == nil {
+		s.past = make([]float64, 0, 2*streamPast)
 	}
-	s.n++
+	if len(s.past) == 2*streamPast {
+		s.past = s.past[:copy(s.past, s.past[streamPast:])]
+	}
+	s.past = append(s.past, value)
 }
 
 // novelty returns the squared distance of each context to its nearest neighbour, +Inf
 // where the past is too short. All lengths share one walk back through the past: the
 // sum for l values is a part of that for l+1, and a neighbour is left as soon as its
-// sum exceeds the longest context's best.
+// sum reaches the longest context's best, because no shorter context's best is larger.
 func (s *Stream) novelty() (best [contexts]float64) {
-	var now [contexts]float64
-	for i := range min(contexts, s.n) {
-		now[i] = s.ago(i)
-	}
+	past := s.past[max(0, len(s.past)-streamPast):]
+	last := len(past) - 1
 	for l := range best {
 		best[l] = math.Inf(1)
 	}
-	for back := 1; back < len(s.past); back++ {
+	for at := last - 1; at >= 0; at-- {
 		sum := 0.0
-		for i := range min(contexts, len(s.past)-back) {
-			d := now[i] - s.ago(back+i)
+		for i := 0; i < contexts && i <= at; i++ {
+			d := past[last-i] - past[at-i]
 			sum += d * d
 			if sum >= best[contexts-1] {
 				break
 			}
-			if back > i && sum < best[i] {
+			if last-at > i && sum < best[i] {
 				best[i] = sum
 			}
 		}
 	}
 	return best
-}
-
-// ago returns the value so many rows before the latest.
-func (s *Stream) ago(rows int) float64 {
-	return s.past[(s.n-1-rows)%streamPast]
 }
 
 // tell lets an event be told once.

@@ -21,7 +21,7 @@ func scores(values []float64) []float64 {
 // anySeries draws steps of a walk between few levels, so that contexts come back.
 func anySeries(t *rapid.T) []float64 {
 	rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-	values := make([]float64, rapid.IntRange(0, 600).Draw(t, "rows"))
+	values := make([]float64, rapid.IntRange(100, 600).Draw(t, "rows"))
 	levels := rapid.IntRange(1, 60).Draw(t, "levels")
 	for i := range values {
 		values[i] = float64(rng.IntN(levels))
@@ -96,8 +96,8 @@ func TestMissingValuesTeachNothing(t *testing.T) {
 	}
 }
 
-// event is high enough that the labelled sets call it one.
-const event = 0.45
+// event is the threshold that the documentation advises.
+const event = 0.23
 
 func noisy(rows int, seed uint64, at func(i int, noise float64) float64) []float64 {
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -149,7 +149,8 @@ func TestWhatIsNewStandsOut(t *testing.T) {
 	}
 }
 
-// False events of a series without any grow with the logarithm of its length.
+// A series in which nothing happens brings an event in a thousand rows at most, and
+// fewer as it grows.
 func TestNoiseIsMostlyQuiet(t *testing.T) {
 	shapes := map[string]func(noise float64) float64{
 		"normal":       func(noise float64) float64 { return noise },
@@ -157,16 +158,20 @@ func TestNoiseIsMostlyQuiet(t *testing.T) {
 		"counts":       func(noise float64) float64 { return math.Round(math.Exp(noise)) },
 	}
 	for name, shape := range shapes {
-		total := 0
-		for seed := range uint64(5) {
-			for _, score := range scores(noisy(20000, seed, func(_ int, noise float64) float64 { return shape(noise) })) {
-				if score >= event {
-					total++
+		var early, late int
+		for seed := range uint64(2) {
+			for i, score := range scores(noisy(16000, seed, func(_ int, noise float64) float64 { return shape(noise) })) {
+				switch {
+				case score < event:
+				case i < 8000:
+					early++
+				default:
+					late++
 				}
 			}
 		}
-		if total > 5*25 {
-			t.Errorf("%s: %d events in 5 series of 20,000 rows, want at most 25 in each", name, total)
+		if early > 2*15 || late > 2*10 {
+			t.Errorf("%s: %d events in the first halves of 2 series and %d in the second, want at most 30 and 20", name, early, late)
 		}
 	}
 }
@@ -191,7 +196,7 @@ func TestNoveltyAgainstASearch(t *testing.T) {
 					}
 					want = min(want, sum)
 				}
-				if got != want && !(math.IsInf(want, 1) && got > 1e9) {
+				if got != want {
 					t.Fatalf("row %d, length %d: distance² %g, want %g", n, l+1, got, want)
 				}
 			}
@@ -201,7 +206,7 @@ func TestNoveltyAgainstASearch(t *testing.T) {
 
 func TestRarityAgainstASort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		values := rapid.SliceOfN(rapid.Float64Range(0, 50), 0, 400).Draw(t, "values")
+		values := anySeries(t)
 		var r Rarity
 		for n, v := range values {
 			got := r.Add(v)
@@ -229,8 +234,8 @@ func TestStreamIsBounded(t *testing.T) {
 	for _, v := range noisy(3*streamPast, 1, func(i int, noise float64) float64 { return float64(i) + noise }) {
 		s.Score(v)
 	}
-	if len(s.past) != streamPast {
-		t.Errorf("%d values are kept, want %d", len(s.past), streamPast)
+	if cap(s.past) > 2*streamPast {
+		t.Errorf("room for %d values is kept, want at most %d", cap(s.past), 2*streamPast)
 	}
 	for _, r := range s.rarity {
 		if len(r.top) != rarest {
