@@ -11,8 +11,11 @@ type Input struct {
 	ID        string // header "id": by which doubles are known
 	Source    string
 	Origin    Origin
-	Key       string
-	Value     []byte
+	// Network is what was known of the event's address when it came in. Its texts are
+	// only valid during the call.
+	Network Network
+	Key     string
+	Value   []byte
 	// Event, where it is given, is Value decoded already, so that who had to decode
 	// it for its key spares the fold a second time. It is only valid during the call.
 	Event *Event

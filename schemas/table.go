@@ -14,6 +14,7 @@ const (
 	ColumnText    ColumnKind = iota
 	ColumnWord               // text of which there are few different ones
 	ColumnInt32              //
+	ColumnUint32             //
 	ColumnInt64              //
 	ColumnFloat64            //
 	ColumnBool               //
@@ -24,7 +25,7 @@ const (
 )
 
 var columnTypes = [...]string{
-	ColumnText: "String", ColumnWord: "LowCardinality(String)", ColumnInt32: "Int32", ColumnInt64: "Int64",
+	ColumnText: "String", ColumnWord: "LowCardinality(String)", ColumnInt32: "Int32", ColumnUint32: "UInt32", ColumnInt64: "Int64",
 	ColumnFloat64: "Float64", ColumnBool: "Bool", ColumnTime: "DateTime64(3, 'UTC')", ColumnIP: "Nullable(IPv6)",
 	ColumnTexts: "Array(String)", ColumnInts: "Array(Int64)",
 }

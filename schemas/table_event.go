@@ -145,6 +145,7 @@ func eventTable() Table {
 	for _, c := range EventColumns() {
 		columns = append(columns, c.Column)
 	}
+	columns = append(columns, NetworkColumns()...)
 	return Table{Topic: TopicEvents, Name: TableEvents, Columns: columns, OrderBy: []string{ColumnEntity, "time"}, Days: 400,
 		Indexes: []Index{{Name: "by_network", Expr: IPNetwork}}}
 }

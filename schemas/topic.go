@@ -103,4 +103,6 @@ const (
 	HeaderID     = "id"
 	HeaderSource = "source"
 	HeaderOrigin = "origin"
+	// HeaderNetwork holds a Network: what intake knew of the event's address.
+	HeaderNetwork = "net"
 )

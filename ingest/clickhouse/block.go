@@ -141,6 +141,9 @@ func (c *Column) lookUp(s string) {
 // Int32 appends a 32-bit number.
 func (c *Column) Int32(n int32) { c.data = binary.LittleEndian.AppendUint32(c.data, uint32(n)) }
 
+// Uint32 appends a 32-bit number without a sign.
+func (c *Column) Uint32(n uint32) { c.data = binary.LittleEndian.AppendUint32(c.data, n) }
+
 // Int64 appends a 64-bit number, or an element of a list of numbers.
 func (c *Column) Int64(n int64) {
 	c.data = binary.LittleEndian.AppendUint64(c.data, uint64(n))
@@ -202,7 +205,7 @@ func (c *Column) Zero() {
 		c.data = append(c.data, 0)
 	case schemas.ColumnWord:
 		c.data = append(c.data, 0, 0)
-	case schemas.ColumnInt32:
+	case schemas.ColumnInt32, schemas.ColumnUint32:
 		c.data = append(c.data, 0, 0, 0, 0)
 	case schemas.ColumnInt64, schemas.ColumnFloat64, schemas.ColumnTime:
 		c.data = append(c.data, 0, 0, 0, 0, 0, 0, 0, 0)

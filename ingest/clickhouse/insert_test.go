@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,7 @@ var everything = schemas.Table{Name: "everything", Columns: []schemas.Column{
 	{Name: "n", Kind: schemas.ColumnInt64}, {Name: "w", Kind: schemas.ColumnWord}, {Name: "t", Kind: schemas.ColumnText},
 	{Name: "i", Kind: schemas.ColumnInt32}, {Name: "f", Kind: schemas.ColumnFloat64}, {Name: "b", Kind: schemas.ColumnBool},
 	{Name: "at", Kind: schemas.ColumnTime}, {Name: "ip", Kind: schemas.ColumnIP}, {Name: "ts", Kind: schemas.ColumnTexts}, {Name: "ns", Kind: schemas.ColumnInts},
+	{Name: "u", Kind: schemas.ColumnUint32},
 }}
 
 func makeEverything(tb testing.TB, c *Client) {
@@ -64,6 +66,7 @@ func fillEverything(from, n int) *Block {
 			c[9].Int64(int64(k))
 		}
 		c[9].EndList()
+		c[10].Uint32(math.MaxUint32 - uint32(i))
 		b.EndRow()
 	}
 	return b
@@ -72,7 +75,7 @@ func fillEverything(from, n int) *Block {
 // sums is a fingerprint of what fillEverything stores.
 const sums = `SELECT concat(toString(count()), ' ', toString(sum(n)), ' ', toString(sum(length(w))), ' ', toString(countIf(w = 'blue')), ' ', toString(sum(length(t))), ' ',
 	toString(sum(i)), ' ', toString(sum(f)), ' ', toString(sum(b)), ' ', toString(sum(toUnixTimestamp64Milli(at))), ' ', toString(countIf(ip = toIPv6('192.0.2.1'))), ' ', toString(countIf(ip IS NULL)), ' ',
-	toString(sum(length(ts))), ' ', toString(sum(arraySum(ns)))) FROM everything`
+	toString(sum(length(ts))), ' ', toString(sum(arraySum(ns))), ' ', toString(sum(u))) FROM everything`
 
 // Every way to the store must bring the same rows.
 func TestInsertWays(t *testing.T) {

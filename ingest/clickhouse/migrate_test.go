@@ -3,9 +3,7 @@ package clickhouse
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -14,26 +12,6 @@ import (
 
 	"holdfast/schemas"
 )
-
-var update = flag.Bool("update", false, "write the first migration from the tables' declarations")
-
-const firstStep = "migrations/0001_tables.sql"
-
-func TestWriteFirstStep(t *testing.T) {
-	if !*update {
-		t.Skip("run with -update to write " + firstStep)
-	}
-	var b strings.Builder
-	b.WriteString("-- The tables as schemas declares them. A released step is never changed: add the next one.\n")
-	for _, table := range schemas.Tables() {
-		for _, s := range table.DDL() {
-			b.WriteString(s + "\n;\n")
-		}
-	}
-	if err := os.WriteFile(firstStep, []byte(b.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // The steps, applied one after another, must come to what schemas declares. The
 // engine is asked, not the text.

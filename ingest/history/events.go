@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
@@ -17,6 +18,7 @@ type Recorded struct {
 	Arrival time.Time
 	Source  string
 	Origin  schemas.Origin
+	Network schemas.Network // what was known of the event's address when it came in
 	Event   *schemas.Event
 }
 
@@ -62,7 +64,7 @@ func (h *History) readLog(ctx context.Context, log Position, from, to time.Time,
 	ctx, cancel := context.WithCancel(chgo.Context(ctx, chgo.WithSettings(sortSettings)))
 	defer cancel()
 	scan := newEventScan()
-	rows, err := h.conn.Query(ctx, "SELECT offset, arrival, source, origin, "+scan.names()+" FROM events WHERE log_id = ? AND partition = ? AND "+arrived+" ORDER BY offset",
+	rows, err := h.conn.Query(ctx, "SELECT offset, arrival, source, origin, "+networkNames()+", "+scan.names()+" FROM events WHERE log_id = ? AND partition = ? AND "+arrived+" ORDER BY offset",
 		log.LogID, log.Partition, from.UnixMilli(), to.UnixMilli())
 	if err != nil {
 		yield(Recorded{}, fmt.Errorf("history: %w", err))
@@ -75,7 +77,7 @@ func (h *History) readLog(ctx context.Context, log Position, from, to time.Time,
 	for rows.Next() {
 		r := Recorded{Position: log}
 		var origin string
-		if err := rows.Scan(append([]any{&r.Offset, &r.Arrival, &r.Source, &origin}, dest...)...); err != nil {
+		if err := rows.Scan(slices.Concat([]any{&r.Offset, &r.Arrival, &r.Source, &origin}, networkInto(&r.Network), dest)...); err != nil {
 			yield(Recorded{}, fmt.Errorf("history: %w", err))
 			return false
 		}

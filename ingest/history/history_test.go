@@ -53,6 +53,9 @@ func insertEvents(tb testing.TB, c *clickhouse.Client, partition int32, from int
 		for k, col := range schemas.EventColumns() {
 			put(&b.Columns[8+k], col, e)
 		}
+		for k := len(b.Columns) - len(schemas.NetworkColumns()); k < len(b.Columns); k++ {
+			b.Columns[k].Zero()
+		}
 		b.EndRow()
 	}
 	if err := c.Insert(tb.Context(), t.Name, "", b); err != nil {

@@ -78,6 +78,8 @@ func (l *lane) read(input int, rec *kafka.Record) (id []byte) {
 			in.Source = l.names.get(h.Value)
 		case schemas.HeaderOrigin:
 			in.Origin = schemas.Origin(l.names.get(h.Value))
+		case schemas.HeaderNetwork:
+			in.Network, _ = schemas.ParseNetwork(stringOf(h.Value)) // a bad one counts as none
 		}
 	}
 	return id

@@ -55,6 +55,7 @@ type headers struct {
 	id     string
 	source string
 	origin string
+	net    schemas.Network
 }
 
 func readHeaders(list []kafka.Header) (h headers) {
@@ -69,6 +70,8 @@ func readHeaders(list []kafka.Header) (h headers) {
 			h.source = v
 		case schemas.HeaderOrigin:
 			h.origin = v
+		case schemas.HeaderNetwork:
+			h.net, _ = schemas.ParseNetwork(v) // a bad one counts as none, as the lanes have it
 		}
 	}
 	return h
@@ -104,6 +107,18 @@ func (w *row) float(x float64)  { w.next().Float64(x) }
 func (w *row) flag(v bool)      { w.next().Bool(v) }
 func (w *row) long(n int64)     { w.next().Int64(n) }
 func (w *row) whole(n int)      { w.next().Int32(int32(min(max(n, math.MinInt32), math.MaxInt32))) }
+
+// network appends the columns of schemas.NetworkColumns.
+func (w *row) network(n *schemas.Network) {
+	w.word(n.Country)
+	w.text(n.City)
+	w.next().Uint32(n.ASN)
+	w.flag(n.Hosting)
+	w.flag(n.VPN)
+	w.flag(n.Located)
+	w.float(n.Lat)
+	w.float(n.Lon)
+}
 
 // end gives every column that has none yet its zero value.
 func (w *row) end(last int) {

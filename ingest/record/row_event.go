@@ -73,6 +73,7 @@ func (e *encoder) appendEvent(b *clickhouse.Block, at place, r *kafka.Record, h 
 		c := &e.columns[i]
 		c.put(c, w.next(), &e.event)
 	}
+	w.network(&h.net)
 	b.EndRow()
 	return stored
 }

@@ -95,6 +95,18 @@ func fieldValue(t *rapid.T, f schemas.Field) any {
 	return rapid.StringN(0, 20, 60).Draw(t, f.Name)
 }
 
+// networkText makes what may stand in a record's network header, also what may not.
+func networkText() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		n := schemas.Network{
+			Country: rapid.SampledFrom([]string{"", "DE", "US"}).Draw(t, "country"), City: rapid.SampledFrom([]string{"", "Köln", "São Paulo"}).Draw(t, "city"),
+			ASN: rapid.Uint32().Draw(t, "asn"), Hosting: rapid.Bool().Draw(t, "hosting"), VPN: rapid.Bool().Draw(t, "vpn"),
+			Located: rapid.Bool().Draw(t, "located"), Lat: rapid.Float64Range(-90, 90).Draw(t, "lat"), Lon: rapid.Float64Range(-180, 180).Draw(t, "lon"),
+		}
+		return string(schemas.AppendNetwork(nil, n)) + rapid.SampledFrom([]string{"", "", "", ";bad"}).Draw(t, "end")
+	})
+}
+
 // What is decoded from the log and what is read back from the store must be the
 // same, whatever the event.
 func TestEventsAreLossless(t *testing.T) {
@@ -103,6 +115,7 @@ func TestEventsAreLossless(t *testing.T) {
 	block, enc := clickhouse.NewBlock(table), newEncoder()
 	arrival := time.Date(2026, 3, 2, 1, 2, 3, 4e6, time.UTC)
 	var want []*schemas.Event
+	var networks []schemas.Network
 	for i := range 3000 {
 		value := eventJSON(fmt.Sprint("e", i)).Example(i)
 		e := new(schemas.Event)
@@ -110,8 +123,12 @@ func TestEventsAreLossless(t *testing.T) {
 			t.Fatalf("%s: %v", value, err)
 		}
 		want = append(want, e)
+		text := networkText().Example(i)
+		network, _ := schemas.ParseNetwork(text)
+		networks = append(networks, network)
 		rec := kafka.Record{Offset: int64(i), Time: arrival.UnixMilli(), Value: value, Headers: []kafka.Header{
-			{Key: schemas.HeaderKind, Value: []byte("event")}, {Key: schemas.HeaderSource, Value: []byte("shop")}, {Key: schemas.HeaderOrigin, Value: []byte("import")}}}
+			{Key: schemas.HeaderKind, Value: []byte("event")}, {Key: schemas.HeaderSource, Value: []byte("shop")}, {Key: schemas.HeaderOrigin, Value: []byte("import")},
+			{Key: schemas.HeaderNetwork, Value: []byte(text)}}}
 		if f := enc.append(block, place{"log", schemas.TopicEvents, 3}, &rec); f != stored {
 			t.Fatalf("%s: fate %d", value, f)
 		}
@@ -126,6 +143,9 @@ func TestEventsAreLossless(t *testing.T) {
 		}
 		if diff := cmp.Diff(want[n], r.Event, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Fatalf("event %d came back otherwise:\n%s", n, diff)
+		}
+		if r.Network != networks[n] {
+			t.Fatalf("event %d has network %+v, want %+v", n, r.Network, networks[n])
 		}
 		if r.Source != "shop" || r.Origin != schemas.OriginImport || !r.Arrival.Equal(arrival) || r.Partition != 3 || r.Offset != int64(n) {
 			t.Fatalf("event %d stands at %+v", n, r)
@@ -256,7 +276,8 @@ func TestFatesOfRecords(t *testing.T) {
 // sampleEvent is a send with what most sends have.
 func sampleEvent() kafka.Record {
 	return kafka.Record{Time: 1772413323000, Key: []byte("account:acct-00015"), Value: []byte(`{"id":"e1","time":"2026-03-02T00:00:08.350Z","type":"send","account":"acct-00015","credential":"key-15-1","channel":"api","ip":"52.20.55.165","sender":"hello@shop15.example","recipients":["u4876203@corp873.example"],"message_id":"m598@shop15.example","size":53507}`),
-		Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte("event")}, {Key: schemas.HeaderID, Value: []byte("e1")}, {Key: schemas.HeaderSource, Value: []byte("import")}, {Key: schemas.HeaderOrigin, Value: []byte("live")}}}
+		Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte("event")}, {Key: schemas.HeaderID, Value: []byte("e1")}, {Key: schemas.HeaderSource, Value: []byte("import")}, {Key: schemas.HeaderOrigin, Value: []byte("live")},
+			{Key: schemas.HeaderNetwork, Value: []byte("cc=US;as=14618;k=h;lat=39.0438;lon=-77.4874;c=Ashburn")}}}
 }
 
 func TestEncodeAllocatesNothing(t *testing.T) {
