@@ -46,6 +46,10 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	defer client.Close()
+	networks, err := app.OpenEnrichment(&cfg, nil, nil)
+	if err != nil {
+		return err
+	}
 	progress := i.Progress
 	if progress == "" {
 		progress = filepath.Join(cfg.DataDir, "import-"+strings.TrimPrefix(schemas.DeriveID("p", i.Files...), "p_")+".json")
@@ -67,7 +71,7 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff},
 		Live: i.Live, Source: i.Source, Rate: i.Rate, Progress: progress, Topic: cfg.Kafka.Prefix + string(schemas.TopicEvents),
 	}, importer.Deps{
-		Writer: producer, Log: client, Logger: quiet(), Progress: bar.show,
+		Writer: producer, Log: client, Networks: networks, Logger: quiet(), Progress: bar.show,
 		Refused: func(r importer.Refusal) {
 			if told++; told <= maxTold {
 				bar.clear()
@@ -150,9 +154,13 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
+	networks, err := app.OpenEnrichment(&cfg, nil, nil)
+	if err != nil {
+		return err
+	}
 	var outs outputs
 	told := 0
-	p, err := replay.New(replay.Config{Policies: set, Parameters: params, Brake: r.Brake}, replay.Deps{
+	p, err := replay.New(replay.Config{Policies: set, Parameters: params, Brake: r.Brake, Networks: networks.Of}, replay.Deps{
 		Decisions: outs.to(r.Decisions), Signals: outs.to(r.Signals),
 		Refused: func(n int64, err *schemas.Error) {
 			if told++; told <= maxTold {

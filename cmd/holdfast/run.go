@@ -161,6 +161,13 @@ func (configCheckCmd) Run(c *common) error {
 		fmt.Fprintln(os.Stderr, err)
 		return fmt.Errorf("%d mistakes", 1+strings.Count(err.Error(), "\n"))
 	}
+	networks, err := app.OpenEnrichment(&cfg, nil, nil)
+	if err != nil {
+		return err
+	}
+	for _, missed := range networks.Lacking() {
+		fmt.Println("enrichment:", missed)
+	}
 	_, err = fmt.Println("the configuration is sound")
 	return err
 }

@@ -115,3 +115,13 @@ func valid(name string) bool {
 	}
 	return letter
 }
+
+// Host is the domain of a mail address: what follows its last @, or nothing where it
+// has none.
+func Host(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return ""
+	}
+	return address[at+1:]
+}

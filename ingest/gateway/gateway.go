@@ -24,10 +24,11 @@ type Writer interface {
 
 // Deps are the gateway's surroundings. All but Writer may be nil.
 type Deps struct {
-	Writer  Writer
-	Logger  *slog.Logger
-	Metrics *intake.Metrics
-	Now     func() time.Time
+	Writer   Writer
+	Networks intake.Networks
+	Logger   *slog.Logger
+	Metrics  *intake.Metrics
+	Now      func() time.Time
 }
 
 // Gateway is the http.Handler for Path.

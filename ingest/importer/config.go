@@ -90,10 +90,11 @@ type Deps struct {
 	// of each file; from one goroutine.
 	Progress func(Progress)
 	// Refused is called for each refused line; from one goroutine.
-	Refused func(Refusal)
-	Logger  *slog.Logger
-	Metrics *intake.Metrics
-	Now     func() time.Time
+	Refused  func(Refusal)
+	Networks intake.Networks
+	Logger   *slog.Logger
+	Metrics  *intake.Metrics
+	Now      func() time.Time
 }
 
 func (d *Deps) setDefaults() {

@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) (Summary, error) {
 		return sum, err
 	}
 	for i, name := range cfg.Files {
-		f := &file{cfg: &cfg, deps: &deps, src: cfg.source(), book: book, name: name, index: i, pace: pacer{rate: cfg.Rate}}
+		f := &file{cfg: &cfg, deps: &deps, src: cfg.source(), book: book, name: name, index: i, pace: pacer{rate: cfg.Rate}, checker: intake.Checker{Networks: deps.Networks}}
 		err = f.run(ctx, &sum)
 		sum.Elapsed = time.Since(began)
 		if err != nil {

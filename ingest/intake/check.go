@@ -2,6 +2,7 @@ package intake
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -24,9 +25,18 @@ type Checked struct {
 	Type schemas.EventType
 }
 
+// Networks tells what is known of an address, as *enrich.Enricher does. It is asked once
+// for each event that is accepted and names an address, by several goroutines.
+type Networks interface {
+	Of(a netip.Addr) schemas.Network
+}
+
 // Checker decides about one record at a time and keeps its buffers between
-// calls. Its zero value is ready; it is not safe for use by several goroutines.
+// calls. Its zero value is ready and knows no networks; it is not safe for use by
+// several goroutines.
 type Checker struct {
+	Networks Networks // may be nil
+
 	dec   schemas.Decoder
 	event schemas.Event
 }
@@ -49,16 +59,22 @@ func (c *Checker) Check(data []byte, src *Source, arrival time.Time) (Checked, *
 			What: fmt.Sprintf("source %s may not send %s", src.Name, e.Type),
 			Fix:  "use a source that may, or list the type in the configuration"}
 	}
-	return envelope(data, src, e, at), nil
+	var network schemas.Network
+	if c.Networks != nil && e.IP.IsValid() {
+		network = c.Networks.Of(e.IP)
+	}
+	return envelope(data, src, e, at, network), nil
 }
 
 // envelope adds key and headers in one allocation each.
-func envelope(data []byte, src *Source, e *schemas.Event, at int64) Checked {
+func envelope(data []byte, src *Source, e *schemas.Event, at int64, network schemas.Network) Checked {
+	var room [schemas.MaxNetwork]byte
+	net := schemas.AppendNetwork(room[:0], network)
 	entity := e.Entity()
 	kind, key := string(entity.Kind), len(entity.Kind)+1+len(entity.ID)
-	buf := make([]byte, 0, key+len(e.ID)+len(src.Name)+len(src.Origin)+len(schemas.KindEvent))
+	buf := make([]byte, 0, key+len(e.ID)+len(src.Name)+len(src.Origin)+len(schemas.KindEvent)+len(net))
 	buf = append(append(append(buf, kind...), ':'), entity.ID...)
-	headers := make([]kafka.Header, 0, 4)
+	headers := make([]kafka.Header, 0, 5)
 	add := func(name, value string) {
 		from := len(buf)
 		buf = append(buf, value...)
@@ -68,6 +84,11 @@ func envelope(data []byte, src *Source, e *schemas.Event, at int64) Checked {
 	add(schemas.HeaderID, e.ID)
 	add(schemas.HeaderSource, src.Name)
 	add(schemas.HeaderOrigin, string(src.Origin))
+	if len(net) > 0 {
+		from := len(buf)
+		buf = append(buf, net...)
+		headers = append(headers, kafka.Header{Key: schemas.HeaderNetwork, Value: buf[from:len(buf):len(buf)]})
+	}
 	return Checked{
 		Record: kafka.Record{Time: at, Key: buf[:key:key], Value: data, Headers: headers},
 		ID:     e.ID, Type: e.Type,

@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"encoding/base64"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,42 @@ func TestCheckSetsTheEnvelope(t *testing.T) {
 	}
 	if string(rec.Key) != "account:acct-1" || string(rec.Headers[1].Value) != "e1" {
 		t.Error("the next record changed this one")
+	}
+}
+
+// fixed knows one address.
+type fixed map[netip.Addr]schemas.Network
+
+func (f fixed) Of(a netip.Addr) schemas.Network { return f[a] }
+
+// What is known of an event's address stands in its header; what a sender claims of it
+// stays a field that nobody reads.
+func TestCheckNotesTheNetwork(t *testing.T) {
+	at := netip.MustParseAddr("192.0.2.1")
+	known := fixed{at: {Country: "DE", ASN: 64496, Hosting: true, City: "Berlin"}}
+	from := func(ip string) string {
+		return strings.Replace(login, `"user"`, `"net":"cc=FR;k=v",`+ip+`"user"`, 1)
+	}
+	for ip, want := range map[string]string{
+		`"ip":"192.0.2.1",`:        "cc=DE;as=64496;k=h;c=Berlin",
+		`"ip":"::ffff:192.0.2.1",`: "cc=DE;as=64496;k=h;c=Berlin",
+		`"ip":"192.0.2.2",`:        "none",
+		"":                         "none",
+	} {
+		c := Checker{Networks: known}
+		rec, err := c.Check([]byte(from(ip)), live, arrival)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := "none"
+		for _, h := range rec.Headers {
+			if h.Key == schemas.HeaderNetwork {
+				got = string(h.Value)
+			}
+		}
+		if got != want {
+			t.Errorf("with %q the header is %q, want %q", ip, got, want)
+		}
 	}
 }
 

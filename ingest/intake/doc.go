@@ -4,7 +4,8 @@
 //
 // It promises that a record is either refused with a schemas.Error or stands on
 // the events topic byte for byte as it was sent, under its entity's key, with
-// source and origin set here whatever the sender claims; and that a Receipt is
+// source, origin and what is known of its network set here whatever the sender
+// claims; and that a Receipt is
 // settled only when the broker has acknowledged the write on all replicas in
 // sync. A write whose outcome was lost stands in the log once: it is looked for
 // there, and tried again under the same sequence numbers. (Only where a broker

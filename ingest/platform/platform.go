@@ -27,13 +27,14 @@ type Writer interface {
 	Send(ctx context.Context, r *intake.Receipt, topic schemas.Topic, rec kafka.Record) error
 }
 
-// Deps are the consumers' surroundings. Logger, Metrics and Now may be nil.
+// Deps are the consumers' surroundings. All but Source and Writer may be nil.
 type Deps struct {
-	Source  Source
-	Writer  Writer
-	Logger  *slog.Logger
-	Metrics *intake.Metrics
-	Now     func() time.Time
+	Source   Source
+	Writer   Writer
+	Networks intake.Networks
+	Logger   *slog.Logger
+	Metrics  *intake.Metrics
+	Now      func() time.Time
 }
 
 // Platform consumes every topic of its configuration.
@@ -77,6 +78,7 @@ func (p *Platform) consumer(t *Topic) *consumer {
 	}
 	return &consumer{
 		platform: p, topic: t, group: p.cfg.Group + "." + t.Topic, src: src, mapping: newMapping(t),
-		log: p.deps.Logger.With("topic", t.Topic),
+		checker: intake.Checker{Networks: p.deps.Networks},
+		log:     p.deps.Logger.With("topic", t.Topic),
 	}
 }

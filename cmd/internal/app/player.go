@@ -25,6 +25,7 @@ type Player struct {
 	cfg      *config.Config
 	client   *kafka.Client
 	producer *intake.Producer
+	networks intake.Networks
 	stop     context.CancelFunc
 	running  errgroup.Group
 }
@@ -32,6 +33,10 @@ type Player struct {
 // NewPlayer connects to the instance that cfg names.
 func NewPlayer(cfg *config.Config) (*Player, error) {
 	log := slog.New(slog.DiscardHandler)
+	networks, err := OpenEnrichment(cfg, log, nil)
+	if err != nil {
+		return nil, err
+	}
 	client, err := Connect(cfg, log)
 	if err != nil {
 		return nil, err
@@ -40,7 +45,7 @@ func NewPlayer(cfg *config.Config) (*Player, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Player{cfg: cfg, client: client, producer: intake.NewProducer(intake.Config{Prefix: cfg.Kafka.Prefix}, intake.Deps{Broker: writer, Logger: log})}
+	p := &Player{cfg: cfg, client: client, networks: networks, producer: intake.NewProducer(intake.Config{Prefix: cfg.Kafka.Prefix}, intake.Deps{Broker: writer, Logger: log})}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	p.running.Go(func() error {
@@ -94,7 +99,7 @@ func (p *Player) Play(ctx context.Context, events iter.Seq[traffic.Event], origi
 // PlayJSON is Play for events that are JSON already.
 func (p *Player) PlayJSON(ctx context.Context, events iter.Seq[[]byte], origin schemas.Origin) (int, error) {
 	src := &intake.Source{Name: "demo", Origin: origin}
-	var check intake.Checker
+	check := intake.Checker{Networks: p.networks}
 	var receipt intake.Receipt
 	n := 0
 	for data := range events {

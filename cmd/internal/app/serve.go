@@ -93,7 +93,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 	if !a.has(RoleIntake) || h.Listen == "" && len(a.cfg.Intake.Platform) == 0 {
 		return nil
 	}
-	metrics := intake.NewMetrics(a.reg)
+	metrics, networks := intake.NewMetrics(a.reg), a.startEnrichment(ctx, g)
 	client, err := ConnectIntake(&a.cfg, a.log)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 		return producer.Run(ctx)
 	})
 	if h.Listen != "" {
-		gw, err := gateway.New(a.gatewayConfig(), gateway.Deps{Writer: producer, Logger: a.log, Metrics: metrics})
+		gw, err := gateway.New(a.gatewayConfig(), gateway.Deps{Writer: producer, Networks: networks, Logger: a.log, Metrics: metrics})
 		if err != nil {
 			return fmt.Errorf("intake.http: %w", err)
 		}
@@ -119,7 +119,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 		if err := decodeMapping(p, &c); err != nil {
 			return err
 		}
-		src := platform.New(c, platform.Deps{Source: a.client, Writer: producer, Logger: a.log, Metrics: metrics})
+		src := platform.New(c, platform.Deps{Source: a.client, Writer: producer, Networks: networks, Logger: a.log, Metrics: metrics})
 		g.Go(func() error { return src.Run(ctx) })
 	}
 	return nil

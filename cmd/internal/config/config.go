@@ -21,6 +21,7 @@ type Config struct {
 	Kafka         Kafka         `yaml:"kafka"`
 	ClickHouse    ClickHouse    `yaml:"clickhouse"`
 	Intake        Intake        `yaml:"intake"`
+	Enrichment    Enrichment    `yaml:"enrichment"`
 	Detect        Detect        `yaml:"detect"`
 	Respond       Respond       `yaml:"respond"`
 	Enforce       Enforce       `yaml:"enforce"`
@@ -101,6 +102,17 @@ type Token struct {
 	Origin    string   `yaml:"origin" one:",live,import"`
 }
 
+// Enrichment names files that tell of addresses; none is needed. That they are there
+// and can be read is checked by whoever reads them: intake goes on without one that is
+// missing or broken, until it is mended.
+type Enrichment struct {
+	HostingFiles []string      `yaml:"hosting_files"` // ranges of data centres
+	VPNFiles     []string      `yaml:"vpn_files"`     // ranges by which people hide where they are
+	CityFile     string        `yaml:"city_file"`     // an MMDB file of cities or countries
+	ASNFile      string        `yaml:"asn_file"`      // an MMDB file of autonomous systems
+	ReloadEvery  time.Duration `yaml:"reload_every"`  // how often the files are looked at
+}
+
 // Detect is the detectors' part.
 type Detect struct {
 	// ParametersFile is a YAML file of the detectors' parameters, by detector.
@@ -173,6 +185,7 @@ func Default() Config {
 		Kafka:      Kafka{ClientID: "holdfast", Prefix: "holdfast.", Compression: "none", Listen: "127.0.0.1:0"},
 		ClickHouse: ClickHouse{Protocol: "native", User: "default", Database: "holdfast", Listen: "127.0.0.1:0"},
 		Intake:     Intake{HTTP: HTTP{MaxBody: 32 << 20, MaxConcurrent: 64, Timeout: time.Minute}},
+		Enrichment: Enrichment{ReloadEvery: 30 * time.Second},
 		Detect:     Detect{SaveEvery: 30 * time.Second},
 		Respond:    Respond{AgeLimit: Limit(schemas.AgeLimit), Brake: true},
 		Enforce: Enforce{

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -29,6 +30,8 @@ type Config struct {
 	Parameters []byte      // detectors' parameters as JSON; nil: the defaults
 	Brake      bool        // whether the gate may brake
 	HashSecret []byte      // 32 bytes; nil: a fixed one, so that runs can be compared
+	// Networks tells what is known of an address, as intake would have noted it; nil: nothing.
+	Networks func(netip.Addr) schemas.Network
 }
 
 // Deps is where the findings go; each may be nil.
@@ -52,13 +55,15 @@ type fold interface {
 // Replay is one run. It is used from one goroutine.
 type Replay struct {
 	deps                  Deps
+	networks              func(netip.Addr) schemas.Network
 	detect, respond, gate fold
 	offsets               map[schemas.Topic]int64
 	seen                  map[schemas.Topic]*ring
 	queue                 []schemas.Output
 	arrival               int64          // of the line being replayed
 	event                 *schemas.Event // the same, decoded ahead
-	at                    int64          // its number
+	network               schemas.Network
+	at                    int64 // its number
 	sum                   Summary
 }
 
@@ -69,7 +74,7 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 		secret = []byte("holdfast replay: a fixed secret!")
 	}
 	r := &Replay{
-		deps:    deps,
+		deps: deps, networks: cfg.Networks,
 		detect:  detectors.New(detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters}),
 		respond: respond.New(respond.Config{Policies: cfg.Policies}),
 		gate:    gate.New(gate.Config{BrakeOff: !cfg.Brake}),
@@ -99,6 +104,7 @@ type line struct {
 	n     int64
 	key   string
 	event schemas.Event
+	net   schemas.Network
 	err   *schemas.Error
 }
 
@@ -108,7 +114,7 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for b := range readAhead(ctx, in) {
+	for b := range readAhead(ctx, in, r.networks) {
 		if b.err != nil {
 			return r.sum, b.err
 		}
@@ -132,7 +138,7 @@ func (r *Replay) line(l *line) error {
 		return nil //nolint:nilerr // a refused line costs its neighbours nothing
 	}
 	r.sum.Events++
-	r.arrival, r.at, r.event = l.event.Time, l.n, &l.event
+	r.arrival, r.at, r.event, r.network = l.event.Time, l.n, &l.event, l.net
 	r.queue = append(r.queue[:0], schemas.Output{Topic: schemas.TopicEvents, Kind: schemas.KindEvent, ID: l.event.ID, Key: l.key, Origin: schemas.OriginLive, Source: "replay", Value: l.data})
 	for i := 0; i < len(r.queue); i++ {
 		if err := r.deliver(r.queue[i]); err != nil {
@@ -164,7 +170,7 @@ func (r *Replay) deliver(o schemas.Output) error {
 	}
 	in := schemas.Input{Topic: o.Topic, Offset: r.offsets[o.Topic], Arrival: r.arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
 	if o.Topic == schemas.TopicEvents {
-		in.Event = r.event
+		in.Event, in.Network = r.event, r.network
 	}
 	r.offsets[o.Topic]++
 	if s := r.seen[o.Topic]; s != nil {
@@ -224,14 +230,14 @@ const blockBytes = 1 << 20
 
 // readAhead reads and decodes blocks of lines beside the folding, at most four
 // ahead. A line longer than a record may be is refused, not kept.
-func readAhead(ctx context.Context, in io.Reader) <-chan block {
+func readAhead(ctx context.Context, in io.Reader, networks func(netip.Addr) schemas.Network) <-chan block {
 	out := make(chan block, 4)
 	go func() {
 		defer close(out)
 		br := bufio.NewReaderSize(in, blockBytes)
 		var n int64
 		for {
-			b, err := readBlock(br, &n)
+			b, err := readBlock(br, &n, networks)
 			if len(b.lines) > 0 {
 				select {
 				case out <- b:
@@ -254,7 +260,7 @@ func readAhead(ctx context.Context, in io.Reader) <-chan block {
 	return out
 }
 
-func readBlock(br *bufio.Reader, n *int64) (block, error) {
+func readBlock(br *bufio.Reader, n *int64, networks func(netip.Addr) schemas.Network) (block, error) {
 	var b block
 	var d schemas.Decoder
 	buf := make([]byte, 0, blockBytes)
@@ -271,6 +277,9 @@ func readBlock(br *bufio.Reader, n *int64) (block, error) {
 				l.err = &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
 			} else if l.err = d.Decode(data, &l.event); l.err == nil {
 				l.key = l.event.Entity().Key()
+				if networks != nil && l.event.IP.IsValid() {
+					l.net = networks(l.event.IP)
+				}
 			}
 			b.lines = append(b.lines, l)
 		}
