@@ -1,0 +1,31 @@
+package replay
+
+import (
+	"bufio"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"holdfast/schemas"
+)
+
+// Events of a file are given the network that intake would have noted.
+func TestLinesAreGivenTheirNetwork(t *testing.T) {
+	known := func(a netip.Addr) schemas.Network {
+		return schemas.Network{Country: "DE", Hosting: a == netip.MustParseAddr("192.0.2.1")}
+	}
+	const file = `{"id":"a","type":"login","account":"x","user":"u","outcome":"success","time":"2026-03-02T00:00:00Z","ip":"192.0.2.1"}
+{"id":"b","type":"delivery","account":"x","recipient":"r@x.example","outcome":"delivered","message_id":"m","time":"2026-03-02T00:00:00Z"}
+`
+	var n int64
+	b, _ := readBlock(bufio.NewReader(strings.NewReader(file)), &n, known)
+	if len(b.lines) != 2 || b.lines[0].err != nil || b.lines[1].err != nil {
+		t.Fatalf("lines %+v", b.lines)
+	}
+	if got := b.lines[0].net; got != known(netip.MustParseAddr("192.0.2.1")) {
+		t.Errorf("with an address: %+v", got)
+	}
+	if got := b.lines[1].net; got.Known() {
+		t.Errorf("without one: %+v", got)
+	}
+}
