@@ -51,8 +51,14 @@ func open(path string, data []byte, field string, decode func(maxminddb.Result) 
 		return nil, 0, fmt.Errorf("%s: is no MMDB file, or not all of one: %w", path, err)
 	}
 	seen, known := 0, false
-	for found := range r.Networks() {
-		n, err := decode(found)
+	// Empty networks are walked over too: a damaged tree may have more of them than
+	// anybody can wait for.
+	for found := range r.Networks(maxminddb.IncludeNetworksWithoutData()) {
+		var n schemas.Network
+		err := found.Err()
+		if err == nil && found.Found() {
+			n, err = decode(found)
+		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: the record of %v cannot be read, the file is damaged or of another kind (its type is %q): %w", path, found.Prefix(), r.Metadata.DatabaseType, err)
 		}
