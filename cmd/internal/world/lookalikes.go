@@ -35,8 +35,9 @@ func (w *World) alter(d dice, kind string, length int64, fit func(*account) bool
 	if a == nil {
 		return nil
 	}
-	length = w.fits(length)
-	from := w.moment(d, length)
+	// Whole hours, since changes are looked up an hour at a time.
+	length = max(hour, w.fits(length)/hour*hour)
+	from := w.moment(d, length) / hour * hour
 	c := change{from: from, to: from + length}
 	how(a, &c)
 	a.changes = append(a.changes, c)
@@ -173,7 +174,7 @@ func (w *World) migration(d dice) bool {
 // backlog is a queue that stood still for a day and then empties within hours.
 func (w *World) backlog(d dice) bool {
 	return w.alter(d, "backlog", 2*day, busyEnough, func(a *account, c *change) {
-		still := d.ms(6*hour, 30*hour)
+		still := d.ms(6*hour, 30*hour) / hour * hour
 		a.changes = append(a.changes, change{from: c.from, to: c.from + still, silent: true})
 		a.changes = append(a.changes, change{from: c.from + still, to: c.from + still + 3*hour, volume: 1 + float64(still)/float64(3*hour)})
 	}) != nil

@@ -127,6 +127,25 @@ func TestLabelsAreTrue(t *testing.T) {
 	}
 }
 
+// A key that is made in the world's time is never used before.
+func TestKeysAreMadeBeforeTheyAreUsed(t *testing.T) {
+	o := options("agency", 9)
+	o.Lookalikes = 8
+	used := map[string]bool{}
+	for e := range made(t, o).Events() {
+		var x schemas.Event
+		if err := schemas.Decode(e.JSON, &x); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case x.Type == schemas.TypeSend && x.Credential != "":
+			used[strings.Clone(x.Credential)] = true
+		case x.Type == schemas.TypeCredential && x.Change == "created" && used[x.Credential]:
+			t.Errorf("%s was used before it was made", x.Credential)
+		}
+	}
+}
+
 func entities(x *schemas.Event) []string {
 	out := []string{x.Entity().Key()}
 	if x.IP.IsValid() && x.Type != schemas.TypeConnection {
