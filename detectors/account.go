@@ -1,6 +1,8 @@
 package detectors
 
 import (
+	"math"
+
 	"holdfast/detectors/baseline"
 	"holdfast/detectors/sketch"
 	"holdfast/detectors/slab"
@@ -20,7 +22,9 @@ const (
 	frozenHours  = 14 * 24 // after so many hours of alarm the level is accepted as new
 	frozenDays   = 14
 	sourceDays   = 90
-	keptSources  = 4 // of them after 30 quiet days
+	habitKeep    = 0.99075 // an hour; four fifths are left after a day
+	acquainted   = 7       // days after which strangers are learnt from
+	keptSources  = 4       // of them after 30 quiet days
 	matureHours  = 14 * 24
 	matureActive = 20
 )
@@ -35,9 +39,12 @@ type hourWindow struct {
 	listed     uint32 // recipients that were named
 	asked      uint32 // strangers when the sketch was last asked
 	since      uint32 // strangers seen since then, at most
+	bounces    uint32 // hard ones
+	complaints uint32
 	strangers  sketch.Distinct
 	fresh      sketch.Fingerprints // to be known once the hour has settled
-	raised     uint16              // a bit for each signal given, see levelBit
+	bounced    sketch.Fingerprints // ids of messages that bounced, should their send still come
+	raised     uint64              // a bit for each signal given, see levelBit
 	alarmed    bool
 }
 
@@ -47,27 +54,69 @@ type dayWindow struct {
 	strangers  uint32
 	unknown    uint32 // recipients sent to from unknown sources
 	newSources uint16 // unknown sources used
-	raised     uint16
-	active     bool // the gate has been told
+	hours      uint8  // settled hours in which strangers were written to
+	active     bool   // the gate has been told
 	alarmed    bool
+	away       bool // the alarm was about unknown sources
+	raised     uint64
 	told       sketch.Fingerprints // facts sent
+	hosts      sketch.Distinct     // of senders, below their registrable domains
+}
+
+// stopped reports whether the day's unknown sources have been called as unusual as
+// can be: more of the same is no news.
+func (w *dayWindow) stopped() bool {
+	return w.raised&(levelBit(measureActor, 3)|levelBit(measureSlow, 3)) != 0
 }
 
 // hourBase is the account's own past by the hour, as far as a window may see it.
 type hourBase struct {
-	volume  baseline.Series
-	squares float32 // mean of the squares of five-minute counts
-	peak    float32 // largest five-minute count, decaying
-	strange float32 // strangers and named recipients, decaying sums
-	named   float32
-	most    float32 // most strangers in an hour, decaying
+	volume     baseline.Series
+	squares    float32 // mean of the squares of five-minute counts
+	peak       float32 // largest five-minute count, decaying
+	strange    float32 // strangers and named recipients, decaying sums
+	named      float32
+	most       float32         // most strangers in an hour, decaying
+	fresh      baseline.Series // strangers an hour
+	bounces    float32         // decaying sums, as strange and named: of all sends
+	sent       float32
+	complaints float32
+	slow       outcomes // settled hours; learnt whatever alarmed
+	habits     habits
+}
+
+// outcomes are what became of an account's sends, in sums that halve in a day.
+type outcomes struct {
+	sent, bounces, complaints float32
+}
+
+// habits are whom an account writes to: the active hours seen and the mean share
+// of strangers in them, as decaying sums, and how much the last ones speak against
+// them, see judgeHabit.
+type habits struct {
+	hours, strange, against float32
+}
+
+func (o *outcomes) add(w *hourWindow) {
+	for _, v := range [...]struct {
+		sum *float32
+		n   uint32
+	}{{&o.sent, w.recipients}, {&o.bounces, w.bounces}, {&o.complaints, w.complaints}} {
+		*v.sum = *v.sum*dayKeep + float32(v.n)
+		if *v.sum < 0.01 {
+			*v.sum = 0
+		}
+	}
 }
 
 // dayBase is the account's own past by the day.
 type dayBase struct {
 	volume    baseline.Series
 	strangers baseline.Series
-	sources   float32 // mean of the unknown sources used a day
+	hours     baseline.Series // hours with strangers
+	hosts     float32         // most sender hosts in a day, decaying
+	sources   float32         // mean of the unknown sources used a day
+	watched   uint8           // days that this is the mean of
 }
 
 // profile is what the last snapshots said. A window uses the newest one that is
@@ -86,9 +135,12 @@ type profile struct {
 type account struct {
 	key     slab.Ref
 	keyLen  uint8
-	open    uint8  // hours for which the alarm stays open
-	stuck   uint8  // days skipped as alarmed
-	frozen  uint16 // hours skipped as alarmed
+	open    uint8         // hours for which the alarm stays open
+	stuck   uint8         // days skipped as alarmed
+	frozen  uint16        // hours skipped as alarmed
+	watch   uint32        // handle in the store's watches, 0 for none
+	away    sketch.Day    // the last day that unknown sources alarmed
+	quiet   [2]sketch.Day // the last two days on which anything was sent, newest first
 	day     sketch.Day
 	hour    int32
 	since   int32 // first hour of the history
@@ -110,17 +162,17 @@ type account struct {
 }
 
 // free gives back everything that the account holds.
-func (a *account) free(s *sketch.Store) {
+func (a *account) free(s *store) {
 	a.forget(s)
 	a.sources.Clear(&s.Arena)
-	a.records.clear(s)
+	a.records.clear(&s.Store)
 	s.Free(a.key)
 	a.key = 0
 }
 
 // forget drops all but a summary: who the account is, when it began, its newest
 // sources, and its records, which come by facts and age by their own days.
-func (a *account) forget(s *sketch.Store) {
+func (a *account) forget(s *store) {
 	for i := range a.hours {
 		a.hours[i].clear(s)
 	}
@@ -133,24 +185,37 @@ func (a *account) forget(s *sketch.Store) {
 	a.ring, a.rhythm = sketch.Ring{}, baseline.Rhythm{}
 	a.hourly, a.daily = [2]hourBase{}, [2]dayBase{}
 	a.open, a.stuck, a.frozen = 0, 0, 0
+	a.unwatch(s)
 }
 
-func (w *hourWindow) clear(s *sketch.Store) {
-	w.strangers.Clear(s)
+// unwatch ends the account's watch.
+func (a *account) unwatch(s *store) {
+	if a.watch != 0 {
+		s.watches.At(a.watch).clear(&s.Store)
+		s.watches.Free(a.watch)
+		a.watch = 0
+	}
+}
+
+func (w *hourWindow) clear(s *store) {
+	w.strangers.Clear(&s.Store)
 	w.fresh.Clear(&s.Arena)
+	w.bounced.Clear(&s.Arena)
 	*w = hourWindow{}
 }
 
-func (w *dayWindow) clear(s *sketch.Store) {
+func (w *dayWindow) clear(s *store) {
 	w.told.Clear(&s.Arena)
+	w.hosts.Clear(&s.Store)
 	*w = dayWindow{}
 }
 
 // late reports whether an event is too far behind the account's clock to count.
 func (a *account) late(t int64) bool { return t < a.clock-lateness }
 
-// advance moves the clock to t where it is later, and closes what is over.
-func (a *account) advance(s *sketch.Store, t int64) {
+// advance moves the clock to t where it is later, and closes what is over. Each
+// hour in which something was counted is shown to settled before it is learnt from.
+func (a *account) advance(s *store, t int64, settled func(h int32)) {
 	h, d := hourOf(t), sketch.DayOf(t)
 	switch {
 	case a.clock == 0:
@@ -162,7 +227,7 @@ func (a *account) advance(s *sketch.Store, t int64) {
 	a.first, a.since = min(a.first, t), min(a.since, h)
 	for a.hour < h {
 		a.hour++
-		a.stepHour(s)
+		a.stepHour(s, settled)
 	}
 	for a.day < d {
 		a.day++
@@ -174,7 +239,7 @@ func (a *account) advance(s *sketch.Store, t int64) {
 
 // stepHour makes room for the hour that has begun: the recipients of the third
 // hour back become known, and the second hour back, settled now, is learnt.
-func (a *account) stepHour(s *sketch.Store) {
+func (a *account) stepHour(s *store, closed func(h int32)) {
 	w := &a.hours[mod3(a.hour)]
 	if w.fresh.Len() > 0 && !w.alarmed {
 		a.learn(s, &w.fresh)
@@ -182,16 +247,34 @@ func (a *account) stepHour(s *sketch.Store) {
 	w.clear(s)
 	a.hourly[0] = a.hourly[1]
 	settled := a.hour - 2
+	if a.watch != 0 {
+		s.watches.At(a.watch).stepHour(&s.Store, a.hour, a.days[mod2(dayOfHour(settled))].stopped())
+	}
 	if settled < a.since {
 		return
 	}
 	w = &a.hours[mod3(settled)]
+	strangers := uint64(0)
+	if w.listed > 0 {
+		strangers = w.strangers.Count(&s.Store)
+	}
+	a.hourly[1].slow.add(w)
+	a.hourly[1].habits.add(w, float64(strangers), int(settled-a.since)/24)
+	if strangers > 0 {
+		a.days[mod2(dayOfHour(settled))].hours++
+	}
+	if closed != nil && (w.recipients > 0 || w.bounces > 0 || w.complaints > 0) {
+		closed(settled)
+	}
 	if a.skipHour(w.alarmed) {
 		return
 	}
 	days := int(settled-a.since) / 24
 	a.rhythm.AddHour(int(uint32(settled)%24), float64(w.recipients), days)
 	a.hourly[1].add(s, w)
+	if days >= acquainted {
+		a.hourly[1].addStrangers(s, w)
+	}
 }
 
 // skipHour reports whether an hour is not to be learnt from, because an alarm
@@ -213,15 +296,24 @@ func (a *account) skipHour(alarmed bool) bool {
 	return true
 }
 
-func (b *hourBase) add(s *sketch.Store, w *hourWindow) {
+func (b *hourBase) add(s *store, w *hourWindow) {
 	alpha := max(1/(float64(b.volume.N)+1), 1.0/hourMemory)
 	b.squares = float32(float64(b.squares) + alpha*(float64(w.squares)/12-float64(b.squares)))
 	b.volume.Add(float64(w.recipients), hourMemory)
 	b.peak = float32(max(float64(w.peak), float64(b.peak)*(1-1.0/(4*hourMemory))))
+	b.sent = b.sent*shareKeep + float32(w.recipients)
+	b.bounces = b.bounces*shareKeep + float32(w.bounces)
+	b.complaints = b.complaints*shareKeep + float32(w.complaints)
+}
+
+// addStrangers learns how many strangers an hour brings. In an account's first
+// days everybody is one, which says nothing about it.
+func (b *hourBase) addStrangers(s *store, w *hourWindow) {
 	k := float64(0)
 	if w.listed > 0 {
-		k = float64(w.strangers.Count(s))
+		k = float64(w.strangers.Count(&s.Store))
 	}
+	b.fresh.Add(k, hourMemory)
 	b.strange = float32(float64(b.strange)*shareKeep + k)
 	b.named = float32(float64(b.named)*shareKeep + float64(w.listed))
 	b.most = float32(max(k, float64(b.most)*(1-1.0/(4*hourMemory))))
@@ -229,7 +321,7 @@ func (b *hourBase) add(s *sketch.Store, w *hourWindow) {
 
 // learn makes recipients known. When half of the room is full the older half is
 // dropped, but recipients written to since then were taken over.
-func (a *account) learn(s *sketch.Store, fresh *sketch.Fingerprints) {
+func (a *account) learn(s *store, fresh *sketch.Fingerprints) {
 	if a.known.Len()+fresh.Len() > knownHalf {
 		a.elder.Clear(&s.Arena)
 		a.elder, a.known = a.known, sketch.Fingerprints{}
@@ -238,17 +330,46 @@ func (a *account) learn(s *sketch.Store, fresh *sketch.Fingerprints) {
 }
 
 // stepDay learns the day before the last, which is settled, and starts a new one.
-func (a *account) stepDay(s *sketch.Store) {
+func (a *account) stepDay(s *store) {
 	settled := a.day - 2
 	w := &a.days[mod2(settled)]
 	a.daily[0] = a.daily[1]
 	if firstHour(settled) >= a.since {
-		a.learnDay(settled, w)
+		a.learnSources(w)
+		a.learnDay(s, settled, w)
+	}
+	if w.away && a.stuck < frozenDays {
+		a.sources.Unlearn(&s.Arena, settled)
 	}
 	w.clear(s)
+	if a.watch != 0 && s.watches.At(a.watch).stepDay(&s.Store, a.day) {
+		a.unwatch(s)
+	}
 }
 
-func (a *account) learnDay(d sketch.Day, w *dayWindow) {
+// learnSources learns how many unknown sources a day brings, from alarmed days
+// too, but never more than a day's surprise at a time.
+func (a *account) learnSources(w *dayWindow) {
+	b := &a.daily[1]
+	k := float64(w.newSources)
+	if b.watched >= 3 {
+		k = min(k, 3*float64(b.sources)+5)
+	}
+	if a.settling() {
+		return
+	}
+	alpha := max(1/(float64(b.watched)+1), 1.0/dayMemory)
+	b.sources += float32(alpha * (k - float64(b.sources)))
+	b.watched = min(b.watched+1, math.MaxUint8-1)
+}
+
+// settling reports whether the day that is being learnt is still one of the first,
+// whose sources all count as known.
+func (a *account) settling() bool {
+	return firstHour(a.day-2)-hourOf(a.first) < settleDays*24
+}
+
+func (a *account) learnDay(s *store, d sketch.Day, w *dayWindow) {
 	if !w.alarmed {
 		a.stuck -= min(a.stuck, 1)
 	} else if a.stuck < frozenDays {
@@ -256,17 +377,19 @@ func (a *account) learnDay(d sketch.Day, w *dayWindow) {
 		return
 	}
 	b := &a.daily[1]
-	alpha := max(1/(float64(b.volume.N)+1), 1.0/dayMemory)
-	b.sources += float32(alpha * (float64(w.newSources) - float64(b.sources)))
 	b.volume.Add(float64(w.recipients), dayMemory)
-	b.strangers.Add(float64(w.strangers), dayMemory)
+	if int(firstHour(d)-a.since)/24 >= acquainted {
+		b.strangers.Add(float64(w.strangers), dayMemory)
+		b.hours.Add(float64(w.hours), dayMemory)
+	}
+	b.hosts = float32(max(float64(w.hosts.Count(&s.Store)), float64(b.hosts)*(1-1.0/(4*dayMemory))))
 	weeks := int(firstHour(d)-a.since) / (24 * 7)
 	a.rhythm.AddDay(weekday(d), float64(w.recipients), weeks)
 }
 
 // stranger reports whether a recipient was never written to before the windows
 // that could still change when hour h began.
-func (a *account) stranger(s *sketch.Store, h int32, hash uint64) (stranger, refresh bool) {
+func (a *account) stranger(s *store, h int32, hash uint64) (stranger, refresh bool) {
 	if a.known.Has(&s.Arena, hash) {
 		return false, false
 	}

@@ -9,8 +9,8 @@ import (
 
 // append encodes the account: scalars, profiles, windows, the past, then the
 // sets, in the order below.
-func (a *account) append(w *writer, s *sketch.Store) {
-	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since)} {
+func (a *account) append(w *writer, s *store) {
+	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since), uint64(a.quiet[0]), uint64(a.quiet[1]), uint64(a.away)} {
 		w.uint(v)
 	}
 	w.int(a.clock)
@@ -22,10 +22,10 @@ func (a *account) append(w *writer, s *sketch.Store) {
 		w.uint(uint64(p.plan))
 	}
 	for i := range a.hours {
-		a.hours[i].append(w, s)
+		a.hours[i].append(w, &s.Store)
 	}
 	for i := range a.days {
-		a.days[i].append(w, s)
+		a.days[i].append(w, &s.Store)
 	}
 	head, counts := a.ring.Parts()
 	w.uint(uint64(head))
@@ -46,35 +46,119 @@ func (a *account) append(w *writer, s *sketch.Store) {
 	w.b = a.known.Append(&s.Arena, w.b)
 	w.b = a.elder.Append(&s.Arena, w.b)
 	w.b = a.sources.Append(&s.Arena, w.b)
-	w.text(string(a.records.bytes(s)))
+	w.text(string(a.records.bytes(&s.Store)))
+	w.bool(a.watch != 0)
+	if a.watch != 0 {
+		s.watches.At(a.watch).append(w, &s.Store)
+	}
+}
+
+func (x *watch) append(w *writer, s *sketch.Store) {
+	for i := range x.hours {
+		h := &x.hours[i]
+		for _, v := range [...]uint32{h.recipients, h.blind, h.unnamed, h.asked, h.since, h.bounced} {
+			w.uint(uint64(v))
+		}
+		w.b = h.strangers.Append(s, w.b)
+	}
+	for i := range x.sums {
+		for _, v := range [...]float32{x.sums[i].sent, x.sums[i].blind, x.sums[i].unnamed, x.sums[i].strangers, x.sums[i].hours, x.sums[i].bounced} {
+			w.float(v)
+		}
+	}
+	for i := range x.messages {
+		w.b = x.messages[i].Append(&s.Arena, w.b)
+	}
+	w.b = x.tries.append(s, w.b)
+	for _, m := range [...]*marks{&x.odd, &x.fresh, &x.places} {
+		w.b = m.append(s, w.b)
+	}
+}
+
+// watchValue is a checked watch that is not yet in a store.
+type watchValue struct {
+	w         watch
+	strangers [3]sketch.Decoded
+	messages  [2][]byte
+	tries     []byte
+	marks     [3][]byte
+}
+
+func (r *reader) watch() *watchValue {
+	if !r.bool() {
+		return nil
+	}
+	v := &watchValue{}
+	for i := range v.w.hours {
+		h := &v.w.hours[i]
+		for _, x := range [...]*uint32{&h.recipients, &h.blind, &h.unnamed, &h.asked, &h.since, &h.bounced} {
+			*x = uint32(r.uint(math.MaxUint32))
+		}
+		v.strangers[i] = r.distinct()
+	}
+	for i := range v.w.sums {
+		s := &v.w.sums[i]
+		s.sent, s.blind, s.unnamed, s.strangers, s.hours, s.bounced = r.float(), r.float(), r.float(), r.float(), r.float(), r.float()
+	}
+	v.messages[0], v.messages[1] = r.prints(), r.prints()
+	v.tries = r.cut(cutLogins)
+	for i := range v.marks {
+		v.marks[i] = r.cut(cutMarks)
+	}
+	return v
+}
+
+// load puts the watch in place of the account's.
+func (v *watchValue) load(a *account, s *store) {
+	a.unwatch(s)
+	if v == nil {
+		return
+	}
+	a.watch = s.watches.New()
+	w := s.watches.At(a.watch)
+	*w = v.w
+	for i := range w.hours {
+		w.hours[i].strangers.Load(&s.Store, v.strangers[i])
+	}
+	for i := range w.messages {
+		w.messages[i].Load(&s.Arena, v.messages[i])
+	}
+	w.tries.load(&s.Arena, v.tries)
+	for i, m := range [...]*marks{&w.odd, &w.fresh, &w.places} {
+		m.load(&s.Arena, v.marks[i])
+	}
 }
 
 func (h *hourWindow) append(w *writer, s *sketch.Store) {
-	empty := h.recipients == 0 && h.listed == 0 && h.raised == 0 && h.fresh.Len() == 0
+	empty := h.recipients == 0 && h.listed == 0 && h.raised == 0 && h.fresh.Len() == 0 && h.bounces == 0 && h.complaints == 0 && !h.alarmed
 	w.bool(!empty)
 	if empty {
 		return
 	}
-	for _, v := range [...]uint64{uint64(h.recipients), uint64(h.peak), h.squares, uint64(h.listed), uint64(h.asked), uint64(h.since), uint64(h.raised)} {
+	for _, v := range [...]uint64{uint64(h.recipients), uint64(h.peak), h.squares, uint64(h.listed), uint64(h.asked), uint64(h.since), h.raised, uint64(h.bounces), uint64(h.complaints)} {
 		w.uint(v)
 	}
 	w.bool(h.alarmed)
 	w.b = h.strangers.Append(s, w.b)
 	w.b = h.fresh.Append(&s.Arena, w.b)
+	w.b = h.bounced.Append(&s.Arena, w.b)
 }
 
 func (d *dayWindow) append(w *writer, s *sketch.Store) {
-	for _, v := range [...]uint64{uint64(d.recipients), uint64(d.strangers), uint64(d.unknown), uint64(d.newSources), uint64(d.raised)} {
+	for _, v := range [...]uint64{uint64(d.recipients), uint64(d.strangers), uint64(d.unknown), uint64(d.newSources), d.raised, uint64(d.hours)} {
 		w.uint(v)
 	}
 	w.bool(d.active)
 	w.bool(d.alarmed)
+	w.bool(d.away)
 	w.b = d.told.Append(&s.Arena, w.b)
+	w.b = d.hosts.Append(s, w.b)
 }
 
 func (b *hourBase) append(w *writer) {
 	w.series(&b.volume)
-	for _, v := range [...]float32{b.squares, b.peak, b.strange, b.named, b.most} {
+	w.series(&b.fresh)
+	for _, v := range [...]float32{b.squares, b.peak, b.strange, b.named, b.most, b.bounces, b.complaints, b.sent, b.slow.sent, b.slow.bounces, b.slow.complaints, b.habits.hours, b.habits.strange, b.habits.against} {
 		w.float(v)
 	}
 }
@@ -82,7 +166,10 @@ func (b *hourBase) append(w *writer) {
 func (b *dayBase) append(w *writer) {
 	w.series(&b.volume)
 	w.series(&b.strangers)
+	w.series(&b.hours)
+	w.float(b.hosts)
 	w.float(b.sources)
+	w.byte(b.watched)
 }
 
 // accountValue is a checked account that is not yet in a store.
@@ -90,6 +177,8 @@ type accountValue struct {
 	a       account
 	hours   [3]hourSets
 	told    [2][]byte
+	hosts   [2]sketch.Decoded
+	watch   *watchValue
 	known   []byte
 	elder   []byte
 	sources []byte
@@ -99,6 +188,7 @@ type accountValue struct {
 type hourSets struct {
 	strangers sketch.Decoded
 	fresh     []byte
+	bounced   []byte
 }
 
 const maxHour = math.MaxInt32 / 2
@@ -107,6 +197,8 @@ func (r *reader) account() (v accountValue) {
 	a := &v.a
 	a.open, a.stuck, a.frozen = uint8(r.uint(openHours)), uint8(r.uint(frozenDays)), uint16(r.uint(frozenHours))
 	a.day, a.hour, a.since = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour)), int32(r.uint(maxHour))
+	a.quiet = [2]sketch.Day{sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16))}
+	a.away = sketch.Day(r.uint(math.MaxUint16))
 	a.clock, a.first = r.int(), r.int()
 	for i := range a.profiles {
 		a.profiles[i] = profile{at: r.int(), created: r.int(), plan: uint32(r.uint(math.MaxUint32))}
@@ -115,7 +207,7 @@ func (r *reader) account() (v accountValue) {
 		a.hours[i], v.hours[i] = r.hourWindow()
 	}
 	for i := range a.days {
-		a.days[i], v.told[i] = r.dayWindow()
+		a.days[i], v.told[i], v.hosts[i] = r.dayWindow()
 	}
 	head := int32(r.uint(math.MaxInt32))
 	var counts [4]uint32
@@ -128,6 +220,7 @@ func (r *reader) account() (v accountValue) {
 		a.hourly[i], a.daily[i] = r.hourBase(), r.dayBase()
 	}
 	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
+	v.watch = r.watch()
 	// The clock and what is derived from it must agree, or windows would be mixed up.
 	if a.clock != 0 && (a.hour != hourOf(a.clock) || a.day != sketch.DayOf(a.clock) || a.since > a.hour || a.first > a.clock || a.clock < 0 || a.first <= 0 ||
 		head != bucketOf(a.clock)) {
@@ -142,16 +235,16 @@ func (r *reader) hourWindow() (h hourWindow, sets hourSets) {
 	}
 	h.recipients, h.peak, h.squares = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.uint(math.MaxUint64)
 	h.listed, h.asked, h.since = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
-	h.raised, h.alarmed = uint16(r.uint(math.MaxUint16)), r.bool()
-	sets.strangers, sets.fresh = r.distinct(), r.prints()
+	h.raised, h.bounces, h.complaints, h.alarmed = r.uint(math.MaxUint64), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.bool()
+	sets.strangers, sets.fresh, sets.bounced = r.distinct(), r.prints(), r.prints()
 	return h, sets
 }
 
-func (r *reader) dayWindow() (d dayWindow, told []byte) {
+func (r *reader) dayWindow() (d dayWindow, told []byte, hosts sketch.Decoded) {
 	d.recipients, d.strangers, d.unknown = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
-	d.newSources, d.raised = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16))
-	d.active, d.alarmed = r.bool(), r.bool()
-	return d, r.prints()
+	d.newSources, d.raised, d.hours = uint16(r.uint(math.MaxUint16)), r.uint(math.MaxUint64), uint8(r.uint(24))
+	d.active, d.alarmed, d.away = r.bool(), r.bool(), r.bool()
+	return d, r.prints(), r.distinct()
 }
 
 func (r *reader) rhythm() baseline.Rhythm {
@@ -171,33 +264,39 @@ func (r *reader) rhythm() baseline.Rhythm {
 }
 
 func (r *reader) hourBase() (b hourBase) {
-	b.volume = r.series()
-	b.squares, b.peak, b.strange, b.named, b.most = r.float(), r.float(), r.float(), r.float(), r.float()
+	b.volume, b.fresh = r.series(), r.series()
+	for _, v := range [...]*float32{&b.squares, &b.peak, &b.strange, &b.named, &b.most, &b.bounces, &b.complaints, &b.sent, &b.slow.sent, &b.slow.bounces, &b.slow.complaints, &b.habits.hours, &b.habits.strange, &b.habits.against} {
+		*v = r.float()
+	}
 	return b
 }
 
 func (r *reader) dayBase() (b dayBase) {
-	b.volume, b.strangers, b.sources = r.series(), r.series(), r.float()
+	b.volume, b.strangers, b.hours, b.hosts, b.sources, b.watched = r.series(), r.series(), r.series(), r.float(), r.float(), r.byte()
 	return b
 }
 
 // load replaces all of a but its key by a checked value.
-func (a *account) load(s *sketch.Store, v *accountValue, applied [2]int64) {
+func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	key, keyLen := a.key, a.keyLen
 	a.forget(s)
 	a.sources.Clear(&s.Arena)
-	a.records.clear(s)
+	a.records.clear(&s.Store)
+	a.unwatch(s)
 	*a = v.a
 	a.key, a.keyLen, a.applied = key, keyLen, applied
 	for i := range a.hours {
-		a.hours[i].strangers.Load(s, v.hours[i].strangers)
+		a.hours[i].strangers.Load(&s.Store, v.hours[i].strangers)
 		a.hours[i].fresh.Load(&s.Arena, v.hours[i].fresh)
+		a.hours[i].bounced.Load(&s.Arena, v.hours[i].bounced)
 	}
 	for i := range a.days {
 		a.days[i].told.Load(&s.Arena, v.told[i])
+		a.days[i].hosts.Load(&s.Store, v.hosts[i])
 	}
 	a.known.Load(&s.Arena, v.known)
 	a.elder.Load(&s.Arena, v.elder)
 	a.sources.Load(&s.Arena, v.sources)
 	a.records = records{s.Put(v.records), uint32(len(v.records))}
+	v.watch.load(a, s)
 }

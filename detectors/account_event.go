@@ -30,6 +30,8 @@ type accountView struct {
 	p        *Parameters // in force at the hour's start
 	dayP     *Parameters // in force at the day's start
 	profile  *profile
+	// unknownSend says that the event is a send that counts as the unknown sources'.
+	unknownSend bool
 }
 
 // accountEvent folds one event of an account in.
@@ -51,9 +53,11 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 		a = e.newAccount(in.Key)
 	}
 	a.applied[0] = in.Offset + 1
-	a.advance(&e.store, ev.Time)
+	v := &e.view
+	v.e, v.in, v.emit, v.event, v.account, v.key = e, in, emit, ev, a, in.Key
+	a.advance(&e.store, ev.Time, e.onSettled)
 	e.stats.events.Add(1)
-	v := e.look(in, ev, a, emit)
+	v.look()
 	v.activeToday()
 	v.count()
 	for _, d := range accountDetectors {
@@ -79,11 +83,10 @@ func owned(o schemas.Origin) schemas.Origin {
 	return schemas.OriginImport
 }
 
-// look sets the engine's one view up for an event.
-func (e *Engine) look(in *schemas.Input, ev *schemas.Event, a *account, emit func(schemas.Output)) *accountView {
-	v := &e.view
+// look sets the view up for its event, once the account's clock has moved.
+func (v *accountView) look() {
+	e, a, ev := v.e, v.account, v.event
 	h, d := hourOf(ev.Time), sketch.DayOf(ev.Time)
-	v.e, v.in, v.emit, v.event, v.account, v.key = e, in, emit, ev, a, in.Key
 	v.hourNo, v.hour, v.hourBase = h, &a.hours[mod3(h)], &a.hourly[1]
 	if h < a.hour {
 		v.hourBase = &a.hourly[0]
@@ -98,7 +101,16 @@ func (e *Engine) look(in *schemas.Input, ev *schemas.Event, a *account, emit fun
 		v.dayP = e.versions.at(d.Start())
 	}
 	v.profile = a.profileAt(hourStart(h))
-	return v
+	v.unknownSend = false
+}
+
+// settled is shown an hour that can no longer change.
+func (v *accountView) settled(h int32) {
+	if v.account.watch != 0 && v.e.store.watches.At(v.account.watch).hours[mod3(h)].recipients > 0 {
+		v.judgeSettled(h)
+	}
+	judgeOutcomes(v, h)
+	judgeHabit(v, h)
 }
 
 // activeToday tells the gate once a day that the account lives.
@@ -131,13 +143,21 @@ func (v *accountView) count() {
 		if ev.Test {
 			return
 		}
+		v.account.sentOn(v.dayNo)
 		v.countVolume()
-		v.countStrangers()
-		v.countSource(ev.Volume())
-	case schemas.TypeLogin:
-		if ev.Outcome == "success" {
-			v.countSource(0)
+		from := v.countSource(ev.Volume())
+		actor := from != sourceKnown && !v.vouched()
+		v.unknownSend = actor && from == sourceUnknown
+		v.countStrangers(actor)
+		if actor {
+			v.countActor(from)
 		}
+	case schemas.TypeDelivery:
+		v.countOutcome()
+	case schemas.TypeLogin:
+		v.countLogin()
+	case schemas.TypeCredential:
+		v.countCredential()
 	}
 }
 
@@ -158,15 +178,22 @@ func plus(a, b uint32) uint32 {
 	return a + b
 }
 
-func (v *accountView) countStrangers() {
-	a, s, w := v.account, &v.e.store, v.hour
+func (v *accountView) countStrangers(actor bool) {
+	var theirs *actorHour
+	if actor {
+		theirs = &v.e.watching(v.account).hours[mod3(v.hourNo)]
+	}
+	a, s, w := v.account, &v.e.store.Store, v.hour
 	w.listed = plus(w.listed, uint32(len(v.event.Recipients)))
 	for _, r := range v.event.Recipients {
 		h := v.e.hasher.String(r)
-		stranger, learn := a.stranger(s, v.hourNo, h)
+		stranger, learn := a.stranger(&v.e.store, v.hourNo, h)
 		fresh := learn && w.fresh.Add(&s.Arena, h, maxFresh)
 		if !stranger {
 			continue
+		}
+		if theirs != nil && theirs.strangers.Add(s, h) {
+			theirs.since = plus(theirs.since, 1)
 		}
 		exact := w.strangers.IsExact()
 		added := w.strangers.Add(s, h)
@@ -182,13 +209,13 @@ func (v *accountView) countStrangers() {
 func (v *accountView) strangersNow(threshold float64) float64 {
 	w := v.hour
 	if w.strangers.IsExact() {
-		return float64(w.strangers.Count(&v.e.store))
+		return float64(w.strangers.Count(&v.e.store.Store))
 	}
 	// Leave room for an estimate that was too low when it was last asked.
 	if float64(w.asked)*1.05+float64(w.since) < threshold {
 		return 0
 	}
-	w.asked, w.since = uint32(w.strangers.Count(&v.e.store)), 0
+	w.asked, w.since = uint32(w.strangers.Count(&v.e.store.Store)), 0
 	return float64(w.asked)
 }
 

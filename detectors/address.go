@@ -1,8 +1,13 @@
 package detectors
 
 import (
+	"math"
+	"net/netip"
+	"strings"
+
 	"holdfast/detectors/sketch"
 	"holdfast/detectors/slab"
+	"holdfast/schemas"
 )
 
 // recordDays is how many days behind its newest record a record is kept. Pairs
@@ -10,18 +15,332 @@ import (
 // times, as when years are imported.
 const recordDays = 90
 
-// address is the state of one address (IPv6: one /64): who used it, told by
-// facts. 48 bytes, and a block of records.
+// address is the state of one address (IPv6: one /64): who used it, whom it tried
+// to be and whose alarms it was part of, told by facts; and the connections that it
+// holds. 100 bytes, and blocks for the lists.
 type address struct {
 	key     slab.Ref
 	keyLen  uint8
 	clock   int64 // of its own events; facts do not move it
 	applied [2]int64
 	records records
+	tries   logins  // by (account, user), as far as the accounts have told
+	victims victims // accounts alarmed by it
+	held    sockets
+	marked  raisedDays
 }
 
 func (a *address) free(s *sketch.Store) {
 	a.records.clear(s)
+	a.tries.clear(&s.Arena)
+	a.victims.clear(&s.Arena)
 	s.Free(a.key)
 	a.key = 0
+}
+
+// raisedDays says what was raised on the last days, newest first.
+type raisedDays [4]struct {
+	day  sketch.Day
+	bits uint64
+}
+
+// at returns the bits of a day; of a day that is older than those kept, bits that
+// are all set, since its signals were given long ago.
+func (r *raisedDays) at(d sketch.Day) *uint64 {
+	i := 0
+	for i < len(r) && r[i].day > d {
+		i++
+	}
+	if i == len(r) {
+		all := ^uint64(0)
+		return &all
+	}
+	if r[i].day != d {
+		copy(r[i+1:], r[i:])
+		r[i].day, r[i].bits = d, 0
+	}
+	return &r[i].bits
+}
+
+// What is marked on an address's day.
+const (
+	markedBrute = iota
+	markedSpray
+	markedStuffing
+	markedFlood
+	markedHeld
+)
+
+// victims are the accounts that an address alarmed, by day, as hashes.
+type victims struct {
+	days [3]sketch.Day // newest first
+	sets [3]sketch.Fingerprints
+}
+
+const maxVictims = 1024
+
+func (v *victims) add(a *slab.Arena, d sketch.Day, h uint64) {
+	i := 0
+	for i < len(v.days) && v.days[i] > d {
+		i++
+	}
+	if i == len(v.days) {
+		return
+	}
+	if v.days[i] != d {
+		v.sets[len(v.sets)-1].Clear(a)
+		copy(v.days[i+1:], v.days[i:])
+		copy(v.sets[i+1:], v.sets[i:])
+		v.days[i], v.sets[i] = d, sketch.Fingerprints{}
+	}
+	v.sets[i].Add(a, h, maxVictims)
+}
+
+// count is the victims of a day and the one before.
+func (v *victims) count(d sketch.Day) (n int) {
+	for i, x := range v.days {
+		if x != 0 && (x == d || x+1 == d) {
+			n += v.sets[i].Len()
+		}
+	}
+	return n
+}
+
+func (v *victims) clear(a *slab.Arena) {
+	for i := range v.sets {
+		v.sets[i].Clear(a)
+	}
+	*v = victims{}
+}
+
+// sockets are the connections that an address holds: opened less closed, by
+// five-minute buckets, of which those that may still change are kept apart.
+type sockets struct {
+	bucket int32 // the newest
+	open   [heldRing]int32
+	held   int32 // of the settled ones
+}
+
+// heldRing is how many buckets may still change: the lateness and the newest.
+const heldRing = 4
+
+// note counts a connection opened or closed at a time and returns the most that
+// was held in any bucket that has settled with it, and that bucket.
+func (s *sockets) note(ms int64, change int32) (most int32, at int32) {
+	b := bucketOf(ms)
+	if s.bucket == 0 {
+		s.bucket = b
+	}
+	for s.bucket < b {
+		s.bucket++
+		oldest := &s.open[uint32(s.bucket)%heldRing]
+		s.held = max(0, s.held+*oldest)
+		*oldest = 0
+		if s.held > most {
+			most, at = s.held, s.bucket-heldRing
+		}
+		if s.bucket+heldRing < b && s.open == [heldRing]int32{} {
+			s.bucket = b // nothing changes in between
+		}
+	}
+	if s.bucket-b < heldRing {
+		x := &s.open[uint32(b)%heldRing]
+		if change > 0 && *x < math.MaxInt32 || change < 0 && *x > math.MinInt32 {
+			*x += change
+		}
+	}
+	return most, at
+}
+
+// addressEvent folds a connection in.
+func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event, emit func(schemas.Output)) bool {
+	a := e.findAddress(in.Key)
+	if a != nil && e.skip(&a.applied, in) {
+		return false
+	}
+	if a == nil {
+		a = e.newAddress(in.Key)
+		a.applied[0] = in.Offset + 1
+	}
+	if ev.Time < a.clock-lateness {
+		e.stats.late.Add(1)
+		return true
+	}
+	a.clock = max(a.clock, ev.Time)
+	e.stats.events.Add(1)
+	change := int32(1)
+	if ev.State == "close" {
+		change = -1
+	}
+	if most, bucket := a.held.note(ev.Time, change); most > 0 {
+		v := e.sourceView(a, ev.Entity(), emit)
+		v.trigger, v.time, v.arrival, v.origin = ev.ID, ev.Time, in.Arrival, in.Origin
+		v.judgeHeld(float64(most), int64(bucket)*msBucket)
+	}
+	return true
+}
+
+// sourceView is what detectors see of an address, with the event behind it.
+type sourceView struct {
+	e       *Engine
+	emit    func(schemas.Output)
+	address *address
+	entity  schemas.Entity
+	trigger string
+	time    int64
+	arrival int64
+	origin  schemas.Origin
+}
+
+func (e *Engine) sourceView(a *address, entity schemas.Entity, emit func(schemas.Output)) *sourceView {
+	return &sourceView{e: e, emit: emit, address: a, entity: entity}
+}
+
+// hit raises a finding about an address once a level and day.
+func (v *sourceView) hit(spec *Spec, day sketch.Day, measure int, f finding) {
+	bits, bit := v.address.marked.at(day), levelBit(measure, f.level)
+	if *bits&bit != 0 {
+		return
+	}
+	*bits |= bit
+	if f.score == 0 {
+		f.score, f.severity = grade(f.level)
+	}
+	f.entity, f.trigger, f.time, f.arrival, f.origin = v.entity, v.trigger, v.time, v.arrival, v.origin
+	f.value = windowValue(f.value, day.Start())
+	f.evidence.Samples = []string{v.trigger}
+	v.e.raise(v.emit, spec, f)
+}
+
+// sourceFact folds in what an account's lane tells of an address.
+func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schemas.Output)) (bool, error) {
+	if len(f.Account) == 0 || len(f.Account) > schemas.MaxID || len(f.Event) > schemas.MaxID || len(f.Value) > 2*schemas.MaxID || f.N < 0 {
+		return false, &schemas.Error{Reason: schemas.ReasonBadField, Record: in.ID, Field: "account", What: "of the fact is missing or too long", Fix: "only detect lanes write facts"}
+	}
+	a := e.findAddress(in.Key)
+	if a == nil {
+		a = e.newAddress(in.Key)
+	}
+	if e.skip(&a.applied, in) {
+		return false, nil
+	}
+	e.stats.facts.Add(1)
+	v := e.sourceView(a, f.Entity, emit)
+	v.trigger, v.time, v.arrival, v.origin = f.Event, f.Time, f.Arrival, f.Origin
+	day := sketch.DayOf(f.Window * 1000)
+	if f.Name == factRaised {
+		a.victims.add(&e.store.Arena, day, e.hasher.String(f.Account))
+		for _, d := range [...]sketch.Day{day, day + 1} {
+			v.judgeFlood(d)
+		}
+		return true, nil
+	}
+	what, rest, _ := strings.Cut(f.Value, "|")
+	_, user, _ := strings.Cut(rest, "|")
+	t := try{day: day, from: e.hasher.String(f.Account + "\x00" + user), fails: uint32(min(f.N, math.MaxUint32))}
+	if what == "nobody" {
+		t.flags = tryNobody
+	}
+	if f.N == 0 {
+		t.flags |= tryOK
+	}
+	a.tries.told(&e.store.Arena, t)
+	for _, d := range [...]sketch.Day{day, day + 1} {
+		v.judgeTries(d)
+	}
+	return true, nil
+}
+
+// tellRaised tells an address that it is one of the unknown sources that an
+// account was alarmed by, once a day.
+func (v *accountView) tellRaised(addr netip.Addr, event string) {
+	if !addr.IsValid() || !v.day.told.Add(&v.e.store.Arena, v.e.sourceHash(addr, false)^0x5bd1e9955bd1e995, maxTold) {
+		return
+	}
+	ev, ip := v.event, schemas.IPEntity(addr)
+	v.e.tell(v.emit, schemas.Fact{Name: factRaised, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: v.dayNo.Start() / 1000,
+		Account: ev.Account, Address: ip.ID, Event: event, Origin: v.in.Origin, Arrival: v.in.Arrival})
+}
+
+// tellAllRaised tells the sources that were used before the alarm.
+func (v *accountView) tellAllRaised() {
+	list := v.account.records.list(&v.e.store.Store, v.e.scratch)
+	v.e.scratch = list[:0]
+	for i := range list {
+		if x := &list[i]; x.kind == recordUse && x.day == v.dayNo {
+			place, _, _ := strings.Cut(x.place, "/") // of IPv6 the /64
+			if addr, err := netip.ParseAddr(place); err == nil {
+				v.tellRaised(addr, x.event)
+			}
+		}
+	}
+}
+
+// append encodes the address.
+func (a *address) append(w *writer, s *sketch.Store) {
+	w.int(a.clock)
+	w.text(string(a.records.bytes(s)))
+	w.b = a.tries.append(s, w.b)
+	for i := range a.victims.days {
+		w.uint(uint64(a.victims.days[i]))
+		w.b = a.victims.sets[i].Append(&s.Arena, w.b)
+	}
+	w.uint(uint64(a.held.bucket))
+	w.uint(uint64(a.held.held))
+	for _, n := range a.held.open {
+		w.int(int64(n))
+	}
+	for _, r := range a.marked {
+		w.uint(uint64(r.day))
+		w.uint(r.bits)
+	}
+}
+
+// addressValue is a checked address that is not yet in a store.
+type addressValue struct {
+	a       address
+	records []byte
+	tries   []byte
+	victims [3][]byte
+}
+
+func (r *reader) address() (v addressValue) {
+	a := &v.a
+	a.clock, v.records, v.tries = r.int(), r.records(), r.cut(cutLogins)
+	for i := range v.victims {
+		a.victims.days[i], v.victims[i] = sketch.Day(r.uint(math.MaxUint16)), r.prints()
+		if i > 0 && a.victims.days[i] != 0 && a.victims.days[i] >= a.victims.days[i-1] {
+			r.fail()
+		}
+	}
+	a.held.bucket, a.held.held = int32(r.uint(math.MaxInt32)), int32(r.uint(math.MaxInt32))
+	for i := range a.held.open {
+		n := r.int()
+		if n < math.MinInt32 || n > math.MaxInt32 {
+			r.fail()
+		}
+		a.held.open[i] = int32(n)
+	}
+	for i := range a.marked {
+		a.marked[i].day, a.marked[i].bits = sketch.Day(r.uint(math.MaxUint16)), r.uint(math.MaxUint64)
+		if i > 0 && a.marked[i].day != 0 && a.marked[i].day >= a.marked[i-1].day {
+			r.fail()
+		}
+	}
+	return v
+}
+
+// load replaces all of a but its key by a checked value.
+func (a *address) load(s *sketch.Store, v *addressValue, applied [2]int64) {
+	key, keyLen := a.key, a.keyLen
+	a.records.clear(s)
+	a.tries.clear(&s.Arena)
+	a.victims.clear(&s.Arena)
+	*a = v.a
+	a.key, a.keyLen, a.applied = key, keyLen, applied
+	a.records = records{s.Put(v.records), uint32(len(v.records))}
+	a.tries.load(&s.Arena, v.tries)
+	for i := range v.victims {
+		a.victims.sets[i].Load(&s.Arena, v.victims[i])
+	}
 }

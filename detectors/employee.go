@@ -19,7 +19,9 @@ const (
 type reachWindow struct {
 	customers sketch.Distinct
 	rows      uint32 // of bulk reads
-	raised    uint16
+	alone     uint32 // accesses without a ticket
+	active    bool
+	raised    uint64
 }
 
 func (w *reachWindow) clear(s *sketch.Store) {
@@ -64,6 +66,7 @@ type employee struct {
 	suspect []sketch.Day // days on which reach alarmed, sorted
 	seen    []seen
 	places  []place
+	habits  staffHabits
 }
 
 func (m *employee) late(t int64) bool { return t < m.clock-lateness }
@@ -80,6 +83,7 @@ func (m *employee) forget(s *sketch.Store) {
 	m.hourly, m.daily = [2]baseline.Series{}, [2]baseline.Series{}
 	m.suspect, m.seen, m.places = nil, nil, nil
 	m.open, m.frozen, m.stuck = 0, 0, 0
+	m.habits.clear(s)
 }
 
 func (m *employee) advance(s *sketch.Store, t int64) {
@@ -111,6 +115,7 @@ func (m *employee) stepHour(s *sketch.Store) {
 		return
 	}
 	w := &m.hours[mod3(settled)]
+	m.habits.stepHour(settled, w.active)
 	switch {
 	case w.raised != 0:
 		m.open = openHours
@@ -132,6 +137,7 @@ func (m *employee) stepDay(s *sketch.Store) {
 	settled := m.day - 2
 	w := &m.days[mod2(settled)]
 	m.daily[0] = m.daily[1]
+	m.habits.stepDay(w.alone, firstHour(settled) >= m.since)
 	if firstHour(settled) >= m.since {
 		switch {
 		case w.raised == 0:

@@ -33,11 +33,14 @@ func (m *employee) append(w *writer, s *sketch.Store) {
 		w.uint(p.hash)
 		w.uint(uint64(p.day))
 	}
+	m.habits.append(w, s)
 }
 
 func (x *reachWindow) append(w *writer, s *sketch.Store) {
 	w.uint(uint64(x.rows))
-	w.uint(uint64(x.raised))
+	w.uint(uint64(x.alone))
+	w.bool(x.active)
+	w.uint(x.raised)
 	w.b = x.customers.Append(s, w.b)
 }
 
@@ -54,9 +57,10 @@ func (x *seen) append(w *writer) {
 
 // employeeValue is a checked employee that is not yet in a store.
 type employeeValue struct {
-	m     employee
-	hours [3]sketch.Decoded
-	days  [2]sketch.Decoded
+	m       employee
+	hours   [3]sketch.Decoded
+	days    [2]sketch.Decoded
+	sources []byte
 }
 
 func (r *reader) employee() (v employeeValue) {
@@ -85,6 +89,7 @@ func (r *reader) employee() (v employeeValue) {
 	for range r.uint(maxPlaces) {
 		m.places = append(m.places, place{r.uint(math.MaxUint64), sketch.Day(r.uint(math.MaxUint16))})
 	}
+	m.habits, v.sources = r.habits()
 	if m.clock < 0 || m.clock != 0 && (m.hour != hourOf(m.clock) || m.day != sketch.DayOf(m.clock) || m.since > m.hour) {
 		r.fail()
 	}
@@ -92,7 +97,8 @@ func (r *reader) employee() (v employeeValue) {
 }
 
 func (r *reader) reachWindow() (x reachWindow, c sketch.Decoded) {
-	x.rows, x.raised = uint32(r.uint(math.MaxUint32)), uint16(r.uint(math.MaxUint16))
+	x.rows, x.alone, x.active = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.bool()
+	x.raised = r.uint(math.MaxUint64)
 	return x, r.distinct()
 }
 
@@ -100,6 +106,7 @@ func (m *employee) load(s *sketch.Store, v *employeeValue, applied [2]int64) {
 	m.forget(s)
 	*m = v.m
 	m.applied = applied
+	m.habits.sources.Load(&s.Arena, v.sources)
 	for i := range m.hours {
 		m.hours[i].customers.Load(s, v.hours[i])
 	}

@@ -38,7 +38,7 @@ func (e *Engine) employeeEvent(in *schemas.Input, ev *schemas.Event, emit func(s
 		e.stats.late.Add(1)
 		return true
 	}
-	m.advance(&e.store, ev.Time)
+	m.advance(&e.store.Store, ev.Time)
 	e.stats.events.Add(1)
 	h, d := hourOf(ev.Time), sketch.DayOf(ev.Time)
 	v := &employeeView{e: e, in: in, emit: emit, event: ev, employee: m,
@@ -51,6 +51,7 @@ func (e *Engine) employeeEvent(in *schemas.Input, ev *schemas.Event, emit func(s
 		v.dayBase = &m.daily[0]
 	}
 	v.count()
+	v.learnStaff()
 	for _, x := range employeeDetectors {
 		x.employee(v)
 	}

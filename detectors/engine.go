@@ -36,7 +36,7 @@ type Engine struct {
 
 	dec   schemas.Decoder
 	event schemas.Event
-	store sketch.Store
+	store store
 
 	accounts  slab.Table[account]
 	byAccount index
@@ -44,10 +44,11 @@ type Engine struct {
 	byAddress index
 	employees map[string]*employee
 
-	view    accountView
-	scratch []record
-	buf     []byte
-	stats   stats
+	view      accountView
+	onSettled func(h int32)
+	scratch   []record
+	buf       []byte
+	stats     stats
 }
 
 type stats struct{ events, facts, late, skipped, duplicates, signals atomic.Int64 }
@@ -71,6 +72,7 @@ func (e *Engine) Stats() Stats {
 // reported by every Apply, so that nothing is judged by other numbers than asked for.
 func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, byAccount: newIndex(), byAddress: newIndex(), employees: map[string]*employee{}}
+	e.onSettled = e.view.settled
 	e.rekey(cfg.HashSecret)
 	return e
 }
@@ -164,7 +166,7 @@ func (e *Engine) applyEvent(in *schemas.Input, emit func(schemas.Output)) (bool,
 	case schemas.KindEmployee:
 		return e.employeeEvent(in, ev, emit), nil
 	}
-	return e.addressEvent(in, ev), nil
+	return e.addressEvent(in, ev, emit), nil
 }
 
 // topicIndex is where the applied offset of a topic stands in the state.
@@ -185,22 +187,4 @@ func (e *Engine) skip(applied *[2]int64, in *schemas.Input) bool {
 	}
 	*at = in.Offset + 1
 	return false
-}
-
-// addressEvent keeps the clock of an address; no detector looks at connections yet.
-func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event) bool {
-	a := e.findAddress(in.Key)
-	if a == nil {
-		return false
-	}
-	if e.skip(&a.applied, in) {
-		return false
-	}
-	if ev.Time < a.clock-lateness {
-		e.stats.late.Add(1)
-		return true
-	}
-	a.clock = max(a.clock, ev.Time)
-	e.stats.events.Add(1)
-	return true
 }

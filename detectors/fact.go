@@ -16,6 +16,8 @@ const (
 	factStaff   = "employee_used" // to an address: an employee used it
 	factSeen    = "secret_seen"   // to an account: an employee saw a secret of it
 	factSuspect = "suspect_saw"   // to an account: so did an employee who is suspect
+	factTried   = "login_tried"   // to an address: logins of a user failed so often, or one succeeded
+	factRaised  = "actor_raised"  // to an address: an account was alarmed by unknown sources, of which it is one
 )
 
 // tell sends a member fact.
@@ -29,10 +31,13 @@ func (e *Engine) tell(emit func(schemas.Output), f schemas.Fact) {
 	emit(schemas.Output{Topic: schemas.TopicFacts, Kind: schemas.KindMember, ID: id, Key: f.Entity.Key(), Origin: owned(f.Origin), Value: value})
 }
 
+// rareRate is the unknown sources a day up to which one says something.
+const rareRate = 0.3
+
 // tellSource tells an address that a credential was used from it, once a day, and
 // keeps the use to be compared with what employees' lanes tell.
 func (v *accountView) tellSource(source uint64) {
-	s, ev := &v.e.store, v.event
+	s, ev := &v.e.store.Store, v.event
 	mark := source ^ v.e.hasher.String(ev.Credential)*0x9e3779b97f4a7c15
 	if !v.day.told.Add(&s.Arena, mark, maxTold) {
 		return
@@ -41,6 +46,11 @@ func (v *accountView) tellSource(source uint64) {
 	v.e.tell(v.emit, schemas.Fact{Name: factUse, Entity: ip, From: schemas.Entity{Kind: schemas.KindAccount, ID: ev.Account},
 		Time: ev.Time, Window: v.dayNo.Start() / 1000, Value: ev.Credential, Account: ev.Account, Credential: ev.Credential,
 		Address: ip.ID, Event: ev.ID, Origin: v.in.Origin, Arrival: v.in.Arrival})
+	// To an account whose sources change all the time, one more says nothing of who
+	// has its key.
+	if rate, _ := v.dayBase.sourceRate(); rate > rareRate {
+		return
+	}
 	v.e.note(v.emit, schemas.Entity{Kind: schemas.KindAccount, ID: ev.Account}, &v.account.records, record{
 		kind: recordUse, live: v.in.Origin == schemas.OriginLive, day: v.dayNo, time: ev.Time, arrival: v.in.Arrival,
 		who: ev.Account, credential: ev.Credential, place: ip.ID, event: ev.ID})
@@ -55,6 +65,9 @@ func (e *Engine) applyFact(in *schemas.Input, emit func(schemas.Output)) (bool, 
 	}
 	if f.Entity.Key() != in.Key {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: in.ID, What: fmt.Sprintf("the key %q is not the fact's entity", in.Key), Fix: "only detect lanes write facts"}
+	}
+	if f.Entity.Kind == schemas.KindIP && (f.Name == factTried || f.Name == factRaised) {
+		return e.sourceFact(in, &f, emit)
 	}
 	x, ok := factRecord(&f)
 	if !ok {
@@ -122,12 +135,12 @@ type pairView struct {
 
 // note adds a record to an entity's and lets detectors compare it with the others.
 func (e *Engine) note(emit func(schemas.Output), entity schemas.Entity, list *records, x record) {
-	all := list.list(&e.store, e.scratch)
+	all := list.list(&e.store.Store, e.scratch)
 	newest := x.day
 	for i := range all {
 		newest = max(newest, all[i].day)
 	}
-	all, added := list.add(&e.store, x, newest-min(newest, recordDays), all)
+	all, added := list.add(&e.store.Store, x, newest-min(newest, recordDays), all)
 	e.scratch = all[:0]
 	if !added {
 		return

@@ -53,12 +53,12 @@ func (x *index) drop(key string, h uint32) {
 
 func (e *Engine) accountKey(h uint32) string {
 	a := e.accounts.At(h)
-	return blockString(&e.store, a.key, a.keyLen)
+	return blockString(&e.store.Store, a.key, a.keyLen)
 }
 
 func (e *Engine) addressKey(h uint32) string {
 	a := e.addresses.At(h)
-	return blockString(&e.store, a.key, a.keyLen)
+	return blockString(&e.store.Store, a.key, a.keyLen)
 }
 
 // blockString reads a key in place; it is valid until the block is freed.

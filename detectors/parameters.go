@@ -14,12 +14,22 @@ import (
 
 // Parameters are the numbers in force for one window. Specs declares each.
 type Parameters struct {
-	Volume    VolumeParameters
-	Strangers StrangersParameters
-	NewSource NewSourceParameters
-	Reach     ReachParameters
-	Exposed   ExposedParameters
-	cohorts   map[uint32]float64 // plan's fingerprint → recipients an hour
+	Volume      VolumeParameters
+	Strangers   StrangersParameters
+	NewSource   NewSourceParameters
+	Reach       ReachParameters
+	Exposed     ExposedParameters
+	Actor       ActorParameters
+	Outcomes    OutcomesParameters
+	Takeover    TakeoverParameters
+	Fresh       FreshParameters
+	Dormancy    DormancyParameters
+	Churn       ChurnParameters
+	FanOut      FanOutParameters
+	Source      SourceParameters
+	Unexplained UnexplainedParameters
+	StaffLogin  StaffLoginParameters
+	cohorts     map[uint32]float64 // plan's fingerprint → recipients an hour
 }
 
 // DefaultParameters returns every parameter's default.

@@ -46,15 +46,31 @@ func (e *Engine) raise(emit func(schemas.Output), spec *Spec, f finding) {
 	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindSignal, ID: s.ID, Key: f.entity.Key(), Origin: owned(f.origin), Value: value})
 }
 
-// levelBit numbers the signals of one window: three levels of up to five measures.
-func levelBit(measure, level int) uint16 { return 1 << (3*measure + level - 1) }
+// levelBit numbers the signals of one window: three levels of up to 21 measures.
+func levelBit(measure, level int) uint64 { return 1 << (3*measure + level - 1) }
 
-// Measures of one window, for levelBit. Each window has a word of its own.
+// Measures of one window, for levelBit.
 const (
 	measureHour    = iota // volume by the hour or the day
 	measureBurst          // volume in five minutes
 	measureStrange        // strangers
+	measureShare          // strangers' share
 	measureSource         // new sources
+	measureActor          // unknown sources as one, over two hours
+	measureActorVolume
+	measureActorStrange
+	measureActorBounce
+	measureSlow // the same over a day and a half
+	measureSlowVolume
+	measureSlowStrange
+	measureSlowBounce
+	measureOutcome // bounces and complaints
+	measureGuesses
+	measureTravel
+	measureFresh
+	measureDormant
+	measureHosts
+	measureFanOut
 )
 
 // grade is what a level means where a detector does not say otherwise.
@@ -70,7 +86,7 @@ func grade(level int) (score float64, severity schemas.Severity) {
 
 // hit raises a finding of an account's window once a level, and freezes what the
 // window would have taught.
-func (v *accountView) hit(spec *Spec, raised *uint16, measure int, f finding) {
+func (v *accountView) hit(spec *Spec, raised *uint64, measure int, f finding) {
 	bit := levelBit(measure, f.level)
 	if *raised&bit != 0 {
 		return

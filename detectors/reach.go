@@ -44,7 +44,7 @@ func bulk(action string) bool { return action == "export" || action == "list" }
 
 // countReach adds an access to both windows.
 func (v *employeeView) countReach() {
-	ev, s := v.event, &v.e.store
+	ev, s := v.event, &v.e.store.Store
 	if !reaches(ev.Action) && !bulk(ev.Action) {
 		return
 	}
@@ -84,7 +84,7 @@ func reachLevels(v *employeeView, w *reachWindow, b *baseline.Series, ceiling fl
 	if w.raised&levelBit(0, 2) != 0 {
 		return
 	}
-	n := w.count(&v.e.store)
+	n := w.count(&v.e.store.Store)
 	if n < p.Floor {
 		return
 	}

@@ -25,7 +25,10 @@ type Parameter struct {
 
 // Specs lists every detector.
 func Specs() []Spec {
-	return []Spec{volumeSpec, strangersSpec, newSourceSpec, reachSpec, exposedKeySpec}
+	return []Spec{
+		volumeSpec, strangersSpec, newSourceSpec, fanOutSpec, badOutcomesSpec, takeoverSpec, freshCredentialSpec, dormancySpec, churnSpec,
+		bruteForceSpec, spraySpec, stuffingSpec, floodSpec, heldSpec, reachSpec, unexplainedSpec, staffLoginSpec, exposedKeySpec,
+	}
 }
 
 // accountDetector looks at an account after one of its events was counted. It may
@@ -46,7 +49,7 @@ type pairDetector interface {
 }
 
 var (
-	accountDetectors  = []accountDetector{volume{}, strangers{}, newSource{}}
-	employeeDetectors = []employeeDetector{reach{}}
+	accountDetectors  = []accountDetector{volume{}, strangers{}, newSource{}, fanOut{}, dormancy{}, identityChurn{}}
+	employeeDetectors = []employeeDetector{reach{}, unexplained{}, staffLogin{}}
 	pairDetectors     = []pairDetector{exposedKey{}}
 )

@@ -8,7 +8,7 @@ import (
 )
 
 // layout is the version of the state payloads below.
-const layout = 1
+const layout = 2
 
 func appliedOf(a [2]int64) (out schemas.Applied) {
 	out[schemas.AppliedEvents], out[schemas.AppliedFacts] = a[0], a[1]
@@ -36,7 +36,7 @@ func (e *Engine) Save(key string, emit func(key string, value []byte)) error {
 			emit(key, nil)
 			return nil
 		}
-		m.append(&w, &e.store)
+		m.append(&w, &e.store.Store)
 		applied = m.applied
 	default:
 		a := e.findAddress(key)
@@ -44,8 +44,7 @@ func (e *Engine) Save(key string, emit func(key string, value []byte)) error {
 			emit(key, nil)
 			return nil
 		}
-		w.int(a.clock)
-		w.text(string(a.records.bytes(&e.store)))
+		a.append(&w, &e.store.Store)
 		applied = a.applied
 	}
 	e.buf = w.b
@@ -105,17 +104,16 @@ func (e *Engine) parse(key string, kind schemas.EntityKind, r *reader, applied [
 				m = &employee{}
 				e.employees[strings.Clone(key)] = m
 			}
-			m.load(&e.store, &v, applied)
+			m.load(&e.store.Store, &v, applied)
 		}
 	}
-	clock, list := r.int(), r.records()
+	v := r.address()
 	return func() {
 		a := e.findAddress(key)
 		if a == nil {
 			a = e.newAddress(key)
 		}
-		a.records.clear(&e.store)
-		a.clock, a.applied, a.records = clock, applied, records{e.store.Put(list), uint32(len(list))}
+		a.load(&e.store.Store, &v, applied)
 	}
 }
 
@@ -129,13 +127,13 @@ func (e *Engine) remove(key string, kind schemas.EntityKind) {
 		}
 	case schemas.KindEmployee:
 		if m := e.employees[key]; m != nil {
-			m.free(&e.store)
+			m.free(&e.store.Store)
 			delete(e.employees, key)
 		}
 	default:
 		if h := e.byAddress.find(key, e.addressKey); h != 0 {
 			e.byAddress.drop(key, h)
-			e.addresses.At(h).free(&e.store)
+			e.addresses.At(h).free(&e.store.Store)
 			e.addresses.Free(h)
 		}
 	}

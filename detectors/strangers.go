@@ -13,6 +13,7 @@ type StrangersParameters struct {
 	Floor1h, Floor24h float64
 	Rarity            float64
 	Cohort            float64
+	Share             float64
 }
 
 var strangersSpec = Spec{
@@ -22,6 +23,7 @@ var strangersSpec = Spec{
 		{Name: "floor_24h", Unit: "recipients", Default: 50, Min: 1, Max: 1e8, Source: "twice the hour's", at: func(p *Parameters) *float64 { return &p.Strangers.Floor24h }},
 		{Name: "rarity", Unit: "probability", Default: 1e-5, Min: 1e-30, Max: 0.1, Source: "as volume's", at: func(p *Parameters) *float64 { return &p.Strangers.Rarity }},
 		{Name: "cohort_share", Unit: "share", Default: 0.75, Min: 0.01, Max: 100, Source: "of volume's cohort ceiling, for accounts whose past is too short", at: func(p *Parameters) *float64 { return &p.Strangers.Cohort }},
+		{Name: "share", Unit: "log odds", Default: 1.7, Min: 0.1, Max: 100, Source: "level 2; on the labelled mail one account-day in 25 is beyond it", at: func(p *Parameters) *float64 { return &p.Strangers.Share }},
 	},
 }
 
@@ -89,8 +91,54 @@ func strangersCohort(v *accountView) {
 		if n < limit || w.raised&levelBit(measureStrange, level) != 0 {
 			continue
 		}
-		v.hit(&strangersSpec, &w.raised, measureStrange, finding{value: windowValue("1h", hourStart(v.hourNo)), level: level,
+		v.hit(&strangersSpec, &w.raised, measureStrange, finding{value: windowValue("1h", hourStart(v.hourNo)), level: level, score: 0.25 * float64(level), severity: quiet[level],
 			evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: "strangers", Window: "1h0m0s", Floor: p.Floor1h,
 				Text: fmt.Sprintf("%s recipients within the hour whom the account never wrote to, beyond what accounts of its plan and age are given (%s)", count(n), count(limit))}})
+	}
+}
+
+// add takes in an hour that has settled. Its evidence that the account now writes
+// to other people is the log likelihood ratio of its share f of strangers, were 19
+// of 20 recipients such, against the account's own share q (E. S. Page, Continuous
+// inspection schemes, 1954), weighted by the root of up to two recipients:
+//
+//	Λ ← max(0, Λ + √min(n, 2)·(f·ln(0.95/q) + (1−f)·ln(0.05/(1−q))))
+//
+// and forgets a fifth a day.
+func (b *habits) add(w *hourWindow, strangers float64, days int) {
+	if b.against *= habitKeep; b.against < 0.01 {
+		b.against = 0
+	}
+	if w.listed == 0 {
+		return
+	}
+	f := min(strangers/float64(w.listed), 1)
+	q := max((float64(b.strange)+0.5)/(float64(b.hours)+2), 0.1)
+	if q < 0.95 && days >= matureHours/24 {
+		d := f*math.Log(0.95/q) + (1-f)*math.Log(0.05/(1-q))
+		b.against = float32(max(0, float64(b.against)+math.Sqrt(float64(min(w.listed, 2)))*d))
+	}
+	b.hours = b.hours*0.999 + 1
+	b.strange = b.strange*0.999 + float32(f)
+}
+
+// judgeHabit asks whether an account has begun to write to other people than it
+// used to, however few. Its signals are low and count only in policies that ask
+// for them.
+func judgeHabit(v *accountView, h int32) {
+	a := v.account
+	b, p := &a.hourly[1].habits, &v.e.versions.at(hourStart(h)).Strangers
+	if a.hours[mod3(h)].listed == 0 {
+		return
+	}
+	against, q := float64(b.against), float64(b.strange)/max(float64(b.hours), 1)
+	day := &a.days[mod2(dayOfHour(h))]
+	for level := 2; level <= 3; level++ {
+		if against < p.Share*float64(level)/2 || day.raised&levelBit(measureShare, level) != 0 {
+			continue
+		}
+		v.hit(&strangersSpec, &day.raised, measureShare, finding{value: windowValue("share", dayOfHour(h).Start()), level: level, score: 0.1 * float64(level), severity: schemas.SeverityLow,
+			evidence: schemas.Evidence{Observed: round(against), Expected: 0, Threshold: round(p.Share * float64(1+level) / 3), Unit: "share of strangers", Window: "72h0m0s", Floor: 2,
+				Text: fmt.Sprintf("of late it writes to people whom it never wrote to, where %.0f %% of its mail goes to such: odds of %.0f to 1 that its habits have changed", 100*q, math.Exp(against))}})
 	}
 }

@@ -63,7 +63,7 @@ type judged struct {
 	window, unit  string
 	start         int64
 	bitMeasure    int
-	raised        *uint16
+	raised        *uint64
 	alarm         *bool
 	spec          *Spec
 	what          string
@@ -84,7 +84,7 @@ func (v *accountView) levels(j judged) {
 		}
 		*j.alarm = true
 		v.hit(j.spec, j.raised, j.bitMeasure, finding{
-			value: windowValue(j.measure, j.start), level: level,
+			value: windowValue(j.measure, j.start), level: level, score: 0.25 * k, severity: quiet[level],
 			evidence: schemas.Evidence{
 				Observed: j.n, Expected: round(j.mean), Threshold: math.Ceil(max(k*j.floor, k*j.times*j.most+1, j.above*j.p95)),
 				Unit: j.unit, Window: j.window, Floor: j.floor,
@@ -94,6 +94,10 @@ func (v *accountView) levels(j judged) {
 		})
 	}
 }
+
+// quiet grades what an account does from sources that it knows: launches, imports
+// and newsletters look like this. It counts only together with something else.
+var quiet = [...]schemas.Severity{1: schemas.SeverityLow, 2: schemas.SeverityMedium, 3: schemas.SeverityHigh}
 
 func round(x float64) float64 { return math.Round(x*100) / 100 }
 
@@ -157,7 +161,7 @@ func overCeiling(v *accountView, n, ceiling float64, level int, measure, why str
 	// While an account is only held to its cohort it still has to be learnt, or
 	// one that sends once a week never would be: only the ceiling for all freezes.
 	v.hour.alarmed = v.hour.alarmed || level == 3
-	v.hit(&volumeSpec, &v.hour.raised, bits, finding{value: windowValue(measure, hourStart(v.hourNo)), level: level,
+	v.hit(&volumeSpec, &v.hour.raised, bits, finding{value: windowValue(measure, hourStart(v.hourNo)), level: level, score: 0.25 * float64(level), severity: quiet[level],
 		evidence: schemas.Evidence{Observed: n, Expected: round(v.expected()), Threshold: ceiling, Unit: "recipients", Window: window, Floor: v.p.Volume.Floor1h,
 			Text: fmt.Sprintf("%s recipients within %s, %s (%s)", count(n), within, why, count(ceiling))}})
 }

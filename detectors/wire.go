@@ -160,6 +160,17 @@ func (r *reader) novelty() []byte {
 	return entries
 }
 
+// cut reads a list that cut finds and checks.
+func (r *reader) cut(cut func([]byte) (list, rest []byte, err error)) []byte {
+	list, rest, err := cut(r.b)
+	if err != nil {
+		r.fail()
+		return nil
+	}
+	r.b = rest
+	return list
+}
+
 func (r *reader) records() []byte {
 	b := r.bytes(64 << 10)
 	if _, _, err := cutRecords(b, nil); err != nil {

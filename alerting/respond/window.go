@@ -2,7 +2,6 @@ package respond
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"holdfast/alerting/policy"
@@ -29,12 +28,9 @@ func (j *judgement) end(at int64) {
 	j.at = at
 	j.set = j.fold.policies.At(fromMilli(at))
 	for _, p := range j.set.For(j.entity.Kind) {
-		j.policy, j.mode, j.episode = p, p.Mode, cellOf(at)
+		j.policy, j.mode = p, p.Mode
 		if j.signal.History {
 			j.mode = schemas.ModeHistory
-		}
-		if j.mode == schemas.ModeLive {
-			j.episode = max(j.episode, j.st.Base)
 		}
 		j.judge()
 	}
@@ -49,24 +45,37 @@ func (j *judgement) judge() {
 	j.route()
 }
 
+// gathered collects the policy's window, which the new signal must be part of, and
+// finds the episode that it speaks of: the cell in which the newest of its gravest
+// signals lies. A weak signal that comes after does not begin another episode with
+// the grave ones of before.
+func (j *judgement) gathered() bool {
+	from := j.at - j.policy.Window.Milliseconds()
+	j.window = j.window[:0]
+	gravest, newest, part := -1, int64(0), false
+	for _, k := range j.st.Signals {
+		if k.Time <= from || k.Time > j.at || k.History != j.signal.History {
+			continue
+		}
+		j.window = append(j.window, k)
+		part = part || k.ID == j.signal.ID
+		if rank := policy.SeverityRank(k.Severity); rank >= gravest {
+			gravest, newest = rank, k.Time
+		}
+	}
+	if j.episode = cellOf(newest); j.mode == schemas.ModeLive {
+		j.episode = max(j.episode, j.st.Base)
+	}
+	return part
+}
+
 // undecided ends the way of a policy that has given its verdict in this episode.
 func (j *judgement) undecided() bool {
 	return !j.st.isDone(j.decisionID(j.policy.Verdict))
 }
 
-// holds looks at the policy's window and evaluates its condition. A condition
-// that fails does not hold.
+// holds evaluates the policy's condition. One that fails does not hold.
 func (j *judgement) holds() bool {
-	from := j.at - j.policy.Window.Milliseconds()
-	j.window = j.window[:0]
-	for _, k := range j.st.Signals {
-		if k.Time > from && k.Time <= j.at && k.History == j.signal.History {
-			j.window = append(j.window, k)
-		}
-	}
-	if !slices.ContainsFunc(j.window, func(k kept) bool { return k.ID == j.signal.ID }) {
-		return false
-	}
 	j.env = j.sumUp()
 	ok, err := j.policy.Holds(j.env)
 	return ok && err == nil

@@ -179,6 +179,20 @@ func (s *Novelty) Keep(a *slab.Arena, since Day, limit int) {
 	}
 }
 
+// Unlearn removes every value that was never used before a day.
+func (s *Novelty) Unlearn(a *slab.Arena, since Day) {
+	b, kept := a.Block(s.ref), 0
+	for i := range int(s.n) {
+		if e := s.at(a, i); since > 0 && e.latestUpTo(since-1) != 0 {
+			copy(b[kept*entryBytes:], e)
+			kept++
+		}
+	}
+	if s.n = uint16(kept); s.n == 0 {
+		s.Clear(a)
+	}
+}
+
 // Clear empties the set.
 func (s *Novelty) Clear(a *slab.Arena) {
 	a.Free(s.ref)

@@ -1,0 +1,372 @@
+package detectors
+
+import (
+	"fmt"
+	"math"
+
+	"holdfast/detectors/baseline"
+	"holdfast/detectors/sketch"
+	"holdfast/schemas"
+)
+
+// ActorParameters are the numbers by which unknown sources are judged.
+type ActorParameters struct {
+	Floor          float64
+	Medium, High   float64
+	PriorHour      float64
+	PriorStrangers float64
+	PriorSize      float64
+	PriorWeight    float64
+	BlindFloor     float64
+	BlindRarity    float64
+	Vouched        float64
+	BounceUsual    float64
+	BounceWeight   float64
+	SlowFloor      float64
+}
+
+var actorParameters = []Parameter{
+	{Name: "floor", Unit: "recipients", Default: 8, Min: 1, Max: 1e7, Source: "below it unknown sources have done little harm, and little can be said of them", at: func(p *Parameters) *float64 { return &p.Actor.Floor }},
+	{Name: "medium", Unit: "powers of ten", Default: 4, Min: 0.5, Max: 100, Source: "1 in 10,000 by the account's own past", at: func(p *Parameters) *float64 { return &p.Actor.Medium }},
+	{Name: "high", Unit: "powers of ten", Default: 6, Min: 1, Max: 100, Source: "1 in 1,000,000: on the labelled sets, attacks start here and honest changes end below", at: func(p *Parameters) *float64 { return &p.Actor.High }},
+	{Name: "prior_hour", Unit: "recipients an hour", Default: 0.25, Min: 0.001, Max: 1e6, Source: "what an account is taken to send before anything is known of it", at: func(p *Parameters) *float64 { return &p.Actor.PriorHour }},
+	{Name: "prior_strangers", Unit: "strangers an hour", Default: 0.15, Min: 0.001, Max: 1e6, Source: "half of prior_hour", at: func(p *Parameters) *float64 { return &p.Actor.PriorStrangers }},
+	{Name: "prior_size", Unit: "size", Default: 0.3, Min: 0.01, Max: 1000, Source: "negative binomial: most hours nothing, then many", at: func(p *Parameters) *float64 { return &p.Actor.PriorSize }},
+	{Name: "prior_weight", Unit: "hours", Default: 24, Min: 1, Max: 10000, Source: "as if one such day had been seen", at: func(p *Parameters) *float64 { return &p.Actor.PriorWeight }},
+	{Name: "blind_floor", Unit: "recipients", Default: 30, Min: 1, Max: 1e7, Source: "a department: where no address is known, a message to one is no news", at: func(p *Parameters) *float64 { return &p.Actor.BlindFloor }},
+	{Name: "vouched_days", Unit: "days", Default: 7, Min: 0, Max: 90, Source: "how long a credential made from a known address answers for the sources that use it; by then they are known", at: func(p *Parameters) *float64 { return &p.Actor.Vouched }},
+	{Name: "bounce_usual", Unit: "share", Default: 0.02, Min: 0.0001, Max: 0.5, Source: "mailbox providers' guidance: keep hard bounces under 2 %", at: func(p *Parameters) *float64 { return &p.Actor.BounceUsual }},
+	{Name: "bounce_weight", Unit: "recipients", Default: 100, Min: 1, Max: 1e6, Source: "as if so many had been sent at that share", at: func(p *Parameters) *float64 { return &p.Actor.BounceWeight }},
+	{Name: "slow_floor", Unit: "recipients", Default: 15, Min: 1, Max: 1e6, Source: "in a day and a half, weighted by age", at: func(p *Parameters) *float64 { return &p.Actor.SlowFloor }},
+}
+
+// source is what is known of where an event came from.
+type source byte
+
+const (
+	sourceKnown   source = iota // or still being learnt
+	sourceUnknown               // not used in the 90 days that ended two days ago
+	sourceBlind                 // without an address
+)
+
+// countActor counts a send of unknown or missing source as the actor's.
+func (v *accountView) countActor(from source) {
+	w := v.e.watching(v.account)
+	h := &w.hours[mod3(v.hourNo)]
+	n := uint32(min(v.event.Volume(), schemas.MaxCount))
+	h.recipients = plus(h.recipients, n)
+	h.unnamed = plus(h.unnamed, n-min(n, uint32(len(v.event.Recipients))))
+	if from == sourceBlind {
+		h.blind = plus(h.blind, n)
+		return
+	}
+	if v.event.MessageID == "" {
+		return
+	}
+	id := v.e.hasher.String(v.event.MessageID)
+	if w.messages[mod2(v.dayNo)].Add(&v.e.store.Arena, id, maxMessages) {
+		v.bouncedAlready(id)
+	}
+}
+
+// bouncedAlready counts the bounce of a message that came before its send.
+func (v *accountView) bouncedAlready(id uint64) {
+	for i := range v.account.hours {
+		if v.account.hours[i].bounced.Has(&v.e.store.Arena, id) {
+			h := &v.e.store.watches.At(v.account.watch).hours[i]
+			h.bounced = plus(h.bounced, 1)
+			return
+		}
+	}
+}
+
+// belief is what an account's past says about a count: its mean and size, shrunk
+// to what is believed before anything is known.
+type belief struct{ mean, size float64 }
+
+// shrink joins n hours of a series with a prior of some weight: mean and variance
+// are averaged by weight, the prior's variance being that of its own size.
+//
+//	m = (n·mean + w·m₀)/(n + w),   v = (n·var + w·(m₀ + m₀²/r₀))/(n + w)
+func shrink(s *baseline.Series, mean, n, prior, size, weight float64) belief {
+	n = min(n, hourMemory)
+	m := (n*mean + weight*prior) / (n + weight)
+	variance := (n*float64(s.Var) + weight*(prior+prior*prior/size)) / (n + weight)
+	return belief{m, baseline.Size(m, variance)}
+}
+
+// times is the belief about k such counts together, whose spread stays what it is
+// for one: hours next to each other are alike.
+func (b belief) times(k float64) belief { return belief{b.mean * k, b.size} }
+
+// beliefs are what an hour may bring in recipients and in strangers. While the
+// account's strangers are not known yet, three quarters of what it sends are taken
+// to be such. An account whose unknown sources are used to sending is judged by
+// what these are used to, where that is more.
+func (v *accountView) beliefs(p *ActorParameters, base *hourBase, expected, known float64) (volume, strangers belief) {
+	volume = shrink(&base.volume, expected, known, p.PriorHour, p.PriorSize, p.PriorWeight)
+	prior := max(p.PriorStrangers, 0.75*volume.mean)
+	strangers = shrink(&base.fresh, float64(base.fresh.Mean), float64(base.fresh.N), prior, p.PriorSize, p.PriorWeight)
+	return volume, strangers
+}
+
+// surprise is −log₁₀ of the probability of at least n.
+func (b belief) surprise(n float64) float64 {
+	if n <= b.mean {
+		return 0
+	}
+	return -baseline.LogTail(n, b.mean, b.size) / math.Ln10
+}
+
+// judgeActor looks at what the actor did in the hour h and the one before, and
+// again at the clock's hour where the event is a late one of the hour before it.
+func (v *accountView) judgeActor() {
+	if v.account.watch == 0 {
+		return
+	}
+	w := v.e.store.watches.At(v.account.watch)
+	v.judgeActorHour(w, v.hourNo)
+	if v.hourNo < v.account.hour {
+		v.judgeActorHour(w, v.account.hour)
+	}
+}
+
+// verdictOn is how surprising the actor is, and in what.
+type verdictOn struct {
+	recipients, strangers, sources, bounced float64 // counts
+	volume, list, network, reputation       float64 // surprise, in powers of ten
+	usual                                   float64
+}
+
+// joint adds the surprises up. That a source is new adds three powers of ten at
+// most: from a rotating pool every one is, so what is sent has to be unusual too.
+func (x verdictOn) joint() float64 {
+	what := max(x.volume, x.list)
+	if what < 2 && x.reputation < 3 {
+		return 0
+	}
+	return what + min(x.network, 3) + x.reputation
+}
+
+func (v *accountView) judgeActorHour(w *watch, h int32) {
+	now, last := &w.hours[mod3(h)], &w.hours[mod3(h-1)]
+	p := &v.e.versions.at(hourStart(h)).Actor
+	all, blind := float64(now.recipients)+float64(last.recipients), float64(now.blind)+float64(last.blind)
+	if all < min(p.Floor, p.BlindFloor) || now.recipients == 0 {
+		return
+	}
+	base, a := &v.account.hourly[1], v.account
+	if h < a.hour {
+		base = &a.hourly[0]
+	}
+	expected := v.expectedAt(h, base) + v.expectedAt(h-1, base)
+	volume, strangers := v.beliefs(p, base, expected/2, float64(h-a.since))
+	volume, strangers = volume.times(2), strangers.times(2)
+	s := v.actorStrangers(now) + v.actorStrangers(last)
+	unnamed := float64(now.unnamed) + float64(last.unnamed)
+	if n := all - blind; n >= p.Floor {
+		x := verdictOn{recipients: n, strangers: min(s, n), usual: expected}
+		// People who have been written to before are rarely an intruder's aim, unless
+		// the whole list is.
+		reached := min(s+unnamed, n)
+		if n >= 100 && n > 2*float64(base.volume.Max) {
+			reached = n
+		}
+		if reached >= p.Floor {
+			x.volume, x.list = volume.surprise(reached), strangers.surprise(x.strangers)
+			x.sources, x.network = v.newSources(dayOfHour(h))
+			v.raiseActor(h, p, x, &overHours)
+		}
+	}
+	// Of sends that name no address nothing is known but whom they went to, and a
+	// list as long as one of late is no news.
+	if blind > 0 && !v.learning() && all >= p.BlindFloor && s >= p.BlindFloor && s > float64(base.most) {
+		v.raiseActor(h, p, verdictOn{recipients: all, strangers: s, usual: expected, list: strangers.surprise(s)}, &overHours)
+	}
+}
+
+// actorStrangers is the strangers that the actor wrote to in an hour. The sketch
+// is asked only when it has grown by a twentieth.
+func (v *accountView) actorStrangers(h *actorHour) float64 {
+	if h.strangers.IsExact() {
+		return float64(h.strangers.Count(&v.e.store.Store))
+	}
+	if h.since*20 >= h.asked {
+		h.asked, h.since = uint32(h.strangers.Count(&v.e.store.Store)), 0
+	}
+	return float64(h.asked)
+}
+
+// expectedAt is the recipients to expect in an hour by a past.
+func (v *accountView) expectedAt(h int32, base *hourBase) float64 {
+	days := int(h-v.account.since) / 24
+	return v.account.rhythm.Expected(int(uint32(h)%24), weekday(dayOfHour(h)), float64(base.volume.Mean), days)
+}
+
+// newSources is how many unknown sources were used on a day and the one before,
+// and how surprising that is by the account's own rate of them: a gamma posterior
+// over a prior of half a source in a day, whose predictive is negative binomial
+// with shape a and mean a/b; the shape is held to 3, since days differ by more than
+// chance (Gelman et al., Bayesian Data Analysis, 3rd edition,
+// section 2.6).
+func (v *accountView) newSources(d sketch.Day) (k, surprise float64) {
+	today, before := &v.account.days[mod2(d)], &v.account.days[mod2(d-1)]
+	k = float64(today.newSources) + float64(before.newSources)
+	base := &v.account.daily[1]
+	if d < v.account.day {
+		base = &v.account.daily[0]
+		k = float64(today.newSources)
+	}
+	if k == 0 {
+		return 0, 0
+	}
+	mean, shape := base.sourceRate()
+	return k, belief{2 * mean, min(shape, 3)}.surprise(k)
+}
+
+// sourceRate is the unknown sources to expect in a day, and the posterior's shape.
+func (b *dayBase) sourceRate() (mean, shape float64) {
+	days := min(float64(b.watched), dayMemory)
+	shape = 0.5 + float64(b.sources)*days
+	return shape / (1 + days), shape
+}
+
+// stretch is the time over which an actor is judged, and the measures that its
+// findings are marked as.
+type stretch struct {
+	name, window                 string
+	actor, volume, list, bounces int
+}
+
+var (
+	overHours = stretch{"2h", "2h0m0s", measureActor, measureActorVolume, measureActorStrange, measureActorBounce}
+	overDays  = stretch{"36h", "36h0m0s", measureSlow, measureSlowVolume, measureSlowStrange, measureSlowBounce}
+)
+
+// raiseActor gives what the detectors have to say about an actor: new source as
+// the network's part, volume and strangers as the volume's, bad outcomes as the
+// reputation's. Each part only grows, so that it does not matter which came first.
+func (v *accountView) raiseActor(h int32, p *ActorParameters, x verdictOn, s *stretch) {
+	joint := x.joint()
+	if x.recipients < p.Floor || joint < p.Medium {
+		return
+	}
+	day := &v.account.days[mod2(dayOfHour(h))]
+	raised := &day.raised
+	value := windowValue(s.name, dayOfHour(h).Start())
+	v.alarmAway(day)
+	v.account.away = max(v.account.away, dayOfHour(h))
+	v.account.hours[mod3(h)].alarmed = true
+	if x.network > 0 {
+		v.actor(raised, s.actor, 2, schemas.SeverityMedium, p.Floor, value, s.window, x)
+		if joint >= p.High {
+			v.actor(raised, s.actor, 3, schemas.SeverityHigh, p.Floor, value, s.window, x)
+		}
+	}
+	const from = "written to from sources that the account does not know"
+	v.part(&volumeSpec, raised, s.volume, value, s.window, x.recipients, x.usual, x.volume, p.Floor, "recipients", "recipients "+from)
+	v.part(&strangersSpec, raised, s.list, value, s.window, x.strangers, 0, x.list, p.Floor, "strangers", "strangers "+from)
+	v.part(&badOutcomesSpec, raised, s.bounces, value, s.window, x.bounced, 0, x.reputation, 3, "bounces", "hard bounces of mail that went out from sources that the account does not know")
+}
+
+func (v *accountView) actor(raised *uint64, measure, level int, severity schemas.Severity, floor float64, value, window string, x verdictOn) {
+	if *raised&levelBit(measure, level) != 0 {
+		return
+	}
+	v.hit(&newSourceSpec, raised, measure, finding{value: value, level: level, score: share(x.joint()), severity: severity,
+		evidence: schemas.Evidence{Observed: x.recipients, Expected: round(x.usual), Threshold: floor, Unit: "recipients", Window: window, Floor: floor,
+			Text: fmt.Sprintf("%s source(s) that the account did not use before, judged as one, sent to %s recipients, %s of them strangers: a chance of 1 in 10^%.0f by its own past (volume %.1f, strangers %.1f, sources %.1f, bounces %.1f powers of ten)",
+				count(x.sources), count(x.recipients), count(x.strangers), math.Floor(x.joint()), x.volume, x.list, x.network, x.reputation)}})
+}
+
+// alarmAway freezes the day and tells the sources that alarmed it.
+func (v *accountView) alarmAway(day *dayWindow) {
+	first := !day.away
+	if day.alarmed, day.away = true, true; first && day == v.day {
+		v.tellAllRaised()
+	}
+}
+
+// part raises one family's share of a joint finding.
+func (v *accountView) part(spec *Spec, raised *uint64, measure int, value, window string, observed, usual, surprise, floor float64, unit, what string) {
+	if surprise < 2 {
+		return
+	}
+	level, severity := 1, schemas.SeverityMedium
+	if surprise >= 4 {
+		level, severity = 2, schemas.SeverityHigh
+	}
+	if *raised&levelBit(measure, level) != 0 {
+		return
+	}
+	v.hit(spec, raised, measure, finding{value: value + ".unknown", level: level, score: share(surprise), severity: severity,
+		evidence: schemas.Evidence{Observed: observed, Expected: round(usual), Threshold: floor, Unit: unit, Window: window, Floor: floor,
+			Text: fmt.Sprintf("%s %s: a chance of 1 in 10^%.0f by its own past", count(observed), what, math.Floor(surprise))}})
+}
+
+// share turns a surprise in powers of ten into a score: 1 in 10^4 is 0.63, 1 in
+// 10^12 is 0.95.
+func share(surprise float64) float64 { return 1 - math.Exp(-surprise/4) }
+
+// judgeSettled looks back over the last days when an hour has settled in which the
+// actor sent: little by little it may have done what no single hour shows. It is
+// asked before the hour is learnt from.
+func (v *accountView) judgeSettled(h int32) {
+	a := v.account
+	w := v.e.store.watches.At(a.watch)
+	p := &v.e.versions.at(hourStart(h)).Actor
+	sums := &w.sums[1]
+	n := float64(sums.sent)
+	if n < p.SlowFloor {
+		return
+	}
+	base, day := &a.hourly[1], &a.daily[1]
+	if dayOfHour(h) < a.day {
+		day = &a.daily[0]
+	}
+	known := float64(h - a.since)
+	days := known / 24
+	total := shrink(&base.volume, float64(base.volume.Mean), known, p.PriorHour, p.PriorSize, p.PriorWeight).times(dayHours)
+	total.size = shrink(&day.volume, float64(day.volume.Mean), days, 24*p.PriorHour, 1, p.PriorWeight/24).size
+	listHours := shrink(&day.hours, float64(day.hours.Mean), float64(day.hours.N), 2, 2, p.PriorWeight/24).times(dayHours / 24)
+	x := verdictOn{recipients: n, strangers: float64(sums.strangers), usual: total.mean, bounced: float64(sums.bounced)}
+	q := (float64(base.strange) + 7.5) / (float64(base.named) + 10)
+	if x.strangers+float64(sums.unnamed) < p.SlowFloor {
+		return
+	}
+	x.volume = max(0, total.surprise(x.strangers+float64(sums.unnamed))-0.5)
+	x.list = max(0, max(listHours.surprise(float64(sums.hours)), shareSurprise(x.strangers, n, q, min(float64(base.named)+10, 200)))-0.5)
+	if blind := float64(sums.blind); blind > 0 {
+		if s := float64(sums.strangers); s >= p.SlowFloor {
+			v.raiseActor(h, p, verdictOn{recipients: n, strangers: s, usual: total.mean, list: listHours.surprise(float64(sums.hours))}, &overDays)
+		}
+		return
+	}
+	rate := (float64(base.bounces) + p.BounceUsual*p.BounceWeight) / (float64(base.sent) + p.BounceWeight)
+	if sums.bounced >= 2 {
+		x.reputation = shareSurprise(float64(sums.bounced), n, rate, min(float64(base.sent)+p.BounceWeight, 2000))
+	}
+	x.sources, x.network = v.newSources(dayOfHour(h))
+	v.raiseActor(h, p, x, &overDays)
+}
+
+// shareSurprise is −log₁₀ of the probability of at least k of n where the share q
+// is known as from weight trials: beta-binomial, by the negative binomial of its
+// mean and variance
+//
+//	mean = n·q,   var = n·q·(1−q)·(1 + (n−1)/(weight+1))
+func shareSurprise(k, n, q, weight float64) float64 {
+	q = min(q, 0.999)
+	mean := n * q
+	if k <= mean {
+		return 0
+	}
+	variance := mean * (1 - q) * (1 + max(n-1, 0)/(weight+1))
+	if variance <= mean {
+		// Less spread than Poisson: the normal tail of a binomial, by Hoeffding's
+		// and Chernoff's bound exp(−n·KL(k/n, q)).
+		f := min(k/n, 1-1e-9)
+		return n * (f*math.Log(f/q) + (1-f)*math.Log((1-f)/(1-q))) / math.Ln10
+	}
+	return belief{mean, baseline.Size(mean, variance)}.surprise(k)
+}

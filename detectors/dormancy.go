@@ -1,0 +1,149 @@
+package detectors
+
+import (
+	"fmt"
+
+	"holdfast/detectors/domain"
+	"holdfast/detectors/sketch"
+	"holdfast/schemas"
+)
+
+// DormancyParameters are dormancy's numbers.
+type DormancyParameters struct {
+	Days, Watched, Floor float64
+}
+
+var dormancySpec = Spec{
+	Name: "dormancy", Version: 1, Family: schemas.FamilyVolume, Entity: schemas.KindAccount, Technique: "T1078",
+	Parameters: []Parameter{
+		{Name: "days", Unit: "days", Default: 60, Min: 7, Max: 3650, Source: "two billing periods without a message", at: func(p *Parameters) *float64 { return &p.Dormancy.Days }},
+		{Name: "watched", Unit: "days", Default: 7, Min: 1, Max: 3650, Source: "for an account older than that which has never sent, how long it must have been seen", at: func(p *Parameters) *float64 { return &p.Dormancy.Watched }},
+		{Name: "floor", Unit: "recipients", Default: 20, Min: 1, Max: 1e7, Source: "as for unknown sources", at: func(p *Parameters) *float64 { return &p.Dormancy.Floor }},
+	},
+}
+
+// dormancy notices an account that sends after a long silence.
+type dormancy struct{}
+
+func (dormancy) account(v *accountView) {
+	n := float64(v.day.recipients)
+	p := &v.dayP.Dormancy
+	if v.event.Type != schemas.TypeSend || n < p.Floor || v.day.raised&levelBit(measureDormant, 1) != 0 {
+		return
+	}
+	quiet, ok := v.quietDays()
+	if !ok {
+		return
+	}
+	v.hit(&dormancySpec, &v.day.raised, measureDormant, finding{value: windowValue("24h", v.dayNo.Start()), level: 1, score: 0.6, severity: schemas.SeverityMedium,
+		evidence: schemas.Evidence{Observed: n, Threshold: p.Floor, Unit: "recipients", Window: "24h0m0s", Floor: p.Floor,
+			Text: fmt.Sprintf("%s recipients written to after at least %s days without a message", count(n), count(quiet))}})
+}
+
+// quietDays is how long the account was silent before the view's day, and whether
+// that is dormancy. The day before may still change, so that it is not looked at.
+func (v *accountView) quietDays() (float64, bool) {
+	a, d, p := v.account, v.dayNo, &v.dayP.Dormancy
+	for _, last := range a.quiet {
+		if last != 0 && last+1 < d {
+			days := float64(d - last)
+			return days, days >= p.Days
+		}
+	}
+	if a.quiet != [2]sketch.Day{} {
+		return 0, false // began to send today or yesterday
+	}
+	watched := v.age()
+	created := v.profile.created
+	return watched, watched >= p.Watched && created > 0 && float64(v.dayNo.Start()-created) >= p.Days*msDay
+}
+
+// sentOn notes that something was sent on a day.
+func (a *account) sentOn(d sketch.Day) {
+	switch {
+	case d == a.quiet[0] || d == a.quiet[1]:
+	case d > a.quiet[0]:
+		a.quiet[0], a.quiet[1] = d, a.quiet[0]
+	case d > a.quiet[1]:
+		a.quiet[1] = d
+	}
+}
+
+// ChurnParameters are identity churn's numbers.
+type ChurnParameters struct {
+	Floor, Times float64
+}
+
+var churnSpec = Spec{
+	Name: "identity_churn", Version: 1, Family: schemas.FamilyVolume, Entity: schemas.KindAccount, Technique: "T1036",
+	Parameters: []Parameter{
+		{Name: "floor", Unit: "sender hosts", Default: 20, Min: 2, Max: 1e6, Source: "more subdomains in a day than a company gives to its departments", at: func(p *Parameters) *float64 { return &p.Churn.Floor }},
+		{Name: "times", Unit: "ratio", Default: 3, Min: 1, Max: 1000, Source: "of the most in a day of late", at: func(p *Parameters) *float64 { return &p.Churn.Times }},
+	},
+}
+
+// identityChurn counts the hosts below registrable domains that an account sends
+// as in a day. Who sends for many customers has many registrable domains; who
+// hides from filters makes up a host for every message.
+type identityChurn struct{}
+
+func (identityChurn) account(v *accountView) {
+	ev, p := v.event, &v.dayP.Churn
+	if ev.Type != schemas.TypeSend || ev.Test || ev.Sender == "" {
+		return
+	}
+	host := domain.Host(ev.Sender)
+	if host == "" || domain.Registrable(host) == host {
+		return
+	}
+	hosts := &v.day.hosts
+	if !hosts.Add(&v.e.store.Store, v.e.hasher.String(host)) {
+		return
+	}
+	n := float64(hosts.Count(&v.e.store.Store))
+	most := float64(v.dayBase.hosts)
+	for level := 1; level <= 2; level++ {
+		limit := max(p.Floor, p.Times*most) * float64(2*level-1)
+		if n < limit {
+			return
+		}
+		score, severity := grade(level)
+		v.hit(&churnSpec, &v.day.raised, measureHosts, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
+			evidence: schemas.Evidence{Observed: n, Expected: round(most), Threshold: limit, Unit: "sender hosts", Window: "24h0m0s", Floor: p.Floor,
+				Text: fmt.Sprintf("mail as from %s different hosts within the day, the last below %s, where %s was the most of late", count(n), domain.Registrable(host), count(most))}})
+	}
+}
+
+// FanOutParameters are fan-out's numbers.
+type FanOutParameters struct {
+	Floor, Rarity float64
+}
+
+var fanOutSpec = Spec{
+	Name: "fan_out", Version: 1, Family: schemas.FamilyNetwork, Entity: schemas.KindAccount, Technique: "T1583.005",
+	Parameters: []Parameter{
+		{Name: "floor", Unit: "sources", Default: 10, Min: 2, Max: 256, Source: "more than a person's devices and a company's offices bring in a day", at: func(p *Parameters) *float64 { return &p.FanOut.Floor }},
+		{Name: "rarity", Unit: "powers of ten", Default: 5, Min: 1, Max: 100, Source: "1 in 100,000 by the account's own rate of new sources", at: func(p *Parameters) *float64 { return &p.FanOut.Rarity }},
+	},
+}
+
+// fanOut notices that an account is used from many unknown sources in a day.
+type fanOut struct{}
+
+func (fanOut) account(v *accountView) {
+	k := float64(v.day.newSources)
+	if v.event.Type != schemas.TypeSend || k < v.dayP.FanOut.Floor || v.learning() {
+		return
+	}
+	p := &v.dayP.FanOut
+	_, surprise := v.newSources(v.dayNo)
+	for level := 2; level <= 3; level++ {
+		if surprise < p.Rarity*float64(level-1) {
+			return
+		}
+		score, severity := grade(level - 1)
+		v.hit(&fanOutSpec, &v.day.raised, measureFanOut, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
+			evidence: schemas.Evidence{Observed: k, Expected: round(float64(v.dayBase.sources)), Threshold: p.Floor, Unit: "sources", Window: "24h0m0s", Floor: p.Floor,
+				Text: fmt.Sprintf("%s sources within the day that the account did not use before: a chance of 1 in 10^%.0f by its own rate of new ones", count(k), surprise)}})
+	}
+}

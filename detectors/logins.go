@@ -1,0 +1,166 @@
+package detectors
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"holdfast/detectors/sketch"
+	"holdfast/detectors/slab"
+)
+
+// logins are an account's attempts to sign in, by source, user and day: how many
+// failed, and whether one succeeded. Entries stand sorted, 20 bytes each:
+//
+//	day (2) · source (8) · user (4) · failures (4) · flags (1) · 0 (1)
+//
+// At the cap the attempts of further pairs are counted together, as of one source.
+type logins struct {
+	ref slab.Ref
+	n   uint16
+}
+
+const (
+	tryBytes = 20
+	maxTries = 128 // 2.5 KB
+)
+
+// What an entry's flags say.
+const (
+	tryOK    = 1 << iota // one succeeded
+	tryKnown             // the account knew the source
+)
+
+type try struct {
+	day   sketch.Day
+	from  uint64
+	user  uint32
+	fails uint32
+	flags byte
+}
+
+func tryOf(b []byte) try {
+	return try{sketch.Day(binary.BigEndian.Uint16(b)), binary.BigEndian.Uint64(b[2:]), binary.BigEndian.Uint32(b[10:]), binary.LittleEndian.Uint32(b[14:]), b[18]}
+}
+
+func (t try) put(b []byte) {
+	binary.BigEndian.PutUint16(b, uint16(t.day))
+	binary.BigEndian.PutUint64(b[2:], t.from)
+	binary.BigEndian.PutUint32(b[10:], t.user)
+	binary.LittleEndian.PutUint32(b[14:], t.fails)
+	b[18], b[19] = t.flags, 0
+}
+
+func (t try) before(o try) bool {
+	switch {
+	case t.day != o.day:
+		return t.day < o.day
+	case t.from != o.from:
+		return t.from < o.from
+	}
+	return t.user < o.user
+}
+
+func (l *logins) at(a *slab.Arena, i int) try { return tryOf(a.Block(l.ref)[i*tryBytes:]) }
+
+// note counts one attempt and returns its entry as it is now.
+func (l *logins) note(a *slab.Arena, t try, failed bool) try {
+	lo := 0
+	for lo < int(l.n) && l.at(a, lo).before(t) {
+		lo++
+	}
+	if lo == int(l.n) || t.before(l.at(a, lo)) {
+		if l.n >= maxTries {
+			t.from, t.user = ^uint64(0), ^uint32(0) // all further ones together
+			for lo = 0; lo < int(l.n) && l.at(a, lo).before(t); lo++ {
+			}
+		}
+		if lo == int(l.n) || t.before(l.at(a, lo)) {
+			used := int(l.n) * tryBytes
+			l.ref = a.Grow(l.ref, used, used+tryBytes)
+			b := a.Block(l.ref)
+			copy(b[(lo+1)*tryBytes:used+tryBytes], b[lo*tryBytes:used])
+			try{day: t.day, from: t.from, user: t.user}.put(b[lo*tryBytes:])
+			l.n++
+		}
+	}
+	b := a.Block(l.ref)[lo*tryBytes:]
+	now := tryOf(b)
+	now.flags |= t.flags
+	if failed {
+		now.fails = plus(now.fails, 1)
+	} else {
+		now.flags |= tryOK
+	}
+	now.put(b)
+	return now
+}
+
+// drop removes entries from before a day; they stand first.
+func (l *logins) drop(a *slab.Arena, since sketch.Day) {
+	gone := 0
+	for gone < int(l.n) && l.at(a, gone).day < since {
+		gone++
+	}
+	if gone == 0 {
+		return
+	}
+	b := a.Block(l.ref)
+	copy(b, b[gone*tryBytes:int(l.n)*tryBytes])
+	if l.n -= uint16(gone); l.n == 0 {
+		l.clear(a)
+	}
+}
+
+// pair sums a source's and user's attempts of a day and the one before.
+func (l *logins) pair(a *slab.Arena, t try) (fails uint32, flags byte) {
+	for i := range int(l.n) {
+		if x := l.at(a, i); x.from == t.from && x.user == t.user && (x.day == t.day || x.day+1 == t.day) {
+			fails, flags = plus(fails, x.fails), flags|x.flags
+		}
+	}
+	return fails, flags
+}
+
+// unknown sums the failures from sources unknown to the account on a day.
+func (l *logins) unknown(a *slab.Arena, day sketch.Day) (fails uint32) {
+	for i := range int(l.n) {
+		if x := l.at(a, i); x.day == day && x.flags&tryKnown == 0 {
+			fails = plus(fails, x.fails)
+		}
+	}
+	return fails
+}
+
+func (l *logins) clear(a *slab.Arena) {
+	a.Free(l.ref)
+	*l = logins{}
+}
+
+func (l *logins) append(s *sketch.Store, dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(l.n))
+	return append(dst, s.Block(l.ref)[:int(l.n)*tryBytes]...)
+}
+
+var errLogins = errors.New("a list of login attempts is cut, too long or not in order")
+
+func cutLogins(src []byte) (list, rest []byte, err error) {
+	n, w := binary.Uvarint(src)
+	// One entry a day for the pairs beyond the cap comes on top.
+	if w <= 0 || n > maxPairs || len(src)-w < int(n)*tryBytes {
+		return nil, nil, errLogins
+	}
+	list, rest = src[w:w+int(n)*tryBytes], src[w+int(n)*tryBytes:]
+	for i := 0; i < len(list); i += tryBytes {
+		if list[i+19] != 0 || i > 0 && !tryOf(list[i-tryBytes:]).before(tryOf(list[i:])) {
+			return nil, nil, errLogins
+		}
+	}
+	return list, rest, nil
+}
+
+func (l *logins) load(a *slab.Arena, list []byte) {
+	l.clear(a)
+	if len(list) > 0 {
+		l.ref, l.n = a.Put(list), uint16(len(list)/tryBytes)
+	}
+}

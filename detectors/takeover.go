@@ -1,0 +1,207 @@
+package detectors
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"holdfast/detectors/sketch"
+	"holdfast/schemas"
+)
+
+// TakeoverParameters are takeover's numbers.
+type TakeoverParameters struct {
+	Guesses, Many           float64
+	KnownGuesses, KnownMany float64
+	Distributed             float64
+	Distance, Speed         float64
+}
+
+var takeoverSpec = Spec{
+	Name: "takeover", Version: 1, Family: schemas.FamilyIdentity, Entity: schemas.KindAccount, Technique: "T1110",
+	Parameters: []Parameter{
+		{Name: "guesses", Unit: "failed logins", Default: 5, Min: 2, Max: 1e6, Source: "people give up or reset their password after three to five", at: func(p *Parameters) *float64 { return &p.Takeover.Guesses }},
+		{Name: "many", Unit: "failed logins", Default: 9, Min: 2, Max: 1e6, Source: "more than the most forgetful of the labelled users", at: func(p *Parameters) *float64 { return &p.Takeover.Many }},
+		{Name: "known_guesses", Unit: "failed logins", Default: 12, Min: 2, Max: 1e6, Source: "from an address that the account knows, where its own people mistype", at: func(p *Parameters) *float64 { return &p.Takeover.KnownGuesses }},
+		{Name: "known_many", Unit: "failed logins", Default: 20, Min: 2, Max: 1e6, Source: "no person types twenty passwords for one user in two days", at: func(p *Parameters) *float64 { return &p.Takeover.KnownMany }},
+		{Name: "distributed", Unit: "failed logins", Default: 50, Min: 5, Max: 1e6, Source: "from any unknown sources together in a day, then a success from one of them", at: func(p *Parameters) *float64 { return &p.Takeover.Distributed }},
+		{Name: "distance", Unit: "km", Default: 500, Min: 50, Max: 20000, Source: "beyond what two databases differ in about one place", at: func(p *Parameters) *float64 { return &p.Takeover.Distance }},
+		{Name: "speed", Unit: "km/h", Default: 900, Min: 100, Max: 10000, Source: "an airliner's cruise", at: func(p *Parameters) *float64 { return &p.Takeover.Speed }},
+	},
+}
+
+// Kinds of odd login.
+const (
+	oddUnknown byte = iota + 1 // from a source that the account does not know
+	oddGuessed                 // after guesses
+)
+
+// countLogin notes an attempt to sign in. Failures and success are compared by
+// day, so that it does not matter which came first.
+func (v *accountView) countLogin() {
+	ev := v.event
+	ok := ev.Outcome == "success"
+	if !ok && ev.Outcome != "failure" {
+		return
+	}
+	if ok {
+		v.countSource(0)
+	}
+	if !ev.IP.IsValid() {
+		return
+	}
+	from := v.e.sourceHash(ev.IP, false)
+	known := v.usedBefore(from) || v.usedBefore(v.e.sourceHash(ev.IP, true)^changingMark)
+	if ok && known && v.account.watch == 0 {
+		return
+	}
+	w, ar := v.e.watching(v.account), &v.e.store.Arena
+	t := try{day: v.dayNo, from: from, user: uint32(v.e.hasher.String(ev.User))}
+	if known {
+		t.flags = tryKnown
+	}
+	now := w.tries.note(ar, t, !ok)
+	if !known {
+		v.tellTry(now, ok)
+	}
+	v.judgeGuesses(w, t, ok)
+	if v.dayNo < v.account.day {
+		t.day++
+		v.judgeGuesses(w, t, ok)
+	}
+	if ok && !known && !v.learning() {
+		w.odd.add(ar, mark{time: ev.Time, a: from, kind: oddUnknown})
+	}
+	v.travel(w)
+	v.judgeFresh(w)
+}
+
+// usedBefore reports whether the account used a source in the 90 days that ended
+// two days before the event.
+func (v *accountView) usedBefore(h uint64) bool {
+	d := v.dayNo
+	return v.account.sources.UsedBetween(&v.e.store.Arena, h, d-min(d, sourceDays), d-min(d, 2))
+}
+
+// judgeGuesses looks for guesses that ended in a success of the same user and
+// source within two days.
+func (v *accountView) judgeGuesses(w *watch, t try, ok bool) {
+	ar, p := &v.e.store.Arena, &v.dayP.Takeover
+	fails, flags := w.tries.pair(ar, t)
+	if flags&tryOK == 0 {
+		return
+	}
+	some, many := p.Guesses, p.Many
+	if flags&tryKnown != 0 {
+		some, many = p.KnownGuesses, p.KnownMany
+	}
+	n := float64(fails)
+	if ok && n >= some {
+		w.odd.add(ar, mark{time: v.event.Time, a: t.from, kind: oddGuessed})
+	}
+	if n >= some {
+		v.guessed(t.day, 1, n, some, "")
+	}
+	if n >= many {
+		v.guessed(t.day, 2, n, many, "")
+		if ok {
+			v.guessed(t.day, 3, n, many, "")
+		}
+	}
+	if all := float64(w.tries.unknown(ar, t.day)); flags&tryKnown == 0 && fails > 0 && all >= p.Distributed {
+		v.guessed(t.day, 1, all, p.Distributed, ", from many sources together")
+	}
+}
+
+func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, how string) {
+	day := &v.account.days[mod2(d)]
+	score, severity := grade(level)
+	v.hit(&takeoverSpec, &day.raised, measureGuesses, finding{value: windowValue("guesses", d.Start()), level: level, score: score, severity: severity,
+		evidence: schemas.Evidence{Observed: n, Threshold: threshold, Unit: "failed logins", Window: "48h0m0s", Floor: threshold,
+			Text: fmt.Sprintf("%s failed logins of user %s%s and one that succeeded, from %s", count(n), brief(v.event.User), how, schemas.IPKey(v.event.IP))}})
+}
+
+// brief cuts what a text quotes of an event.
+func brief(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
+}
+
+// travel looks for two logins whose places are farther apart than an airliner
+// flies in the time between them. Addresses of hosting providers and VPNs say
+// nothing about where somebody is.
+func (v *accountView) travel(w *watch) {
+	ev, n, ar := v.event, &v.in.Network, &v.e.store.Arena
+	if ev.Outcome != "success" || !n.Located || n.Hosting || n.VPN {
+		return
+	}
+	here := mark{time: ev.Time, a: place64(n.Lat, n.Lon), b: v.e.hasher.String(ev.User)}
+	p := &v.dayP.Takeover
+	for i := range int(w.places.n) {
+		there := w.places.at(ar, i)
+		if there.b != here.b || there.a == here.a {
+			continue
+		}
+		km := distance(there.a, here.a)
+		hours := math.Abs(float64(here.time-there.time)) / msHour
+		if km < p.Distance || km < p.Speed*hours {
+			continue
+		}
+		later := max(there.time, here.time)
+		day := &v.account.days[mod2(sketch.DayOf(later))]
+		v.hit(&takeoverSpec, &day.raised, measureTravel, finding{value: windowValue("travel", sketch.DayOf(later).Start()), level: 1, score: 0.6, severity: schemas.SeverityMedium,
+			evidence: schemas.Evidence{Observed: round(km / max(hours, 1.0/60)), Expected: 0, Threshold: p.Speed, Unit: "km/h", Window: "24h0m0s", Floor: p.Distance,
+				Text: fmt.Sprintf("two logins of user %s, %s km apart within %.1f hours", brief(ev.User), count(math.Round(km)), hours)}})
+	}
+	if sketch.DayOf(ev.Time)+1 >= v.account.day {
+		w.places.add(ar, here)
+	}
+}
+
+// place64 packs coordinates; hundredths of a degree are a kilometre.
+func place64(lat, lon float64) uint64 {
+	return uint64(uint32(int32(math.Round(lat*100))))<<32 | uint64(uint32(int32(math.Round(lon*100))))
+}
+
+// distance is in km, by the haversine formula on a sphere of 6,371 km.
+func distance(a, b uint64) float64 {
+	rad := func(v uint32) float64 { return float64(int32(v)) / 100 * math.Pi / 180 }
+	lat1, lon1, lat2, lon2 := rad(uint32(a>>32)), rad(uint32(a)), rad(uint32(b>>32)), rad(uint32(b))
+	s1, s2 := math.Sin((lat2-lat1)/2), math.Sin((lon2-lon1)/2)
+	return 2 * 6371 * math.Asin(math.Min(1, math.Sqrt(s1*s1+math.Cos(lat1)*math.Cos(lat2)*s2*s2)))
+}
+
+// tellTry tells an address how often its logins failed at the account, each time
+// that the number has grown by a quarter, and once that one succeeded.
+func (v *accountView) tellTry(t try, ok bool) {
+	ev := v.event
+	level := step(t.fails)
+	if ok {
+		level = 0
+	} else if t.fails > 1 && step(t.fails-1) == level {
+		return
+	}
+	ip := schemas.IPEntity(ev.IP)
+	what := "try"
+	if ev.Reason == "unknown_user" {
+		what = "nobody"
+	}
+	v.e.tell(v.emit, schemas.Fact{Name: factTried, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: v.dayNo.Start() / 1000,
+		Value: strings.Join([]string{what, count(float64(level)), brief(ev.User)}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID,
+		Origin: v.in.Origin, Arrival: v.in.Arrival, N: int64(level)})
+}
+
+// step rounds a count down to the steps at which it is told: each up to 8, then
+// by quarters.
+func step(n uint32) uint32 {
+	if n <= 8 {
+		return n
+	}
+	s := uint32(8)
+	for s+s/4 <= n {
+		s += s / 4
+	}
+	return s
+}

@@ -1,0 +1,135 @@
+package detectors
+
+import (
+	"holdfast/detectors/sketch"
+	"holdfast/detectors/slab"
+)
+
+// watch is what is kept of an account only while there is something to watch:
+// senders that it does not know, failed logins, new credentials. Most accounts
+// have none; one that has been quiet in this respect for a week loses it again.
+type watch struct {
+	hours    [3]actorHour // by the clock's hour, as account.hours
+	sums     [2]actorSums // settled hours, decaying; [1] for the clock's hour, [0] for the one before
+	messages [2]sketch.Fingerprints
+	tries    logins
+	odd      marks // logins that were odd
+	fresh    marks // credentials made of late
+	places   marks // where logins came from, with coordinates
+	idle     uint8 // days without anything
+}
+
+// actorHour is what sources unknown to the account sent within an hour. They are
+// judged together, as one actor, until they are known.
+type actorHour struct {
+	recipients uint32
+	blind      uint32 // of them without an address, which nobody can know
+	unnamed    uint32 // of them counted only
+	asked      uint32
+	since      uint32
+	bounced    uint32
+	strangers  sketch.Distinct
+}
+
+// actorSums are sums over settled hours that halve in a day.
+type actorSums struct {
+	sent, blind, unnamed, strangers, hours, bounced float32
+}
+
+const (
+	watchDays   = 7
+	maxMessages = 4096    // message ids of one day that bounces are looked up in
+	dayKeep     = 0.97153 // an hour; half is left after a day
+	// dayHours is how many hours' worth such a sum holds: 1/(1−dayKeep).
+	dayHours = 35.1
+)
+
+func (s *actorSums) add(h *actorHour, strangers float64) {
+	s.decay()
+	s.sent += float32(h.recipients)
+	s.blind += float32(h.blind)
+	s.unnamed += float32(h.unnamed)
+	s.strangers += float32(strangers)
+	s.bounced += float32(h.bounced)
+	if strangers > 0 {
+		s.hours++
+	}
+}
+
+// decay halves the sums in a day; what is next to nothing is nothing, so that a
+// watch can end.
+func (s *actorSums) decay() {
+	for _, v := range [...]*float32{&s.sent, &s.blind, &s.unnamed, &s.strangers, &s.hours, &s.bounced} {
+		*v *= dayKeep
+		if *v < 0.01 {
+			*v = 0
+		}
+	}
+}
+
+func (h *actorHour) clear(s *sketch.Store) {
+	h.strangers.Clear(s)
+	*h = actorHour{}
+}
+
+func (w *watch) clear(s *sketch.Store) {
+	for i := range w.hours {
+		w.hours[i].clear(s)
+	}
+	for i := range w.messages {
+		w.messages[i].Clear(&s.Arena)
+	}
+	w.tries.clear(&s.Arena)
+	for _, m := range [...]*marks{&w.odd, &w.fresh, &w.places} {
+		m.clear(&s.Arena)
+	}
+	*w = watch{}
+}
+
+// stepHour makes room for the hour that has begun and adds the one that has settled.
+func (w *watch) stepHour(s *sketch.Store, hour int32, alarmed bool) {
+	w.hours[mod3(hour)].clear(s)
+	settled := &w.hours[mod3(hour-2)]
+	w.sums[0] = w.sums[1]
+	k := 0.0
+	if settled.recipients > 0 {
+		k = float64(settled.strangers.Count(s))
+	}
+	if alarmed {
+		w.sums[1].decay() // what has been told is not told again as something slow
+		return
+	}
+	w.sums[1].add(settled, k)
+}
+
+// stepDay forgets what is too old and reports whether nothing is left.
+func (w *watch) stepDay(s *sketch.Store, day sketch.Day) (empty bool) {
+	w.messages[mod2(day)].Clear(&s.Arena)
+	since := day - min(day, watchDays)
+	w.tries.drop(&s.Arena, day-min(day, 2))
+	for _, m := range [...]*marks{&w.odd, &w.fresh, &w.places} {
+		m.drop(&s.Arena, since.Start())
+	}
+	busy := w.tries.n > 0 || w.odd.n > 0 || w.fresh.n > 0 || w.places.n > 0 || w.sums[1] != actorSums{} || w.sums[0] != actorSums{}
+	for i := range w.hours {
+		busy = busy || w.hours[i].recipients > 0
+	}
+	for i := range w.messages {
+		busy = busy || w.messages[i].Len() > 0
+	}
+	return !busy
+}
+
+// watching returns the account's watch, making one where there is none.
+func (e *Engine) watching(a *account) *watch {
+	if a.watch == 0 {
+		a.watch = e.store.watches.New()
+	}
+	return e.store.watches.At(a.watch)
+}
+
+// store is where the parts of accounts stand.
+type store struct {
+	sketch.Store
+	watches slab.Table[watch]
+}
