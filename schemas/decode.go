@@ -18,6 +18,7 @@ type Decoder struct {
 	buf   bytes.Buffer
 	raw   [maxSlots]jsontext.Value
 	extra []byte
+	quick quick
 }
 
 // Decode decodes one event with a Decoder of its own.
@@ -37,6 +38,14 @@ func (d *Decoder) Decode(data []byte, e *Event) *Error {
 		return &Error{Reason: ReasonTooLarge, What: fmt.Sprintf("%d bytes are more than %d", len(data), MaxRecord),
 			Fix: "split the record, or send recipient_count in place of a long list"}
 	}
+	if d.quick.decode(data, e) {
+		return nil
+	}
+	return d.thorough(data, e)
+}
+
+// thorough reads any record, and says of a wrong one what is wrong.
+func (d *Decoder) thorough(data []byte, e *Event) *Error {
 	d.raw = [maxSlots]jsontext.Value{}
 	d.extra = d.extra[:0]
 	if err := d.scan(data); err != nil {
@@ -98,10 +107,14 @@ func (d *Decoder) keep(name, value jsontext.Value) {
 }
 
 func (d *Decoder) keepExtra(name, value []byte) {
-	d.extra = append(d.extra, ',')
-	d.extra = append(d.extra, name...)
-	d.extra = append(d.extra, ':')
-	d.extra = append(d.extra, value...)
+	d.extra = appendMember(d.extra, name, value)
+}
+
+func appendMember(b, name, value []byte) []byte {
+	b = append(b, ',')
+	b = append(b, name...)
+	b = append(b, ':')
+	return append(b, value...)
 }
 
 // fill sets e's fields from the slots, by the declaration of its type.

@@ -104,8 +104,11 @@ func Fields(t EventType) []Field {
 }
 
 type typeSpec struct {
-	fields []Field
-	bySlot [maxSlots]*Field
+	name     EventType
+	fields   []Field
+	bySlot   [maxSlots]*Field
+	known    uint64 // bit by slot
+	required uint64
 }
 
 const maxSlots = 64
@@ -118,7 +121,7 @@ var (
 func buildSpecs() map[EventType]*typeSpec {
 	out := make(map[EventType]*typeSpec)
 	for t, own := range eventFields() {
-		out[t] = &typeSpec{fields: append(common(), own...)}
+		out[t] = &typeSpec{name: t, fields: append(common(), own...)}
 	}
 	return out
 }
@@ -137,6 +140,10 @@ func buildSlots(all map[EventType]*typeSpec) map[string]uint8 {
 				out[f.Name] = n
 			}
 			spec.bySlot[n] = f
+			spec.known |= 1 << n
+			if f.Required {
+				spec.required |= 1 << n
+			}
 		}
 	}
 	return out

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
@@ -105,8 +103,8 @@ func (f *Field) integer(raw jsontext.Value, e *Event) *Error {
 	if raw.Kind() != '0' {
 		return wrongShape(raw, "a whole number")
 	}
-	n, err := strconv.ParseInt(aliased(raw), 10, 64)
-	if err != nil {
+	n, ok := smallNumber(raw)
+	if !ok {
 		v, ferr := strconv.ParseFloat(aliased(raw), 64)
 		if ferr != nil || v != math.Trunc(v) || math.Abs(v) > MaxAmount {
 			return wrongShape(raw, fmt.Sprintf("a whole number from 0 to %d", f.Max))
@@ -118,6 +116,17 @@ func (f *Field) integer(raw jsontext.Value, e *Event) *Error {
 	}
 	*f.num(e) = n
 	return nil
+}
+
+// smallNumber reads the digits of a number that is surely within 63 bits.
+func smallNumber(raw []byte) (n int64, ok bool) {
+	for _, c := range raw {
+		if c -= '0'; c > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(c)
+	}
+	return n, len(raw) <= 18
 }
 
 func (f *Field) instant(raw jsontext.Value, e *Event) *Error {
@@ -136,23 +145,15 @@ func (f *Field) instant(raw jsontext.Value, e *Event) *Error {
 	return nil
 }
 
-func parseTime(b []byte) (ms int64, ok bool) {
-	var t time.Time
-	if err := t.UnmarshalText(b); err != nil {
-		return 0, false
-	}
-	return t.UnixMilli(), true
-}
-
 func (f *Field) address(raw jsontext.Value, e *Event) *Error {
 	if raw.Kind() != '"' {
 		return wrongShape(raw, "an IP address as a string")
 	}
-	a, err := netip.ParseAddr(aliased(unquoted(raw)))
-	if err != nil || a.Zone() != "" {
+	a, ok := parseAddr(unquoted(raw))
+	if !ok {
 		return wrongShape(raw, "an IPv4 or IPv6 address without a zone")
 	}
-	*f.addr(e) = a.Unmap()
+	*f.addr(e) = a
 	return nil
 }
 

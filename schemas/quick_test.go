@@ -1,0 +1,165 @@
+package schemas
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"os"
+	"strings"
+	"testing"
+)
+
+// sampleLines are lines as a platform writes them, one of each type.
+var sampleLines = map[EventType]string{
+	TypeSend:       `{"id":"e00400000","time":"2026-03-23T14:38:52.166Z","type":"send","account":"acct-00543","credential":"key-543-1","channel":"api","ip":"20.50.48.188","sender":"hello@shop543.example","recipients":["u7905205@gmail.example"],"message_id":"m0a4fb28dcde194b@shop543.example","size":48237}`,
+	TypeDelivery:   `{"id":"e00400031","time":"2026-03-23T14:40:02.001Z","type":"delivery","account":"acct-00543","message_id":"m0a4fb28dcde194b@shop543.example","recipient":"u7905205@gmail.example","outcome":"hard_bounce","reason":"550 5.1.1 no such user"}`,
+	TypeLogin:      `{"id":"e00400044","time":"2026-03-23T14:41:12.900Z","type":"login","account":"acct-00047","user":"user47-0@shop47.example","ip":"2001:db8:4:1::7","outcome":"success","method":"password","user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}`,
+	TypeCredential: `{"id":"e00400045","time":"2026-03-23T14:41:30.010Z","type":"credential","account":"acct-00047","credential":"key-47-2","kind":"api_key","change":"created","actor":"customer","user":"user47-0@shop47.example","ip":"192.0.2.47"}`,
+	TypeAccess:     `{"id":"e00400046","time":"2026-03-23T14:42:00.000Z","type":"access","employee":"emp-007","action":"view_account","account":"acct-00047","ip":"198.51.100.7","ticket":"T-4711","session":"s-9"}`,
+	TypeConnection: `{"id":"e00400047","time":"2026-03-23T14:42:01.118Z","type":"connection","ip":"198.51.100.99","state":"close","protocol":"smtp","duration_ms":5210,"bytes":18230}`,
+	TypeAccount:    `{"id":"e00000025","time":"2026-03-02T00:00:00.539Z","type":"account","account":"acct-00047","status":"active","plan":"flex","created":"2023-10-03T00:00:00.000Z","users":["user47-0@shop47.example","user47-1@shop47.example"],"domains":["shop47.example"],"contacts":[{"email":"user47-0@shop47.example","role":"owner"}]}`,
+}
+
+// agree holds the quick reader against the thorough one: what it accepts, the
+// other accepts too, and reads the same.
+func agree(t *testing.T, q *Decoder, data []byte) (plain bool) {
+	t.Helper()
+	var a, b Event
+	if !q.quick.decode(data, &a) {
+		return false
+	}
+	var d Decoder
+	if err := d.thorough(data, &b); err != nil {
+		t.Fatalf("%q: the quick reader accepts what the thorough one refuses: %v", data, err)
+	}
+	if !same(&a, &b) {
+		t.Fatalf("%q: quick\n%+v, thorough\n%+v", data, a, b)
+	}
+	return true
+}
+
+// FuzzQuickAgrees changes plain records, as a sender might get one wrong.
+func FuzzQuickAgrees(f *testing.F) {
+	for _, s := range sampleLines {
+		f.Add([]byte(s))
+	}
+	for _, s := range oddLines {
+		f.Add([]byte(s))
+	}
+	var d Decoder
+	f.Fuzz(func(t *testing.T, data []byte) { agree(t, &d, data) })
+}
+
+const frame = `"id":"1","time":"2026-03-02T00:00:08Z","type":"send","account":"a","recipient_count":1`
+
+// oddLines are right and wrong in ways that the two readers could disagree about.
+var oddLines = []string{
+	sampleSend,
+	"{" + frame + "}",
+	" {\n\t" + strings.ReplaceAll(frame, ",", " ,\r\n") + " } \n",
+	"{" + frame + `,"x":1}`, "{" + frame + `,"x":-0.5e+3,"y":null,"z":true,"w":false}`,
+	"{" + frame + `,"x":01}`, "{" + frame + `,"x":1.}`, "{" + frame + `,"x":-}`, "{" + frame + `,"x":1e}`, "{" + frame + `,"x":.5}`,
+	"{" + frame + `,"x":{"a":[1,{"b":"]}\""}]},"y":["a","b\u00e9"],"z":[]}`,
+	"{" + frame + `,"x":{"a":1,"a":2}}`, "{" + frame + `,"x":1,"x":2}`, "{" + frame + `,"x":[1,}`, "{" + frame + `,"x":["a",]}`, "{" + frame + `,"x":{]}}`,
+	"{" + frame + `,"x":"\ud800"}`, "{" + frame + `,"x":"\ud83d\ude00"}`, "{" + frame + `,"x":"\q"}`, "{" + frame + `,"x":["\q"]}`,
+	"{" + frame + `,"\u0078":1,"x":2}`, "{" + frame + `,"é":1}`, "{" + frame + `,"":1}`, "{" + frame + ",\"x\":\"\x7f\"}", "{" + frame + ",\"x\":\"\xff\"}",
+	"{" + frame + `,"x":{"y":"` + "\xff" + `"}}`, "{" + frame + ",\"x\":\"a\tb\"}", "{" + frame + `,"x":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + "}",
+	"{" + frame + `,"sender":"a\"b\\c","credential":"kéy","channel":"a\u0070i"}`,
+	"{" + frame + ",\"credential\":\"k\x7f\"}", "{" + frame + `,"credential":""}`, "{" + frame + `,"credential":"k\u202e"}`,
+	"{" + frame + `,"rows":5,"accounts":["a"],"credentials":[{"id":"k"}],"outcome":"x"}`, "{" + frame + `,"credentials":[{]}]}`,
+	"{" + frame + `,"size":-0,"test":true}`, "{" + frame + `,"size":1e3}`, "{" + frame + `,"size":1125899906842624}`, "{" + frame + `,"size":1125899906842625}`,
+	"{" + frame + `,"ip":"::ffff:192.0.2.1"}`, "{" + frame + `,"ip":"192.0.2.01"}`, "{" + frame + `,"ip":"fe80::1%1"}`, "{" + frame + `,"ip":""}`,
+	"{" + frame + `,"recipients":["a","b"]}`, "{" + frame + `,"recipients":[""]}`, "{" + frame + `,"recipients":["a",1]}`, "{" + frame + `,"recipients":[` + strings.Repeat(`"a",`, 1000) + `"a"]}`,
+	"{" + frame + "}x", "{" + frame + "},", "{" + frame, "{" + frame + ",}", "[{" + frame + "}]",
+	`{"id":"1","time":"2026-02-29T00:00:08Z","type":"send","account":"a","recipient_count":1}`,
+	`{"id":"1","time":"2024-02-29T00:00:08.123456789+01:00","type":"s\u0065nd","account":"a","recipient_count":1}`,
+	`{"id":"1","time":"1999-12-31T23:59:59.999Z","type":"send","account":"a","recipient_count":1}`,
+	`{"id":"1","time":"2026-03-02T00:00:08Z","type":"account","account":"a","credentials":[{"id":"k","kind":"api_key","created":"2026-03-02T00:00:08Z","id":"l"}]}`,
+	`{"id":"1","time":"2026-03-02T00:00:08Z","type":"account","account":"a","credentials":null,"contacts":[{"email":"a@b","role":"\u0061"}],"created":"2026-03-02T00:00:08Z"}`,
+}
+
+func TestQuickAgreesOnOddLines(t *testing.T) {
+	var d Decoder
+	plain := 0
+	for _, s := range oddLines {
+		if agree(t, &d, []byte(s)) {
+			plain++
+		}
+	}
+	if plain < len(oddLines)/4 {
+		t.Errorf("of %d odd lines the quick reader took %d: the test compares too little", len(oddLines), plain)
+	}
+}
+
+// What a platform really writes must not need the thorough reader.
+func TestPlainLinesAreReadQuickly(t *testing.T) {
+	var d Decoder
+	for typ, s := range sampleLines {
+		if !agree(t, &d, []byte(s)) {
+			t.Errorf("%s: left to the thorough reader", typ)
+		}
+	}
+	f, err := os.Open("../../shared/data/platform/events.ndjson.gz")
+	if err != nil {
+		t.Skipf("no platform data here: %v", err)
+	}
+	defer func() { _ = f.Close() }()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(z)
+	for n := 0; n < 60_000 && lines.Scan(); n++ {
+		if !agree(t, &d, lines.Bytes()) {
+			t.Fatalf("left to the thorough reader: %s", lines.Bytes())
+		}
+	}
+}
+
+// Every change of one byte of a plain record is judged alike by both.
+func TestQuickAgreesOnChangedLines(t *testing.T) {
+	var d Decoder
+	for _, s := range sampleLines {
+		for i := range len(s) {
+			for _, c := range []byte("\"\\{}[],: 0-9a\x00\x1f\x7f\x80\xc3") {
+				data := []byte(s)
+				data[i] = c
+				agree(t, &d, data)
+			}
+			agree(t, &d, []byte(s[:i]+s[i+1:]))
+			agree(t, &d, []byte(s[:i]))
+		}
+	}
+}
+
+func TestPlainSendsAllocateNothing(t *testing.T) {
+	var d Decoder
+	var e Event
+	for typ, s := range sampleLines {
+		data := bytes.Clone([]byte(s))
+		if n := testing.AllocsPerRun(100, func() { _ = d.Decode(data, &e) }); n > 0 && typ != TypeAccount {
+			t.Errorf("%s: %v allocations", typ, n)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, typ := range EventTypes() {
+		data := []byte(sampleLines[typ])
+		run := func(name string, decode func(*Decoder, *Event) bool) {
+			b.Run(string(typ)+"/"+name, func(b *testing.B) {
+				var d Decoder
+				var e Event
+				b.SetBytes(int64(len(data)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if !decode(&d, &e) {
+						b.Fatal("was refused")
+					}
+				}
+			})
+		}
+		run("quick", func(d *Decoder, e *Event) bool { return d.Decode(data, e) == nil })
+		run("thorough", func(d *Decoder, e *Event) bool { return d.thorough(data, e) == nil })
+	}
+}
