@@ -14,11 +14,13 @@ import (
 // that it will not do, and the thorough reader decides and words the refusal. So
 // odd but right records cost time, and wrong ones are told precisely.
 type quick struct {
-	present uint64         // bit by slot
-	spans   [maxSlots]span // of the slots present
-	elems   []span         // of all lists of strings
-	unknown []span         // names of members without a slot
-	odd     bool           // some byte is not printable ASCII
+	present uint64          // bit by slot
+	spans   [maxSlots]span  // of the slots present
+	elems   []span          // of all lists of strings
+	unknown []span          // names of members without a slot
+	odd     bool            // some byte is not printable ASCII
+	last    uint8           // the slot of the member before
+	next    [maxSlots]uint8 // which slot came after each in an earlier record
 	buf     []byte
 }
 
@@ -46,7 +48,7 @@ const (
 	quickDepth   = 64
 )
 
-func (q *quick) text(data []byte, s span) ([]byte, bool) {
+func (q *quick) text(data []byte, s *span) ([]byte, bool) {
 	b := data[s.at+1 : s.end-1]
 	if s.form != formEscaped {
 		return b, true
@@ -57,7 +59,7 @@ func (q *quick) text(data []byte, s span) ([]byte, bool) {
 
 // scan notes the members of the one object that data is.
 func (q *quick) scan(data []byte) bool {
-	q.present, q.odd = 0, false
+	q.present, q.odd, q.last = 0, false, 0
 	q.elems, q.unknown = q.elems[:0], q.unknown[:0]
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
@@ -83,7 +85,14 @@ func (q *quick) scan(data []byte) bool {
 
 // member notes one "name": value and returns what comes after it. An empty object
 // has none, and is left to the thorough reader as it is refused anyway.
+//
+// One sender writes its members in one order, so the name that came next in an
+// earlier record is tried first.
 func (q *quick) member(data []byte, i int) (int, bool) {
+	slot := q.next[q.last]
+	if rest := data[min(i, len(data)):]; len(rest) >= len(openings[slot]) && string(rest[:len(openings[slot])]) == openings[slot] {
+		return q.keep(data, i+len(openings[slot]), slot)
+	}
 	if i >= len(data) || data[i] != '"' {
 		return 0, false
 	}
@@ -91,41 +100,48 @@ func (q *quick) member(data []byte, i int) (int, bool) {
 	if end < 0 || form != formPlain {
 		return 0, false
 	}
-	name := span{at: uint32(i), end: uint32(end)}
-	slot, known := slotOf(data[i+1 : end-1])
-	if i = skipSpace(data, end); i >= len(data) || data[i] != ':' {
+	value := skipSpace(data, end)
+	if value >= len(data) || data[value] != ':' {
 		return 0, false
 	}
-	var discard span
-	s := &discard
-	if known {
-		if q.present&(1<<slot) != 0 {
-			return 0, false
-		}
-		q.present |= 1 << slot
-		s = &q.spans[slot]
-	} else if !q.fresh(data, name) {
+	value++
+	if slot, known := slotOf(data[i+1 : end-1]); known {
+		q.next[q.last] = slot
+		return q.keep(data, value, slot)
+	}
+	return q.keepUnknown(data, span{at: uint32(i), end: uint32(end)}, value)
+}
+
+// keep notes the value of a slot.
+func (q *quick) keep(data []byte, i int, slot uint8) (int, bool) {
+	if q.present&(1<<slot) != 0 {
 		return 0, false
 	}
-	if i = q.value(data, skipSpace(data, i+1), s); i < 0 {
+	q.present |= 1 << slot
+	q.last = slot
+	i = q.value(data, skipSpace(data, i), &q.spans[slot])
+	return i, i >= 0
+}
+
+func (q *quick) keepUnknown(data []byte, name span, i int) (int, bool) {
+	var s span
+	if i = q.value(data, skipSpace(data, i), &s); i < 0 || !q.fresh(data, &name) {
 		return 0, false
 	}
-	if !known {
-		if s.form == formNested && !jsontext.Value(data[s.at:s.end]).IsValid() {
-			return 0, false
-		}
-		q.unknown = append(q.unknown, name, *s)
+	if s.form == formNested && !jsontext.Value(data[s.at:s.end]).IsValid() {
+		return 0, false
 	}
+	q.unknown = append(q.unknown, name, s)
 	return i, true
 }
 
 // fresh tells whether an unknown name has not come before.
-func (q *quick) fresh(data []byte, name span) bool {
+func (q *quick) fresh(data []byte, name *span) bool {
 	if len(q.unknown) >= 2*quickUnknown {
 		return false
 	}
 	for i := 0; i < len(q.unknown); i += 2 {
-		u := q.unknown[i]
+		u := &q.unknown[i]
 		if string(data[u.at:u.end]) == string(data[name.at:name.end]) {
 			return false
 		}

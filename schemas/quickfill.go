@@ -14,7 +14,26 @@ type nameTable struct {
 	name []string
 }
 
-var names = buildNames(slotNames)
+var (
+	names    = buildNames(slotNames)
+	specList = listSpecs()
+	openings = buildOpenings(slotNames)
+)
+
+func listSpecs() (out []*typeSpec) {
+	for _, t := range EventTypes() {
+		out = append(out, specs[t])
+	}
+	return out
+}
+
+// buildOpenings lists how a member begins where nobody put spaces: "name":
+func buildOpenings(all []string) (out [maxSlots]string) {
+	for slot, name := range all {
+		out[slot] = `"` + name + `":`
+	}
+	return out
+}
 
 func buildNames(all []string) *nameTable {
 	t := &nameTable{name: all}
@@ -54,18 +73,18 @@ func (q *quick) decode(data []byte, e *Event) bool {
 	if !q.scan(data) || q.present&1 == 0 {
 		return false
 	}
-	s := q.spans[0]
+	s := &q.spans[0]
 	if s.form != formPlain || data[s.at] != '"' {
 		return false
 	}
-	spec := specs[EventType(data[s.at+1:s.end-1])]
+	spec := specOf(data[s.at+1 : s.end-1])
 	if spec == nil || spec.required&^q.present != 0 {
 		return false
 	}
 	e.Type = spec.name
 	for rest := q.present & spec.known; rest != 0; rest &= rest - 1 {
 		slot := bits.TrailingZeros64(rest)
-		if !q.field(data, spec.bySlot[slot], q.spans[slot], e) {
+		if !q.field(data, spec.bySlot[slot], &q.spans[slot], e) {
 			return false
 		}
 	}
@@ -75,9 +94,18 @@ func (q *quick) decode(data []byte, e *Event) bool {
 	return e.check() == nil
 }
 
+func specOf(name []byte) *typeSpec {
+	for _, s := range specList {
+		if string(s.name) == string(name) {
+			return s
+		}
+	}
+	return nil
+}
+
 // field reads one value. Of its kinds those that a send has are read here, by
 // what the scan already found out; the others as the thorough reader does.
-func (q *quick) field(data []byte, f *Field, s span, e *Event) bool {
+func (q *quick) field(data []byte, f *Field, s *span, e *Event) bool {
 	switch f.Kind {
 	case FieldString, FieldIdent, FieldEnum:
 		if data[s.at] != '"' {
@@ -114,14 +142,15 @@ func (f *Field) pick(b []byte, e *Event) bool {
 	return false
 }
 
-func (q *quick) strings(data []byte, f *Field, s span, e *Event) bool {
+func (q *quick) strings(data []byte, f *Field, s *span, e *Event) bool {
 	if s.form != formList || int(s.to-s.from) > f.Items {
 		return false
 	}
 	at := f.list(e)
 	list := (*at)[:0]
-	for _, x := range q.elems[s.from:s.to] {
-		b, ok := q.text(data, x)
+	elems := q.elems[s.from:s.to]
+	for i := range elems {
+		b, ok := q.text(data, &elems[i])
 		if !ok || len(b) == 0 || int64(len(b)) > f.Max {
 			return false
 		}
@@ -136,12 +165,12 @@ func (q *quick) strings(data []byte, f *Field, s span, e *Event) bool {
 func (q *quick) extra(data []byte, misplaced uint64, e *Event) bool {
 	b := q.buf[:0]
 	for i := 0; i < len(q.unknown); i += 2 {
-		name, value := q.unknown[i], q.unknown[i+1]
+		name, value := &q.unknown[i], &q.unknown[i+1]
 		b = appendMember(b, data[name.at:name.end], data[value.at:value.end])
 	}
 	for ; misplaced != 0; misplaced &= misplaced - 1 {
 		slot := bits.TrailingZeros64(misplaced)
-		s := q.spans[slot]
+		s := &q.spans[slot]
 		if s.form == formNested && !jsontext.Value(data[s.at:s.end]).IsValid() {
 			return false
 		}
