@@ -42,6 +42,9 @@ const (
 	formNested              // anything else with brackets: not looked into yet
 )
 
+// atStart stands for the slot before the first member's.
+const atStart = maxSlots - 1
+
 // Beyond these the thorough reader is used: its cost does not grow with the square.
 const (
 	quickUnknown = 32
@@ -59,7 +62,7 @@ func (q *quick) text(data []byte, s *span) ([]byte, bool) {
 
 // scan notes the members of the one object that data is.
 func (q *quick) scan(data []byte) bool {
-	q.present, q.odd, q.last = 0, false, 0
+	q.present, q.odd, q.last = 0, false, atStart
 	q.elems, q.unknown = q.elems[:0], q.unknown[:0]
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
@@ -329,12 +332,12 @@ func scanNumber(data []byte, i int) int {
 		i++
 	}
 	start := i
-	if i = digits(data, i); i == start || data[start] == '0' && i > start+1 {
+	if i = skipDigits(data, i); i == start || data[start] == '0' && i > start+1 {
 		return -1
 	}
 	if i < len(data) && data[i] == '.' {
 		start = i + 1
-		if i = digits(data, start); i == start {
+		if i = skipDigits(data, start); i == start {
 			return -1
 		}
 	}
@@ -343,14 +346,14 @@ func scanNumber(data []byte, i int) int {
 			i++
 		}
 		start = i
-		if i = digits(data, i); i == start {
+		if i = skipDigits(data, i); i == start {
 			return -1
 		}
 	}
 	return i
 }
 
-func digits(data []byte, i int) int {
+func skipDigits(data []byte, i int) int {
 	for i < len(data) && data[i]-'0' <= 9 {
 		i++
 	}

@@ -27,7 +27,7 @@ type lane struct {
 	producer kafka.Producer
 	pos      [maxInputs]int64 // the next offset to fold of each input
 	fetchAt  [maxInputs]int64 // the next offset to fetch; the fetcher's once the lane is ready
-	rings    [maxInputs]*ring
+	rings    [maxInputs]*schemas.Ring
 	control  int // how many of the control log's records were taken
 	in       schemas.Input
 	names    names
@@ -240,7 +240,7 @@ func (l *lane) begin(b *batch) error {
 func (l *lane) end(b *batch) {
 	l.pos[b.input] = max(l.pos[b.input], b.next)
 	if r := l.rings[b.input]; r != nil {
-		r.pass(l.pos[b.input])
+		r.Pass(l.pos[b.input])
 	}
 	l.meter.lag[b.input].Set(float64(max(b.end-l.pos[b.input], 0)))
 	l.queue.folded(b)

@@ -230,17 +230,17 @@ func beyond(l *lane, pos int64, at kafka.TopicPartition, end int64) error {
 }
 
 // prime reads the ids that stand from one offset up to another.
-func (l *lane) prime(at kafka.TopicPartition, from, to int64) (*ring, error) {
-	r := newRing(l.r.cfg.reach, from)
+func (l *lane) prime(at kafka.TopicPartition, from, to int64) (*schemas.Ring, error) {
+	r := schemas.NewRing(l.r.cfg.reach, from)
 	err := l.scan(at, from, to, func(rec *kafka.Record) error {
 		for _, h := range rec.Headers {
 			if h.Key == schemas.HeaderID && len(h.Value) > 0 && !isFence(rec) {
-				r.seen(rec.Offset, stringOf(h.Value))
+				r.Seen(rec.Offset, stringOf(h.Value))
 			}
 		}
 		return nil
 	})
-	r.pass(to)
+	r.Pass(to)
 	return r, err
 }
 

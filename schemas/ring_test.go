@@ -1,4 +1,4 @@
-package lane
+package schemas
 
 import (
 	"fmt"
@@ -22,24 +22,24 @@ func TestRingIsAFunctionOfTheLog(t *testing.T) {
 			}
 			return false
 		}
-		r := newRing(reach, start)
+		r := NewRing(reach, start)
 		offset := start
 		for range rapid.IntRange(0, 120).Draw(t, "records") {
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0: // offsets that are gone, or have no id
 				offset += rapid.Int64Range(1, 2*reach).Draw(t, "gap")
-				r.pass(offset)
+				r.Pass(offset)
 			case 1: // a restore: the reach before is read again
-				r = newRing(reach, max(start, offset-reach))
+				r = NewRing(reach, max(start, offset-reach))
 				for o := max(start, offset-reach); o < offset; o++ {
 					if log[o] != "" {
-						r.seen(o, log[o])
+						r.Seen(o, log[o])
 					}
 				}
-				r.pass(offset)
+				r.Pass(offset)
 			default:
 				id := fmt.Sprint("id", rapid.IntRange(0, 30).Draw(t, "id"))
-				if got, want := r.seen(offset, id), known(offset, id); got != want {
+				if got, want := r.Seen(offset, id), known(offset, id); got != want {
 					t.Fatalf("offset %d, id %s: known %t, must be %t", offset, id, got, want)
 				}
 				log[offset] = id
@@ -50,7 +50,7 @@ func TestRingIsAFunctionOfTheLog(t *testing.T) {
 }
 
 func BenchmarkRing(b *testing.B) {
-	r := newRing(65536, 0)
+	r := NewRing(65536, 0)
 	ids := make([]string, 100_000)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("evt-%022d", i)
@@ -58,7 +58,7 @@ func BenchmarkRing(b *testing.B) {
 	b.ReportAllocs()
 	offset := int64(0)
 	for b.Loop() {
-		r.seen(offset, ids[offset%int64(len(ids))])
+		r.Seen(offset, ids[offset%int64(len(ids))])
 		offset++
 	}
 }

@@ -1,4 +1,4 @@
-package lane
+package schemas
 
 import "hash/maphash"
 
@@ -12,28 +12,30 @@ func hashID(id string) idHash {
 	return idHash{maphash.String(idSeeds[0], id), maphash.String(idSeeds[1], id)}
 }
 
-// ring knows the ids that stand among the last offsets of a partition. What it
+// Ring knows the ids that stand among the last offsets of a partition. What it
 // knows is a function of the log alone: an offset without an id, a fence or a gap
 // takes a place too. It takes 24 bytes an offset in reach.
-type ring struct {
+type Ring struct {
 	next  int64    // the offset after the last one seen
 	ids   []idHash // by offset modulo the reach
 	table []uint32 // open addressing: place in ids, plus one; the latest of equal ids
 }
 
-func newRing(reach, next int64) *ring {
+// NewRing returns a ring that has seen nothing and reaches so many offsets back
+// from the next one.
+func NewRing(reach, next int64) *Ring {
 	size := int64(1)
 	for size < 2*reach {
 		size *= 2
 	}
-	return &ring{next: next, ids: make([]idHash, reach), table: make([]uint32, size)}
+	return &Ring{next: next, ids: make([]idHash, reach), table: make([]uint32, size)}
 }
 
-// seen notes the id at an offset and tells whether it stands among the reach
+// Seen notes the id at an offset and tells whether it stands among the reach
 // before. Offsets must rise.
-func (r *ring) seen(offset int64, id string) bool {
+func (r *Ring) Seen(offset int64, id string) bool {
 	h := hashID(id)
-	r.pass(offset)
+	r.Pass(offset)
 	_, known := r.find(h)
 	r.forget(offset) // the one that stood reach offsets before: the last still in reach
 	slot, _ := r.find(h)
@@ -44,8 +46,8 @@ func (r *ring) seen(offset int64, id string) bool {
 	return known
 }
 
-// pass forgets what the offsets before the given one push out of reach.
-func (r *ring) pass(offset int64) {
+// Pass forgets what the offsets before the given one push out of reach.
+func (r *Ring) Pass(offset int64) {
 	if offset-r.next >= int64(len(r.ids)) {
 		clear(r.ids)
 		clear(r.table)
@@ -58,7 +60,7 @@ func (r *ring) pass(offset int64) {
 }
 
 // find gives the slot of an id, or the free one where it belongs.
-func (r *ring) find(h idHash) (slot uint64, known bool) {
+func (r *Ring) find(h idHash) (slot uint64, known bool) {
 	mask := uint64(len(r.table) - 1)
 	for slot = h.a & mask; r.table[slot] != 0; slot = (slot + 1) & mask {
 		if r.ids[r.table[slot]-1] == h {
@@ -70,7 +72,7 @@ func (r *ring) find(h idHash) (slot uint64, known bool) {
 
 // forget takes the id at an offset's place out of the table, unless a later offset
 // has it too.
-func (r *ring) forget(offset int64) {
+func (r *Ring) forget(offset int64) {
 	place := uint32(offset % int64(len(r.ids)))
 	h := r.ids[place]
 	if h == (idHash{}) {
@@ -84,7 +86,7 @@ func (r *ring) forget(offset int64) {
 
 // remove empties a slot and moves those behind it up, so that none is cut off from
 // where its search begins.
-func (r *ring) remove(slot uint64) {
+func (r *Ring) remove(slot uint64) {
 	mask := uint64(len(r.table) - 1)
 	for next := slot; ; {
 		next = (next + 1) & mask
