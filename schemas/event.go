@@ -124,3 +124,13 @@ func (e *Event) Entity() Entity {
 	}
 	return Entity{KindAccount, e.Account}
 }
+
+// AppendKey appends the key of the event's entity.
+func (e *Event) AppendKey(b []byte) []byte {
+	if e.Type == TypeConnection && e.IP.Is4() {
+		return e.IP.AppendTo(append(b, KindIP+":"...))
+	}
+	entity := e.Entity()
+	b = append(append(b, entity.Kind...), ':')
+	return append(b, entity.ID...)
+}

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bufio"
 	"net/netip"
 	"strings"
 	"testing"
@@ -17,8 +16,9 @@ func TestLinesAreGivenTheirNetwork(t *testing.T) {
 	const file = `{"id":"a","type":"login","account":"x","user":"u","outcome":"success","time":"2026-03-02T00:00:00Z","ip":"192.0.2.1"}
 {"id":"b","type":"delivery","account":"x","recipient":"r@x.example","outcome":"delivered","message_id":"m","time":"2026-03-02T00:00:00Z"}
 `
-	var n int64
-	b, _ := readBlock(bufio.NewReader(strings.NewReader(file)), &n, known)
+	r := reader{seen: newRing(), networks: known}
+	blocks, _ := r.ahead(t.Context(), strings.NewReader(file))
+	b := <-blocks
 	if len(b.lines) != 2 || b.lines[0].err != nil || b.lines[1].err != nil {
 		t.Fatalf("lines %+v", b.lines)
 	}

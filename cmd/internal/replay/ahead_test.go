@@ -1,0 +1,99 @@
+package replay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"holdfast/schemas"
+)
+
+func lines(n int) []byte {
+	var b bytes.Buffer
+	for i := range n {
+		fmt.Fprintf(&b, `{"id":"e%d","time":"2026-03-02T00:00:08Z","type":"login","account":"acct-%d","user":"u","outcome":"success"}`+"\n", i%(n-7), i%1000)
+	}
+	return b.Bytes()
+}
+
+// Blocks are used again and again, so whatever of a line is looked at after the
+// next block was asked for would be another's.
+func TestBlocksAreReadInOrderAndUsedAgain(t *testing.T) {
+	const n = 20_000
+	r := reader{seen: newRing()}
+	blocks, spent := r.ahead(t.Context(), bytes.NewReader(lines(n)))
+	made := map[*block]bool{}
+	at, doubles := int64(0), 0
+	for b := range blocks {
+		made[b] = true
+		for i := range b.lines {
+			l := &b.lines[i]
+			if at++; l.n != at || l.err != nil || l.event.ID != fmt.Sprint("e", (at-1)%(n-7)) || l.key != fmt.Sprint("account:acct-", (at-1)%1000) {
+				t.Fatalf("line %d is %d with event %q of %s: %v", at, l.n, l.event.ID, l.key, l.err)
+			}
+			if l.double {
+				doubles++
+			}
+		}
+		spent <- b
+	}
+	if at != n || doubles != 7 || len(made) > blocksAhead {
+		t.Errorf("%d lines, %d doubles in %d blocks, want %d, 7 in at most %d", at, doubles, len(made), n, blocksAhead)
+	}
+}
+
+func TestReadingStopsAtAnError(t *testing.T) {
+	broken := errors.New("broken")
+	r, err := New(Config{}, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := r.Run(t.Context(), io.MultiReader(bytes.NewReader(lines(100)), errReader{broken}))
+	if !errors.Is(err, broken) || sum.Lines != 100 {
+		t.Errorf("%d lines and %v, want the 100 before and the error", sum.Lines, err)
+	}
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+// Reading and decoding must not make garbage beside what a run needs once.
+func TestDecodingAheadAllocatesNothingAnEvent(t *testing.T) {
+	const n = 50_000
+	data := lines(n)
+	r := reader{seen: newRing()}
+	allocs := testing.AllocsPerRun(3, func() {
+		blocks, spent := r.ahead(t.Context(), bytes.NewReader(data))
+		for b := range blocks {
+			spent <- b
+		}
+	})
+	if allocs > n/50 {
+		t.Errorf("%.0f allocations for %d events", allocs, n)
+	}
+}
+
+// An event's key is its entity's, whichever way it was made.
+func TestKeysAreThoseOfTheEntities(t *testing.T) {
+	var k keys
+	for _, s := range []string{
+		`{"id":"1","time":"2026-03-02T00:00:08Z","type":"connection","ip":"192.0.2.1","state":"open"}`,
+		`{"id":"1","time":"2026-03-02T00:00:08Z","type":"connection","ip":"2001:db8::7:1","state":"open"}`,
+		`{"id":"1","time":"2026-03-02T00:00:08Z","type":"login","employee":"emp-1","user":"u","outcome":"failure"}`,
+		`{"id":"1","time":"2026-03-02T00:00:08Z","type":"send","account":"acct:1","recipient_count":1}`,
+	} {
+		var e schemas.Event
+		if err := schemas.Decode([]byte(s), &e); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if got, want := k.of(&e), e.Entity().Key(); got != want || !strings.Contains(got, ":") {
+				t.Errorf("key %q, want %q", got, want)
+			}
+		}
+	}
+}
