@@ -46,6 +46,7 @@ type hourWindow struct {
 	bounced    sketch.Fingerprints // ids of messages that bounced, should their send still come
 	raised     uint64              // a bit for each signal given, see levelBit
 	alarmed    bool
+	told       bool // its unknown sources were called as unusual as can be
 }
 
 // dayWindow is what is counted in one day (UTC), 24 bytes and the set of facts sent.
@@ -54,6 +55,7 @@ type dayWindow struct {
 	strangers  uint32
 	unknown    uint32 // recipients sent to from unknown sources
 	newSources uint16 // unknown sources used
+	before     uint16 // the same of the day before, once that is settled
 	hours      uint8  // settled hours in which strangers were written to
 	active     bool   // the gate has been told
 	alarmed    bool
@@ -61,12 +63,6 @@ type dayWindow struct {
 	raised     uint64
 	told       sketch.Fingerprints // facts sent
 	hosts      sketch.Distinct     // of senders, below their registrable domains
-}
-
-// stopped reports whether the day's unknown sources have been called as unusual as
-// can be: more of the same is no news.
-func (w *dayWindow) stopped() bool {
-	return w.raised&(levelBit(measureActor, 3)|levelBit(measureSlow, 3)) != 0
 }
 
 // hourBase is the account's own past by the hour, as far as a window may see it.
@@ -139,8 +135,9 @@ type account struct {
 	stuck   uint8         // days skipped as alarmed
 	frozen  uint16        // hours skipped as alarmed
 	watch   uint32        // handle in the store's watches, 0 for none
+	judged  int32         // the last hour that was looked back on
 	away    sketch.Day    // the last day that unknown sources alarmed
-	quiet   [2]sketch.Day // the last two days on which anything was sent, newest first
+	quiet   [3]sketch.Day // the last three days on which anything was sent, newest first
 	day     sketch.Day
 	hour    int32
 	since   int32 // first hour of the history
@@ -197,6 +194,14 @@ func (a *account) unwatch(s *store) {
 	}
 }
 
+// countStrangers is the distinct strangers of the hour.
+func (w *hourWindow) countStrangers(s *store) float64 {
+	if w.listed == 0 {
+		return 0
+	}
+	return float64(w.strangers.Count(&s.Store))
+}
+
 func (w *hourWindow) clear(s *store) {
 	w.strangers.Clear(&s.Store)
 	w.fresh.Clear(&s.Arena)
@@ -235,6 +240,12 @@ func (a *account) advance(s *store, t int64, settled func(h int32)) {
 	}
 	a.clock = max(a.clock, t)
 	a.ring.Advance(bucketOf(a.clock))
+	// Once the lateness has passed, the hour before can no longer change: it is looked
+	// back on now rather than when the next one begins.
+	if last := a.hour - 1; settled != nil && last > a.judged && last >= a.since && a.clock >= hourStart(a.hour)+lateness {
+		settled(last)
+		a.judged = last
+	}
 }
 
 // stepHour makes room for the hour that has begun: the recipients of the third
@@ -247,24 +258,24 @@ func (a *account) stepHour(s *store, closed func(h int32)) {
 	w.clear(s)
 	a.hourly[0] = a.hourly[1]
 	settled := a.hour - 2
+	w = &a.hours[mod3(settled)]
+	if settled >= a.since && settled > a.judged {
+		if closed != nil {
+			closed(settled)
+		}
+		a.judged = settled
+	}
 	if a.watch != 0 {
-		s.watches.At(a.watch).stepHour(&s.Store, a.hour, a.days[mod2(dayOfHour(settled))].stopped())
+		s.watches.At(a.watch).stepHour(&s.Store, a.hour, w.told)
 	}
 	if settled < a.since {
 		return
 	}
-	w = &a.hours[mod3(settled)]
-	strangers := uint64(0)
-	if w.listed > 0 {
-		strangers = w.strangers.Count(&s.Store)
-	}
 	a.hourly[1].slow.add(w)
-	a.hourly[1].habits.add(w, float64(strangers), int(settled-a.since)/24)
+	strangers := w.countStrangers(s)
+	a.hourly[1].habits.add(w, strangers, int(settled-a.since)/24)
 	if strangers > 0 {
 		a.days[mod2(dayOfHour(settled))].hours++
-	}
-	if closed != nil && (w.recipients > 0 || w.bounces > 0 || w.complaints > 0) {
-		closed(settled)
 	}
 	if a.skipHour(w.alarmed) {
 		return
@@ -309,10 +320,7 @@ func (b *hourBase) add(s *store, w *hourWindow) {
 // addStrangers learns how many strangers an hour brings. In an account's first
 // days everybody is one, which says nothing about it.
 func (b *hourBase) addStrangers(s *store, w *hourWindow) {
-	k := float64(0)
-	if w.listed > 0 {
-		k = float64(w.strangers.Count(&s.Store))
-	}
+	k := w.countStrangers(s)
 	b.fresh.Add(k, hourMemory)
 	b.strange = float32(float64(b.strange)*shareKeep + k)
 	b.named = float32(float64(b.named)*shareKeep + float64(w.listed))
@@ -341,6 +349,7 @@ func (a *account) stepDay(s *store) {
 	if w.away && a.stuck < frozenDays {
 		a.sources.Unlearn(&s.Arena, settled)
 	}
+	a.days[mod2(a.day-1)].before = w.newSources
 	w.clear(s)
 	if a.watch != 0 && s.watches.At(a.watch).stepDay(&s.Store, a.day) {
 		a.unwatch(s)

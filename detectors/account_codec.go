@@ -10,7 +10,7 @@ import (
 // append encodes the account: scalars, profiles, windows, the past, then the
 // sets, in the order below.
 func (a *account) append(w *writer, s *store) {
-	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since), uint64(a.quiet[0]), uint64(a.quiet[1]), uint64(a.away)} {
+	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since), uint64(a.quiet[0]), uint64(a.quiet[1]), uint64(a.quiet[2]), uint64(a.away), uint64(a.judged)} {
 		w.uint(v)
 	}
 	w.int(a.clock)
@@ -59,7 +59,13 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 		for _, v := range [...]uint32{h.recipients, h.blind, h.unnamed, h.asked, h.since, h.bounced} {
 			w.uint(uint64(v))
 		}
+		w.float(h.reputation)
 		w.b = h.strangers.Append(s, w.b)
+	}
+	w.uint(uint64(x.bucket))
+	for _, o := range x.open {
+		w.uint(uint64(o.recipients))
+		w.uint(uint64(o.bounced))
 	}
 	for i := range x.sums {
 		for _, v := range [...]float32{x.sums[i].sent, x.sums[i].blind, x.sums[i].unnamed, x.sums[i].strangers, x.sums[i].hours, x.sums[i].bounced} {
@@ -94,7 +100,12 @@ func (r *reader) watch() *watchValue {
 		for _, x := range [...]*uint32{&h.recipients, &h.blind, &h.unnamed, &h.asked, &h.since, &h.bounced} {
 			*x = uint32(r.uint(math.MaxUint32))
 		}
+		h.reputation = r.float()
 		v.strangers[i] = r.distinct()
+	}
+	v.w.bucket = int32(r.uint(math.MaxInt32))
+	for i := range v.w.open {
+		v.w.open[i].recipients, v.w.open[i].bounced = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 	}
 	for i := range v.w.sums {
 		s := &v.w.sums[i]
@@ -130,7 +141,7 @@ func (v *watchValue) load(a *account, s *store) {
 }
 
 func (h *hourWindow) append(w *writer, s *sketch.Store) {
-	empty := h.recipients == 0 && h.listed == 0 && h.raised == 0 && h.fresh.Len() == 0 && h.bounces == 0 && h.complaints == 0 && !h.alarmed
+	empty := h.recipients == 0 && h.listed == 0 && h.raised == 0 && h.fresh.Len() == 0 && h.bounces == 0 && h.complaints == 0 && !h.alarmed && !h.told
 	w.bool(!empty)
 	if empty {
 		return
@@ -139,13 +150,14 @@ func (h *hourWindow) append(w *writer, s *sketch.Store) {
 		w.uint(v)
 	}
 	w.bool(h.alarmed)
+	w.bool(h.told)
 	w.b = h.strangers.Append(s, w.b)
 	w.b = h.fresh.Append(&s.Arena, w.b)
 	w.b = h.bounced.Append(&s.Arena, w.b)
 }
 
 func (d *dayWindow) append(w *writer, s *sketch.Store) {
-	for _, v := range [...]uint64{uint64(d.recipients), uint64(d.strangers), uint64(d.unknown), uint64(d.newSources), d.raised, uint64(d.hours)} {
+	for _, v := range [...]uint64{uint64(d.recipients), uint64(d.strangers), uint64(d.unknown), uint64(d.newSources), uint64(d.before), d.raised, uint64(d.hours)} {
 		w.uint(v)
 	}
 	w.bool(d.active)
@@ -197,8 +209,8 @@ func (r *reader) account() (v accountValue) {
 	a := &v.a
 	a.open, a.stuck, a.frozen = uint8(r.uint(openHours)), uint8(r.uint(frozenDays)), uint16(r.uint(frozenHours))
 	a.day, a.hour, a.since = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour)), int32(r.uint(maxHour))
-	a.quiet = [2]sketch.Day{sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16))}
-	a.away = sketch.Day(r.uint(math.MaxUint16))
+	a.quiet = [3]sketch.Day{sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16))}
+	a.away, a.judged = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour))
 	a.clock, a.first = r.int(), r.int()
 	for i := range a.profiles {
 		a.profiles[i] = profile{at: r.int(), created: r.int(), plan: uint32(r.uint(math.MaxUint32))}
@@ -235,14 +247,14 @@ func (r *reader) hourWindow() (h hourWindow, sets hourSets) {
 	}
 	h.recipients, h.peak, h.squares = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.uint(math.MaxUint64)
 	h.listed, h.asked, h.since = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
-	h.raised, h.bounces, h.complaints, h.alarmed = r.uint(math.MaxUint64), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.bool()
+	h.raised, h.bounces, h.complaints, h.alarmed, h.told = r.uint(math.MaxUint64), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.bool(), r.bool()
 	sets.strangers, sets.fresh, sets.bounced = r.distinct(), r.prints(), r.prints()
 	return h, sets
 }
 
 func (r *reader) dayWindow() (d dayWindow, told []byte, hosts sketch.Decoded) {
 	d.recipients, d.strangers, d.unknown = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
-	d.newSources, d.raised, d.hours = uint16(r.uint(math.MaxUint16)), r.uint(math.MaxUint64), uint8(r.uint(24))
+	d.newSources, d.before, d.raised, d.hours = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), r.uint(math.MaxUint64), uint8(r.uint(24))
 	d.active, d.alarmed, d.away = r.bool(), r.bool(), r.bool()
 	return d, r.prints(), r.distinct()
 }

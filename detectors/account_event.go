@@ -58,6 +58,9 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	a.advance(&e.store, ev.Time, e.onSettled)
 	e.stats.events.Add(1)
 	v.look()
+	if a.watch != 0 {
+		v.judgeBounces()
+	}
 	v.activeToday()
 	v.count()
 	for _, d := range accountDetectors {
@@ -104,9 +107,14 @@ func (v *accountView) look() {
 	v.unknownSend = false
 }
 
-// settled is shown an hour that can no longer change.
+// settled is shown an hour that can no longer change and is not learnt yet.
 func (v *accountView) settled(h int32) {
-	if v.account.watch != 0 && v.e.store.watches.At(v.account.watch).hours[mod3(h)].recipients > 0 {
+	a := v.account
+	w := &a.hours[mod3(h)]
+	if w.recipients == 0 && w.bounces == 0 && w.complaints == 0 {
+		return
+	}
+	if a.watch != 0 {
 		v.judgeSettled(h)
 	}
 	judgeOutcomes(v, h)

@@ -28,7 +28,7 @@ type ActorParameters struct {
 var actorParameters = []Parameter{
 	{Name: "floor", Unit: "recipients", Default: 8, Min: 1, Max: 1e7, Source: "below it unknown sources have done little harm, and little can be said of them", at: func(p *Parameters) *float64 { return &p.Actor.Floor }},
 	{Name: "medium", Unit: "powers of ten", Default: 4, Min: 0.5, Max: 100, Source: "1 in 10,000 by the account's own past", at: func(p *Parameters) *float64 { return &p.Actor.Medium }},
-	{Name: "high", Unit: "powers of ten", Default: 6, Min: 1, Max: 100, Source: "1 in 1,000,000: on the labelled sets, attacks start here and honest changes end below", at: func(p *Parameters) *float64 { return &p.Actor.High }},
+	{Name: "high", Unit: "powers of ten", Default: 5, Min: 1, Max: 100, Source: "1 in 1,000,000: on the labelled sets, attacks start here and honest changes end below", at: func(p *Parameters) *float64 { return &p.Actor.High }},
 	{Name: "prior_hour", Unit: "recipients an hour", Default: 0.25, Min: 0.001, Max: 1e6, Source: "what an account is taken to send before anything is known of it", at: func(p *Parameters) *float64 { return &p.Actor.PriorHour }},
 	{Name: "prior_strangers", Unit: "strangers an hour", Default: 0.15, Min: 0.001, Max: 1e6, Source: "half of prior_hour", at: func(p *Parameters) *float64 { return &p.Actor.PriorStrangers }},
 	{Name: "prior_size", Unit: "size", Default: 0.3, Min: 0.01, Max: 1000, Source: "negative binomial: most hours nothing, then many", at: func(p *Parameters) *float64 { return &p.Actor.PriorSize }},
@@ -55,6 +55,8 @@ func (v *accountView) countActor(from source) {
 	h := &w.hours[mod3(v.hourNo)]
 	n := uint32(min(v.event.Volume(), schemas.MaxCount))
 	h.recipients = plus(h.recipients, n)
+	open := &w.open[uint32(bucketOf(v.event.Time))%uint32(openBuckets)]
+	open.recipients = plus(open.recipients, n)
 	h.unnamed = plus(h.unnamed, n-min(n, uint32(len(v.event.Recipients))))
 	if from == sourceBlind {
 		h.blind = plus(h.blind, n)
@@ -73,11 +75,47 @@ func (v *accountView) countActor(from source) {
 func (v *accountView) bouncedAlready(id uint64) {
 	for i := range v.account.hours {
 		if v.account.hours[i].bounced.Has(&v.e.store.Arena, id) {
-			h := &v.e.store.watches.At(v.account.watch).hours[i]
-			h.bounced = plus(h.bounced, 1)
+			v.actorBounced(i)
 			return
 		}
 	}
+}
+
+// actorBounced counts a bounce of the actor's mail in an hour's slot, as of the
+// event's bucket.
+func (v *accountView) actorBounced(slot int) {
+	w := v.e.store.watches.At(v.account.watch)
+	w.hours[slot].bounced = plus(w.hours[slot].bounced, 1)
+	open := &w.open[uint32(bucketOf(v.event.Time))%uint32(openBuckets)]
+	open.bounced = plus(open.bounced, 1)
+}
+
+// judgeBounces looks at the actor's bounces among what it sent in this hour and the
+// one before, as far as that has settled, whenever a new bucket has begun. The
+// greatest surprise stays: like all that an hour is judged by it only grows.
+func (v *accountView) judgeBounces() {
+	a := v.account
+	w := v.e.store.watches.At(a.watch)
+	if !w.stepBucket(bucketOf(a.clock)) {
+		return
+	}
+	now, last := &w.hours[mod3(a.hour)], &w.hours[mod3(a.hour-1)]
+	n, b := float64(now.recipients)+float64(last.recipients), float64(now.bounced)+float64(last.bounced)
+	for _, open := range w.open {
+		n, b = n-float64(open.recipients), b-float64(open.bounced)
+	}
+	if b < 2 || n < b {
+		return
+	}
+	p := &v.e.versions.at(hourStart(a.hour)).Actor
+	now.reputation = max(now.reputation, float32(v.bounceSurprise(p, &a.hourly[1], b, n)))
+}
+
+// bounceSurprise is how surprising b bounces of n recipients are by the account's
+// own rate of them.
+func (v *accountView) bounceSurprise(p *ActorParameters, base *hourBase, b, n float64) float64 {
+	rate := (float64(base.bounces) + p.BounceUsual*p.BounceWeight) / (float64(base.sent) + p.BounceWeight)
+	return shareSurprise(b, n, rate, min(float64(base.sent)+p.BounceWeight, 2000))
 }
 
 // belief is what an account's past says about a count: its mean and size, shrunk
@@ -174,7 +212,13 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 		}
 		if reached >= p.Floor {
 			x.volume, x.list = volume.surprise(reached), strangers.surprise(x.strangers)
+			x.bounced, x.reputation = float64(now.bounced)+float64(last.bounced), float64(now.reputation)
 			x.sources, x.network = v.newSources(dayOfHour(h))
+			if x.network < stableSources || v.unfamiliar(dayOfHour(h)) {
+				active := float64(base.volume.Active)
+				x.volume = min(x.volume, succession(reached, active, float64(base.volume.Max)))
+				x.list = min(x.list, succession(x.strangers, active+float64(base.named)/namedShow, float64(base.most)))
+			}
 			v.raiseActor(h, p, x, &overHours)
 		}
 	}
@@ -205,18 +249,17 @@ func (v *accountView) expectedAt(h int32, base *hourBase) float64 {
 
 // newSources is how many unknown sources were used on a day and the one before,
 // and how surprising that is by the account's own rate of them: a gamma posterior
-// over a prior of half a source in a day, whose predictive is negative binomial
+// over a prior of 0.3 sources in a day, whose predictive is negative binomial
 // with shape a and mean a/b; the shape is held to 3, since days differ by more than
 // chance (Gelman et al., Bayesian Data Analysis, 3rd edition,
 // section 2.6).
 func (v *accountView) newSources(d sketch.Day) (k, surprise float64) {
-	today, before := &v.account.days[mod2(d)], &v.account.days[mod2(d-1)]
-	k = float64(today.newSources) + float64(before.newSources)
-	base := &v.account.daily[1]
+	today, base := &v.account.days[mod2(d)], &v.account.daily[1]
+	before := v.account.days[mod2(d-1)].newSources
 	if d < v.account.day {
-		base = &v.account.daily[0]
-		k = float64(today.newSources)
+		base, before = &v.account.daily[0], today.before
 	}
+	k = float64(today.newSources) + float64(before)
 	if k == 0 {
 		return 0, 0
 	}
@@ -227,7 +270,7 @@ func (v *accountView) newSources(d sketch.Day) (k, surprise float64) {
 // sourceRate is the unknown sources to expect in a day, and the posterior's shape.
 func (b *dayBase) sourceRate() (mean, shape float64) {
 	days := min(float64(b.watched), dayMemory)
-	shape = 0.5 + float64(b.sources)*days
+	shape = 0.3 + float64(b.sources)*days
 	return shape / (1 + days), shape
 }
 
@@ -260,6 +303,7 @@ func (v *accountView) raiseActor(h int32, p *ActorParameters, x verdictOn, s *st
 	if x.network > 0 {
 		v.actor(raised, s.actor, 2, schemas.SeverityMedium, p.Floor, value, s.window, x)
 		if joint >= p.High {
+			v.account.hours[mod3(h)].told = true
 			v.actor(raised, s.actor, 3, schemas.SeverityHigh, p.Floor, value, s.window, x)
 		}
 	}
@@ -315,7 +359,12 @@ func (v *accountView) judgeSettled(h int32) {
 	a := v.account
 	w := v.e.store.watches.At(a.watch)
 	p := &v.e.versions.at(hourStart(h)).Actor
-	sums := &w.sums[1]
+	hour := &w.hours[mod3(h)]
+	if hour.recipients == 0 && hour.bounced == 0 || a.hours[mod3(h)].told {
+		return // nothing new, or nothing that has not been told
+	}
+	sums := w.sums[1] // up to the hour before
+	sums.add(hour, v.actorStrangers(hour))
 	n := float64(sums.sent)
 	if n < p.SlowFloor {
 		return
@@ -342,12 +391,54 @@ func (v *accountView) judgeSettled(h int32) {
 		}
 		return
 	}
-	rate := (float64(base.bounces) + p.BounceUsual*p.BounceWeight) / (float64(base.sent) + p.BounceWeight)
 	if sums.bounced >= 2 {
-		x.reputation = shareSurprise(float64(sums.bounced), n, rate, min(float64(base.sent)+p.BounceWeight, 2000))
+		x.reputation = v.bounceSurprise(p, base, float64(sums.bounced), n)
 	}
 	x.sources, x.network = v.newSources(dayOfHour(h))
+	if x.network < stableSources || v.unfamiliar(dayOfHour(h)) {
+		active := float64(day.volume.Active)
+		x.volume = min(x.volume, succession(x.strangers+float64(sums.unnamed), active, float64(day.volume.Max)))
+		x.list = min(x.list, succession(x.strangers, active+float64(base.named)/namedShow, float64(day.strangers.Max)))
+	}
 	v.raiseActor(h, p, x, &overDays)
+}
+
+// stableSources is the surprise, in powers of ten, from which a new source means
+// something: the account hardly ever has one. Of the others it takes more to call
+// what a new source sends unusual.
+const stableSources = 1.0
+
+// unfamiliar reports whether an account has sent on so few days that its habits
+// cannot be known: who sends once a week has not yet shown a month. One that was
+// silent for long is known by that.
+func (v *accountView) unfamiliar(d sketch.Day) bool {
+	a := v.account
+	base := &a.daily[1]
+	if d < a.day {
+		base = &a.daily[0]
+	}
+	if base.volume.Active >= 4 {
+		return false
+	}
+	quiet, dormant := v.quietOn(d)
+	return !dormant || quiet < 1
+}
+
+// namedShow is how many recipients show as much of whom an account writes to as
+// one more active hour does.
+const namedShow = 50
+
+// succession is how surprising n is after a number of active hours or days, the
+// most of which had so many: by Laplace's rule of succession a new record has a
+// chance of 1 in active+2, and how far it goes beyond the old one is taken to fall
+// off with its cube. No distribution is fitted, so that a few batches cannot look
+// like a law.
+func succession(n, active, most float64) float64 {
+	most = max(most, 3)
+	if n <= most {
+		return 0
+	}
+	return math.Log10(active+2) + 3*math.Log10(n/most)
 }
 
 // shareSurprise is −log₁₀ of the probability of at least k of n where the share q

@@ -31,7 +31,7 @@ func (dormancy) account(v *accountView) {
 	if v.event.Type != schemas.TypeSend || n < p.Floor || v.day.raised&levelBit(measureDormant, 1) != 0 {
 		return
 	}
-	quiet, ok := v.quietDays()
+	quiet, ok := v.quietOn(v.dayNo)
 	if !ok {
 		return
 	}
@@ -40,32 +40,32 @@ func (dormancy) account(v *accountView) {
 			Text: fmt.Sprintf("%s recipients written to after at least %s days without a message", count(n), count(quiet))}})
 }
 
-// quietDays is how long the account was silent before the view's day, and whether
-// that is dormancy. The day before may still change, so that it is not looked at.
-func (v *accountView) quietDays() (float64, bool) {
-	a, d, p := v.account, v.dayNo, &v.dayP.Dormancy
+// quietOn is how long the account was silent before a day, and whether that is
+// dormancy. The day before may still change, so that it is not looked at.
+func (v *accountView) quietOn(d sketch.Day) (float64, bool) {
+	a, p := v.account, &v.e.versions.at(d.Start()).Dormancy
 	for _, last := range a.quiet {
 		if last != 0 && last+1 < d {
 			days := float64(d - last)
 			return days, days >= p.Days
 		}
 	}
-	if a.quiet != [2]sketch.Day{} {
-		return 0, false // began to send today or yesterday
-	}
-	watched := v.age()
-	created := v.profile.created
-	return watched, watched >= p.Watched && created > 0 && float64(v.dayNo.Start()-created) >= p.Days*msDay
+	watched := float64(firstHour(d)-hourOf(a.first)) / 24
+	created := a.profileAt(d.Start()).created
+	return watched, watched >= p.Watched && created > 0 && float64(d.Start()-created) >= p.Days*msDay
 }
 
 // sentOn notes that something was sent on a day.
 func (a *account) sentOn(d sketch.Day) {
-	switch {
-	case d == a.quiet[0] || d == a.quiet[1]:
-	case d > a.quiet[0]:
-		a.quiet[0], a.quiet[1] = d, a.quiet[0]
-	case d > a.quiet[1]:
-		a.quiet[1] = d
+	for i, have := range a.quiet {
+		if d == have {
+			return
+		}
+		if d > have {
+			copy(a.quiet[i+1:], a.quiet[i:])
+			a.quiet[i] = d
+			return
+		}
 	}
 }
 

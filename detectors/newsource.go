@@ -108,7 +108,12 @@ func (v *accountView) age() float64 {
 func (v *accountView) learning() bool { return v.age() < v.dayP.NewSource.LearnDays }
 
 func (newSource) account(v *accountView) {
-	if v.event.Type != schemas.TypeSend && v.event.Type != schemas.TypeLogin {
+	switch v.event.Type {
+	case schemas.TypeDelivery:
+		v.judgeActor() // it may have bounced
+		return
+	case schemas.TypeSend, schemas.TypeLogin:
+	default:
 		return
 	}
 	if v.day.newSources > 0 && !v.learning() && v.day.raised&levelBit(measureSource, 1) == 0 {

@@ -54,8 +54,7 @@ func (v *accountView) bounced() {
 	}
 	w := v.e.store.watches.At(v.account.watch)
 	if w.messages[0].Has(ar, id) || w.messages[1].Has(ar, id) {
-		h := &w.hours[mod3(v.hourNo)]
-		h.bounced = plus(h.bounced, 1)
+		v.actorBounced(mod3(v.hourNo))
 	}
 }
 
@@ -70,7 +69,9 @@ const maxBounced = 256
 func judgeOutcomes(v *accountView, h int32) {
 	a := v.account
 	p := &v.e.versions.at(hourStart(h)).Outcomes
-	o, base := &a.hourly[1].slow, &a.hourly[1]
+	base := &a.hourly[1]
+	o := base.slow
+	o.add(&a.hours[mod3(h)])
 	n := float64(o.sent)
 	if d := dayOfHour(h); a.away != 0 && d <= a.away+5 {
 		return // what an intruder's mail came to is not the account's own

@@ -127,10 +127,12 @@ func (b *habits) add(w *hourWindow, strangers float64, days int) {
 // for them.
 func judgeHabit(v *accountView, h int32) {
 	a := v.account
-	b, p := &a.hourly[1].habits, &v.e.versions.at(hourStart(h)).Strangers
-	if a.hours[mod3(h)].listed == 0 {
+	w, p := &a.hours[mod3(h)], &v.e.versions.at(hourStart(h)).Strangers
+	if w.listed == 0 {
 		return
 	}
+	b := a.hourly[1].habits
+	b.add(w, w.countStrangers(&v.e.store), int(h-a.since)/24)
 	against, q := float64(b.against), float64(b.strange)/max(float64(b.hours), 1)
 	day := &a.days[mod2(dayOfHour(h))]
 	for level := 2; level <= 3; level++ {

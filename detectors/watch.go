@@ -16,8 +16,15 @@ type watch struct {
 	odd      marks // logins that were odd
 	fresh    marks // credentials made of late
 	places   marks // where logins came from, with coordinates
-	idle     uint8 // days without anything
+	// What was counted in the five-minute buckets that may still change, so that it
+	// can be taken off where only what has settled is to be looked at.
+	bucket int32
+	open   [openBuckets]struct{ recipients, bounced uint32 }
 }
+
+// openBuckets is the number of buckets that an event within the lateness can
+// belong to.
+const openBuckets = int(lateness/msBucket) + 1
 
 // actorHour is what sources unknown to the account sent within an hour. They are
 // judged together, as one actor, until they are known.
@@ -28,6 +35,7 @@ type actorHour struct {
 	asked      uint32
 	since      uint32
 	bounced    uint32
+	reputation float32 // the greatest surprise at its bounces so far, in powers of ten
 	strangers  sketch.Distinct
 }
 
@@ -87,7 +95,7 @@ func (w *watch) clear(s *sketch.Store) {
 }
 
 // stepHour makes room for the hour that has begun and adds the one that has settled.
-func (w *watch) stepHour(s *sketch.Store, hour int32, alarmed bool) {
+func (w *watch) stepHour(s *sketch.Store, hour int32, told bool) {
 	w.hours[mod3(hour)].clear(s)
 	settled := &w.hours[mod3(hour-2)]
 	w.sums[0] = w.sums[1]
@@ -95,11 +103,23 @@ func (w *watch) stepHour(s *sketch.Store, hour int32, alarmed bool) {
 	if settled.recipients > 0 {
 		k = float64(settled.strangers.Count(s))
 	}
-	if alarmed {
-		w.sums[1].decay() // what has been told is not told again as something slow
+	if told {
+		w.sums[1] = actorSums{} // what has been told is not told again
 		return
 	}
 	w.sums[1].add(settled, k)
+}
+
+// stepBucket makes room for the bucket that has begun and reports whether one has.
+func (w *watch) stepBucket(bucket int32) bool {
+	if bucket <= w.bucket {
+		return false
+	}
+	for i := int32(1); i <= int32(openBuckets) && w.bucket+i <= bucket; i++ {
+		w.open[uint32(bucket-i+1)%uint32(openBuckets)] = struct{ recipients, bounced uint32 }{}
+	}
+	w.bucket = bucket
+	return true
 }
 
 // stepDay forgets what is too old and reports whether nothing is left.
