@@ -44,16 +44,16 @@ var stuffingSpec = Spec{
 var floodSpec = Spec{
 	Name: "flood", Version: 1, Family: schemas.FamilySource, Entity: schemas.KindIP, Technique: "T1498",
 	Parameters: []Parameter{
-		{Name: "some", Unit: "accounts", Default: 4, Min: 2, Max: 1000, Source: "alarmed in two days by unknown sources of which the address is one", at: func(p *Parameters) *float64 { return &p.Source.FloodSome }},
-		{Name: "accounts", Unit: "accounts", Default: 8, Min: 2, Max: 1000, Source: "twice that: no service is new to so many and unusual in each", at: func(p *Parameters) *float64 { return &p.Source.FloodMany }},
+		{Name: "some", Unit: "accounts", Default: 3, Min: 2, Max: 1000, Source: "alarmed in two days by unknown sources of which the address is one: two may share a thief", at: func(p *Parameters) *float64 { return &p.Source.FloodSome }},
+		{Name: "accounts", Unit: "accounts", Default: 6, Min: 2, Max: 1000, Source: "twice that: no service is new to so many and unusual in each", at: func(p *Parameters) *float64 { return &p.Source.FloodMany }},
 	},
 }
 
 var heldSpec = Spec{
 	Name: "held_sockets", Version: 1, Family: schemas.FamilySource, Entity: schemas.KindIP, Technique: "T1499.001",
 	Parameters: []Parameter{
-		{Name: "some", Unit: "connections", Default: 500, Min: 10, Max: 1e9, Source: "a large sender's pool is tens", at: func(p *Parameters) *float64 { return &p.Source.HeldSome }},
-		{Name: "many", Unit: "connections", Default: 2000, Min: 10, Max: 1e9, Source: "thousands held open are there to be held open", at: func(p *Parameters) *float64 { return &p.Source.HeldMany }},
+		{Name: "some", Unit: "connections", Default: 300, Min: 10, Max: 1e9, Source: "a large sender's pool is tens", at: func(p *Parameters) *float64 { return &p.Source.HeldSome }},
+		{Name: "many", Unit: "connections", Default: 1000, Min: 10, Max: 1e9, Source: "a thousand held open for ten minutes are there to be held open", at: func(p *Parameters) *float64 { return &p.Source.HeldMany }},
 	},
 }
 

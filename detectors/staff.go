@@ -91,7 +91,7 @@ func (unexplained) employee(v *employeeView) {
 	// Today counts; yesterday may still change, and is left out.
 	days := float64(bits.OnesCount16(m.habits.lonely&0x3fff) + 1)
 	usual := float64(base.Active) / max(float64(base.N), 1)
-	if days >= p.Days && v.dayNo == m.day && usual < 0.25 {
+	if days >= p.Days && v.dayNo == m.day && usual < 0.4 {
 		v.alone(2, days, p.Days, fmt.Sprintf("accesses without a ticket on %s of the last 15 days", count(days)))
 	}
 }
