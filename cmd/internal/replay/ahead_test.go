@@ -97,3 +97,19 @@ func TestKeysAreThoseOfTheEntities(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkAhead is what the folding could be given at most.
+func BenchmarkAhead(b *testing.B) {
+	data := life()
+	n := bytes.Count(data, []byte("\n"))
+	r := reader{seen: newRing()}
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		blocks, spent := r.ahead(b.Context(), bytes.NewReader(data))
+		for block := range blocks {
+			spent <- block
+		}
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
