@@ -62,7 +62,7 @@ type dayWindow struct {
 	away       bool // the alarm was about unknown sources
 	raised     uint64
 	told       sketch.Fingerprints // facts sent
-	hosts      sketch.Distinct     // of senders, below their registrable domains
+	hosts      sketch.Fingerprints // of senders, below their registrable domains
 }
 
 // hourBase is the account's own past by the hour, as far as a window may see it.
@@ -211,7 +211,7 @@ func (w *hourWindow) clear(s *store) {
 
 func (w *dayWindow) clear(s *store) {
 	w.told.Clear(&s.Arena)
-	w.hosts.Clear(&s.Store)
+	w.hosts.Clear(&s.Arena)
 	*w = dayWindow{}
 }
 
@@ -391,7 +391,7 @@ func (a *account) learnDay(s *store, d sketch.Day, w *dayWindow) {
 		b.strangers.Add(float64(w.strangers), dayMemory)
 		b.hours.Add(float64(w.hours), dayMemory)
 	}
-	b.hosts = float32(max(float64(w.hosts.Count(&s.Store)), float64(b.hosts)*(1-1.0/(4*dayMemory))))
+	b.hosts = float32(max(float64(w.hosts.Len()), float64(b.hosts)*(1-1.0/(4*dayMemory))))
 	weeks := int(firstHour(d)-a.since) / (24 * 7)
 	a.rhythm.AddDay(weekday(d), float64(w.recipients), weeks)
 }

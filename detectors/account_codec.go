@@ -164,7 +164,7 @@ func (d *dayWindow) append(w *writer, s *sketch.Store) {
 	w.bool(d.alarmed)
 	w.bool(d.away)
 	w.b = d.told.Append(&s.Arena, w.b)
-	w.b = d.hosts.Append(s, w.b)
+	w.b = d.hosts.Append(&s.Arena, w.b)
 }
 
 func (b *hourBase) append(w *writer) {
@@ -189,7 +189,7 @@ type accountValue struct {
 	a       account
 	hours   [3]hourSets
 	told    [2][]byte
-	hosts   [2]sketch.Decoded
+	hosts   [2][]byte
 	watch   *watchValue
 	known   []byte
 	elder   []byte
@@ -252,11 +252,11 @@ func (r *reader) hourWindow() (h hourWindow, sets hourSets) {
 	return h, sets
 }
 
-func (r *reader) dayWindow() (d dayWindow, told []byte, hosts sketch.Decoded) {
+func (r *reader) dayWindow() (d dayWindow, told, hosts []byte) {
 	d.recipients, d.strangers, d.unknown = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 	d.newSources, d.before, d.raised, d.hours = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), r.uint(math.MaxUint64), uint8(r.uint(24))
 	d.active, d.alarmed, d.away = r.bool(), r.bool(), r.bool()
-	return d, r.prints(), r.distinct()
+	return d, r.prints(), r.prints()
 }
 
 func (r *reader) rhythm() baseline.Rhythm {
@@ -304,7 +304,7 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	}
 	for i := range a.days {
 		a.days[i].told.Load(&s.Arena, v.told[i])
-		a.days[i].hosts.Load(&s.Store, v.hosts[i])
+		a.days[i].hosts.Load(&s.Arena, v.hosts[i])
 	}
 	a.known.Load(&s.Arena, v.known)
 	a.elder.Load(&s.Arena, v.elder)

@@ -3,6 +3,7 @@ package detectors
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"holdfast/detectors/baseline"
 	"holdfast/detectors/sketch"
@@ -189,10 +190,18 @@ func (x verdictOn) joint() float64 {
 func (v *accountView) judgeActorHour(w *watch, h int32) {
 	now, last := &w.hours[mod3(h)], &w.hours[mod3(h-1)]
 	p := &v.e.versions.at(hourStart(h)).Actor
-	all, blind := float64(now.recipients)+float64(last.recipients), float64(now.blind)+float64(last.blind)
+	blind := grid(now.blind) + grid(last.blind)
+	all := grid(now.recipients) + grid(last.recipients)
 	if all < min(p.Floor, p.BlindFloor) || now.recipients == 0 {
 		return
 	}
+	s := grid(uint32(v.actorStrangers(now))) + grid(uint32(v.actorStrangers(last)))
+	k, network := v.newSources(dayOfHour(h))
+	seen := looked{all, s, k, now.reputation}
+	if now.looked == seen {
+		return
+	}
+	now.looked = seen
 	base, a := &v.account.hourly[1], v.account
 	if h < a.hour {
 		base = &a.hourly[0]
@@ -200,8 +209,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	expected := v.expectedAt(h, base) + v.expectedAt(h-1, base)
 	volume, strangers := v.beliefs(p, base, expected/2, float64(h-a.since))
 	volume, strangers = volume.times(2), strangers.times(2)
-	s := v.actorStrangers(now) + v.actorStrangers(last)
-	unnamed := float64(now.unnamed) + float64(last.unnamed)
+	unnamed := grid(now.unnamed) + grid(last.unnamed)
 	if n := all - blind; n >= p.Floor {
 		x := verdictOn{recipients: n, strangers: min(s, n), usual: expected}
 		// People who have been written to before are rarely an intruder's aim, unless
@@ -213,7 +221,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 		if reached >= p.Floor {
 			x.volume, x.list = volume.surprise(reached), strangers.surprise(x.strangers)
 			x.bounced, x.reputation = float64(now.bounced)+float64(last.bounced), float64(now.reputation)
-			x.sources, x.network = v.newSources(dayOfHour(h))
+			x.sources, x.network = k, network
 			if x.network < stableSources || v.unfamiliar(dayOfHour(h)) {
 				active := float64(base.volume.Active)
 				x.volume = min(x.volume, succession(reached, active, float64(base.volume.Max)))
@@ -227,6 +235,23 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	if blind > 0 && !v.learning() && all >= p.BlindFloor && s >= p.BlindFloor && s > float64(base.most) {
 		v.raiseActor(h, p, verdictOn{recipients: all, strangers: s, usual: expected, list: strangers.surprise(s)}, &overHours)
 	}
+}
+
+// looked is what an actor was last judged by. More of it is looked at again, the
+// same is not.
+type looked struct {
+	recipients, strangers, sources float64
+	reputation                     float32
+}
+
+// grid rounds a count down to five binary digits, exact up to 31: what is judged
+// moves in steps of a sixteenth at most, and so it need not be judged each time. A
+// function of the count alone, it leaves no trace of the order of arrival.
+func grid(n uint32) float64 {
+	if drop := bits.Len32(n) - 5; drop > 0 {
+		n = n >> drop << drop
+	}
+	return float64(n)
 }
 
 // actorStrangers is the strangers that the actor wrote to in an hour. The sketch

@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"strings"
 
 	"holdfast/detectors/domain"
 	"holdfast/detectors/sketch"
@@ -92,15 +93,11 @@ func (identityChurn) account(v *accountView) {
 	if ev.Type != schemas.TypeSend || ev.Test || ev.Sender == "" {
 		return
 	}
-	host := domain.Host(ev.Sender)
-	if host == "" || domain.Registrable(host) == host {
+	host, below := v.e.senders.host(ev.Sender)
+	if !below || !v.day.hosts.Add(&v.e.store.Arena, v.e.hasher.String(host), maxHosts) {
 		return
 	}
-	hosts := &v.day.hosts
-	if !hosts.Add(&v.e.store.Store, v.e.hasher.String(host)) {
-		return
-	}
-	n := float64(hosts.Count(&v.e.store.Store))
+	n := float64(v.day.hosts.Len())
 	most := float64(v.dayBase.hosts)
 	for level := 1; level <= 2; level++ {
 		limit := max(p.Floor, p.Times*most) * float64(2*level-1)
@@ -112,6 +109,31 @@ func (identityChurn) account(v *accountView) {
 			evidence: schemas.Evidence{Observed: n, Expected: round(most), Threshold: limit, Unit: "sender hosts", Window: "24h0m0s", Floor: p.Floor,
 				Text: fmt.Sprintf("mail as from %s different hosts within the day, the last below %s, where %s was the most of late", count(n), domain.Registrable(host), count(most))}})
 	}
+}
+
+// maxHosts bounds the hosts that are told apart in a day: 3 KB.
+const maxHosts = 1024
+
+// senders remembers what was found out about the senders that came last, since an
+// account's are mostly the same.
+type senders [512]struct {
+	sender, host string
+	below        bool
+}
+
+// host returns the host of a sender and whether it lies below its registrable domain.
+func (s *senders) host(sender string) (string, bool) {
+	n := uint32(len(sender))
+	for i := max(0, len(sender)-24); i < len(sender); i++ {
+		n = n*31 + uint32(sender[i])
+	}
+	x := &s[n%uint32(len(s))]
+	if x.sender != sender {
+		x.sender = strings.Clone(sender)
+		x.host = domain.Host(x.sender)
+		x.below = x.host != "" && domain.Registrable(x.host) != x.host
+	}
+	return x.host, x.below
 }
 
 // FanOutParameters are fan-out's numbers.

@@ -44,6 +44,8 @@ type Engine struct {
 	byAddress index
 	employees map[string]*employee
 
+	senders   *senders
+	recent    *recentSources
 	view      accountView
 	onSettled func(h int32)
 	scratch   []record
@@ -73,6 +75,7 @@ func (e *Engine) Stats() Stats {
 func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, byAccount: newIndex(), byAddress: newIndex(), employees: map[string]*employee{}}
 	e.onSettled = e.view.settled
+	e.senders, e.recent = new(senders), new(recentSources)
 	e.rekey(cfg.HashSecret)
 	return e
 }

@@ -1,7 +1,12 @@
 package detectors
 
 import (
+	"encoding/binary"
+	"net/netip"
+	"unsafe"
+
 	"fmt"
+	"holdfast/detectors/sketch"
 	"math"
 
 	"holdfast/schemas"
@@ -35,8 +40,13 @@ func (v *accountView) countSource(recipients int64) source {
 		return sourceBlind
 	}
 	a, ar, d := v.account, &v.e.store.Arena, v.dayNo
+	recent := v.e.recent.of(a, v.event.IP)
+	if recent.account == a && recent.day == d && recent.clock == a.day && recent.addr == v.event.IP {
+		return sourceKnown
+	}
 	h := v.e.sourceHash(v.event.IP, false)
 	if a.sources.Len() >= maxSources && !a.sources.Has(ar, h) {
+		*v.e.recent = recentSources{}
 		a.sources.Keep(ar, d-min(d, sourceDays+2), maxSources+maxNetworks-1)
 		if a.sources.Len() >= maxSources {
 			h = v.e.sourceHash(v.event.IP, true)
@@ -47,6 +57,9 @@ func (v *accountView) countSource(recipients int64) source {
 	first := a.sources.Use(ar, h, d)
 	if v.useNetwork(h, fresh) {
 		known = true
+	}
+	if known {
+		*recent = recentSource{a, v.event.IP, d, a.day}
 	}
 	if known || v.age() < settleDays {
 		return sourceKnown
@@ -64,6 +77,24 @@ func (v *accountView) countSource(recipients int64) source {
 		}
 	}
 	return sourceUnknown
+}
+
+// recentSources remembers sources that were found to be known and whose use on a
+// day has been noted: more of the same changes nothing until the account's clock
+// reaches another day.
+type recentSources [1024]recentSource
+
+type recentSource struct {
+	account *account
+	addr    netip.Addr
+	day     sketch.Day
+	clock   sketch.Day // the account's day
+}
+
+func (r *recentSources) of(a *account, addr netip.Addr) *recentSource {
+	wide := addr.As16()
+	n := uint64(uintptr(unsafe.Pointer(a)))>>6 ^ uint64(binary.LittleEndian.Uint32(wide[12:]))*0x9e3779b1 ^ uint64(binary.LittleEndian.Uint32(wide[4:]))
+	return &r[(n^n>>17)%uint64(len(r))]
 }
 
 // useNetwork notes the network around the source and reports whether the account

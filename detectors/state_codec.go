@@ -94,6 +94,7 @@ func (e *Engine) parse(key string, kind schemas.EntityKind, r *reader, applied [
 			if a == nil {
 				a = e.newAccount(key)
 			}
+			*e.recent = recentSources{}
 			a.load(&e.store, &v, applied)
 		}
 	case schemas.KindEmployee:
@@ -121,6 +122,7 @@ func (e *Engine) remove(key string, kind schemas.EntityKind) {
 	switch kind {
 	case schemas.KindAccount:
 		if h := e.byAccount.find(key, e.accountKey); h != 0 {
+			*e.recent = recentSources{}
 			e.byAccount.drop(key, h)
 			e.accounts.At(h).free(&e.store)
 			e.accounts.Free(h)

@@ -37,6 +37,7 @@ type actorHour struct {
 	bounced    uint32
 	reputation float32 // the greatest surprise at its bounces so far, in powers of ten
 	strangers  sketch.Distinct
+	looked     looked // not saved: to look once more changes nothing
 }
 
 // actorSums are sums over settled hours that halve in a day.

@@ -25,6 +25,7 @@ const (
 type Store struct {
 	slab.Arena
 	large []*hyperloglog.Sketch
+	last  []uint32 // what each of them was last counted as, 0 where it has grown since
 	free  []uint32
 }
 
@@ -50,10 +51,10 @@ func (s *Store) keep(sk *hyperloglog.Sketch) uint32 {
 	if n := len(s.free); n > 0 {
 		i := s.free[n-1]
 		s.free = s.free[:n-1]
-		s.large[i] = sk
+		s.large[i], s.last[i] = sk, 0
 		return i
 	}
-	s.large = append(s.large, sk)
+	s.large, s.last = append(s.large, sk), append(s.last, 0)
 	return uint32(len(s.large) - 1)
 }
 
@@ -62,6 +63,7 @@ func (s *Store) keep(sk *hyperloglog.Sketch) uint32 {
 func (d *Distinct) Add(s *Store, h uint64) (fresh bool) {
 	if d.n == isLarge {
 		s.large[d.ref].InsertHash(h)
+		s.last[d.ref] = 0
 		return true
 	}
 	b := s.Block(slab.Ref(d.ref))
@@ -106,7 +108,10 @@ func (d *Distinct) Count(s *Store) uint64 {
 	if d.n != isLarge {
 		return uint64(d.n)
 	}
-	return max(s.large[d.ref].Estimate(), Exact+1)
+	if s.last[d.ref] == 0 {
+		s.last[d.ref] = uint32(max(s.large[d.ref].Estimate(), Exact+1))
+	}
+	return uint64(s.last[d.ref])
 }
 
 // Clear empties the counter.

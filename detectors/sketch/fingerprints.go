@@ -38,7 +38,7 @@ func (f *Fingerprints) Len() int { return int(f.n) }
 
 // search returns where v stands or would stand.
 func (f *Fingerprints) search(b []byte, v uint32) (int, bool) {
-	lo, hi := 0, int(f.n)
+	lo, hi := f.near(b, v)
 	for lo < hi {
 		m := int(uint(lo+hi) >> 1)
 		if get24(b, m) < v {
@@ -48,6 +48,35 @@ func (f *Fingerprints) search(b []byte, v uint32) (int, bool) {
 		}
 	}
 	return lo, lo < int(f.n) && get24(b, lo) == v
+}
+
+// near narrows the search to where v would stand among values that are spread
+// evenly, as hashes are: from the guess outwards in doubling steps.
+func (f *Fingerprints) near(b []byte, v uint32) (lo, hi int) {
+	n := int(f.n)
+	at := int(uint64(v) * uint64(n) >> 24)
+	lo, hi = 0, n
+	if n < 8 {
+		return lo, hi
+	}
+	if get24(b, at) < v {
+		lo = at + 1
+		for step := 2; at+step < n; step *= 2 {
+			if get24(b, at+step) >= v {
+				return lo, at + step
+			}
+			lo = at + step + 1
+		}
+		return lo, n
+	}
+	hi = at
+	for step := 2; at-step >= 0; step *= 2 {
+		if get24(b, at-step) < v {
+			return at - step + 1, hi
+		}
+		hi = at - step
+	}
+	return 0, hi
 }
 
 // Has reports whether the hash's fingerprint is a member.
