@@ -33,18 +33,18 @@ const (
 // the clock's and the one before; the one before those is settled, and its
 // recipients are not yet among the known.
 type hourWindow struct {
+	squares    uint64 // sum of the squares of its five-minute buckets
 	recipients uint32
 	peak       uint32 // the largest of its five-minute buckets
-	squares    uint64 // sum of the squares of its five-minute buckets
 	listed     uint32 // recipients that were named
 	asked      uint32 // strangers when the sketch was last asked
 	since      uint32 // strangers seen since then, at most
-	bounces    uint32 // hard ones
-	complaints uint32
+	bounces    uint16 // hard ones
+	complaints uint16
 	strangers  sketch.Distinct
 	fresh      sketch.Fingerprints // to be known once the hour has settled
 	bounced    sketch.Fingerprints // ids of messages that bounced, should their send still come
-	raised     uint64              // a bit for each signal given, see levelBit
+	raised     uint16              // a bit for each signal given, see levelBit
 	alarmed    bool
 	told       bool // its unknown sources were called as unusual as can be
 }
@@ -53,7 +53,6 @@ type hourWindow struct {
 type dayWindow struct {
 	recipients uint32
 	strangers  uint32
-	unknown    uint32 // recipients sent to from unknown sources
 	newSources uint16 // unknown sources used
 	before     uint16 // the same of the day before, once that is settled
 	hours      uint8  // settled hours in which strangers were written to
@@ -97,7 +96,7 @@ func (o *outcomes) add(w *hourWindow) {
 	for _, v := range [...]struct {
 		sum *float32
 		n   uint32
-	}{{&o.sent, w.recipients}, {&o.bounces, w.bounces}, {&o.complaints, w.complaints}} {
+	}{{&o.sent, w.recipients}, {&o.bounces, uint32(w.bounces)}, {&o.complaints, uint32(w.complaints)}} {
 		*v.sum = *v.sum*dayKeep + float32(v.n)
 		if *v.sum < 0.01 {
 			*v.sum = 0
@@ -119,21 +118,22 @@ type dayBase struct {
 // older than its start by the lateness.
 type profile struct {
 	at      int64
-	created int64
 	plan    uint32
+	created sketch.Day
 }
 
 // account is the state of one account: 500 bytes, and blocks of its own for known
 // recipients (3 bytes each), sources (12 each), recent strangers and records.
-// hourly and daily hold the past twice: [1] for the clock's hour or day, [0] for
-// the one before it, so that a window's past is the same in whatever order its
-// records and its neighbour's arrive.
+// hourly and daily are the past for the clock's hour and day. For ten minutes after
+// an hour's beginning that of the one before is kept beside it, so that a window's
+// past is the same in whatever order its records and its neighbour's arrive.
 type account struct {
 	key     slab.Ref
 	keyLen  uint8
 	open    uint8         // hours for which the alarm stays open
 	stuck   uint8         // days skipped as alarmed
 	frozen  uint16        // hours skipped as alarmed
+	past    uint32        // handle in the store's pasts, 0 once nothing late can come
 	watch   uint32        // handle in the store's watches, 0 for none
 	judged  int32         // the last hour that was looked back on
 	away    sketch.Day    // the last day that unknown sources alarmed
@@ -141,8 +141,8 @@ type account struct {
 	day     sketch.Day
 	hour    int32
 	since   int32 // first hour of the history
+	first   int32 // first hour in which it was seen at all
 	clock   int64
-	first   int64
 	applied [2]int64
 
 	profiles [2]profile // older, newer
@@ -150,8 +150,8 @@ type account struct {
 	days     [2]dayWindow
 	ring     sketch.Ring
 	rhythm   baseline.Rhythm
-	hourly   [2]hourBase
-	daily    [2]dayBase
+	hourly   hourBase
+	daily    dayBase
 	known    sketch.Fingerprints
 	elder    sketch.Fingerprints // known before known was last started anew
 	sources  sketch.Novelty
@@ -180,7 +180,8 @@ func (a *account) forget(s *store) {
 	a.elder.Clear(&s.Arena)
 	a.sources.Keep(&s.Arena, 0, keptSources)
 	a.ring, a.rhythm = sketch.Ring{}, baseline.Rhythm{}
-	a.hourly, a.daily = [2]hourBase{}, [2]dayBase{}
+	a.hourly, a.daily = hourBase{}, dayBase{}
+	a.settle(s)
 	a.open, a.stuck, a.frozen = 0, 0, 0
 	a.unwatch(s)
 }
@@ -224,18 +225,23 @@ func (a *account) advance(s *store, t int64, settled func(h int32)) {
 	h, d := hourOf(t), sketch.DayOf(t)
 	switch {
 	case a.clock == 0:
-		a.first, a.since, a.hour, a.day = t, h, h, d
+		a.first, a.since, a.hour, a.day = h, h, h, d
 	case h-a.hour > forgetHours:
 		a.forget(s)
 		a.since, a.hour, a.day = h, h, d
 	}
-	a.first, a.since = min(a.first, t), min(a.since, h)
+	a.first, a.since = min(a.first, h), min(a.since, h)
+	early := t < hourStart(h)+lateness // late ones may still come, for the hour before
 	for a.hour < h {
-		a.hour++
+		if a.hour++; a.hour == h && early {
+			a.keepPast(s).hour = a.hourly
+		}
 		a.stepHour(s, settled)
 	}
 	for a.day < d {
-		a.day++
+		if a.day++; a.day == d && h == firstHour(d) {
+			a.keepPast(s).day = a.daily
+		}
 		a.stepDay(s)
 	}
 	a.clock = max(a.clock, t)
@@ -246,6 +252,47 @@ func (a *account) advance(s *store, t int64, settled func(h int32)) {
 		settled(last)
 		a.judged = last
 	}
+	if a.past != 0 && a.clock >= hourStart(a.hour)+lateness {
+		a.settle(s)
+	}
+}
+
+// past is what an account's past was for the hour and the day before the clock's.
+// It is kept while events of these can still come, for ten minutes.
+type past struct {
+	hour hourBase
+	day  dayBase
+}
+
+func (a *account) keepPast(s *store) *past {
+	if a.past == 0 {
+		a.past = s.pasts.New()
+	}
+	return s.pasts.At(a.past)
+}
+
+// settle ends the ten minutes.
+func (a *account) settle(s *store) {
+	if a.past != 0 {
+		s.pasts.Free(a.past)
+		a.past = 0
+	}
+}
+
+// hourlyAt is the past by which an hour is judged, the clock's or the one before.
+func (a *account) hourlyAt(s *store, h int32) *hourBase {
+	if h < a.hour && a.past != 0 {
+		return &s.pasts.At(a.past).hour
+	}
+	return &a.hourly
+}
+
+// dailyAt is the same of a day.
+func (a *account) dailyAt(s *store, d sketch.Day) *dayBase {
+	if d < a.day && a.past != 0 {
+		return &s.pasts.At(a.past).day
+	}
+	return &a.daily
 }
 
 // stepHour makes room for the hour that has begun: the recipients of the third
@@ -256,7 +303,6 @@ func (a *account) stepHour(s *store, closed func(h int32)) {
 		a.learn(s, &w.fresh)
 	}
 	w.clear(s)
-	a.hourly[0] = a.hourly[1]
 	settled := a.hour - 2
 	w = &a.hours[mod3(settled)]
 	if settled >= a.since && settled > a.judged {
@@ -271,9 +317,9 @@ func (a *account) stepHour(s *store, closed func(h int32)) {
 	if settled < a.since {
 		return
 	}
-	a.hourly[1].slow.add(w)
+	a.hourly.slow.add(w)
 	strangers := w.countStrangers(s)
-	a.hourly[1].habits.add(w, strangers, int(settled-a.since)/24)
+	a.hourly.habits.add(w, strangers, int(settled-a.since)/24)
 	if strangers > 0 {
 		a.days[mod2(dayOfHour(settled))].hours++
 	}
@@ -282,9 +328,9 @@ func (a *account) stepHour(s *store, closed func(h int32)) {
 	}
 	days := int(settled-a.since) / 24
 	a.rhythm.AddHour(int(uint32(settled)%24), float64(w.recipients), days)
-	a.hourly[1].add(s, w)
+	a.hourly.add(s, w)
 	if days >= acquainted {
-		a.hourly[1].addStrangers(s, w)
+		a.hourly.addStrangers(s, w)
 	}
 }
 
@@ -341,7 +387,6 @@ func (a *account) learn(s *store, fresh *sketch.Fingerprints) {
 func (a *account) stepDay(s *store) {
 	settled := a.day - 2
 	w := &a.days[mod2(settled)]
-	a.daily[0] = a.daily[1]
 	if firstHour(settled) >= a.since {
 		a.learnSources(w)
 		a.learnDay(s, settled, w)
@@ -359,7 +404,7 @@ func (a *account) stepDay(s *store) {
 // learnSources learns how many unknown sources a day brings, from alarmed days
 // too, but never more than a day's surprise at a time.
 func (a *account) learnSources(w *dayWindow) {
-	b := &a.daily[1]
+	b := &a.daily
 	k := float64(w.newSources)
 	if b.watched >= 3 {
 		k = min(k, 3*float64(b.sources)+5)
@@ -375,7 +420,7 @@ func (a *account) learnSources(w *dayWindow) {
 // settling reports whether the day that is being learnt is still one of the first,
 // whose sources all count as known.
 func (a *account) settling() bool {
-	return firstHour(a.day-2)-hourOf(a.first) < settleDays*24
+	return firstHour(a.day-2)-a.first < settleDays*24
 }
 
 func (a *account) learnDay(s *store, d sketch.Day, w *dayWindow) {
@@ -385,7 +430,7 @@ func (a *account) learnDay(s *store, d sketch.Day, w *dayWindow) {
 		a.stuck++
 		return
 	}
-	b := &a.daily[1]
+	b := &a.daily
 	b.volume.Add(float64(w.recipients), dayMemory)
 	if int(firstHour(d)-a.since)/24 >= acquainted {
 		b.strangers.Add(float64(w.strangers), dayMemory)

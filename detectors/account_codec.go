@@ -14,11 +14,11 @@ func (a *account) append(w *writer, s *store) {
 		w.uint(v)
 	}
 	w.int(a.clock)
-	w.int(a.first)
+	w.uint(uint64(a.first))
 	for i := range a.profiles {
 		p := &a.profiles[i]
 		w.int(p.at)
-		w.int(p.created)
+		w.uint(uint64(p.created))
 		w.uint(uint64(p.plan))
 	}
 	for i := range a.hours {
@@ -39,9 +39,13 @@ func (a *account) append(w *writer, s *store) {
 	for _, u := range days {
 		w.uint(uint64(u))
 	}
-	for i := range a.hourly {
-		a.hourly[i].append(w)
-		a.daily[i].append(w)
+	a.hourly.append(w)
+	a.daily.append(w)
+	w.bool(a.past != 0)
+	if a.past != 0 {
+		past := s.pasts.At(a.past)
+		past.hour.append(w)
+		past.day.append(w)
 	}
 	w.b = a.known.Append(&s.Arena, w.b)
 	w.b = a.elder.Append(&s.Arena, w.b)
@@ -146,7 +150,7 @@ func (h *hourWindow) append(w *writer, s *sketch.Store) {
 	if empty {
 		return
 	}
-	for _, v := range [...]uint64{uint64(h.recipients), uint64(h.peak), h.squares, uint64(h.listed), uint64(h.asked), uint64(h.since), h.raised, uint64(h.bounces), uint64(h.complaints)} {
+	for _, v := range [...]uint64{uint64(h.recipients), uint64(h.peak), h.squares, uint64(h.listed), uint64(h.asked), uint64(h.since), uint64(h.raised), uint64(h.bounces), uint64(h.complaints)} {
 		w.uint(v)
 	}
 	w.bool(h.alarmed)
@@ -157,7 +161,7 @@ func (h *hourWindow) append(w *writer, s *sketch.Store) {
 }
 
 func (d *dayWindow) append(w *writer, s *sketch.Store) {
-	for _, v := range [...]uint64{uint64(d.recipients), uint64(d.strangers), uint64(d.unknown), uint64(d.newSources), uint64(d.before), d.raised, uint64(d.hours)} {
+	for _, v := range [...]uint64{uint64(d.recipients), uint64(d.strangers), uint64(d.newSources), uint64(d.before), d.raised, uint64(d.hours)} {
 		w.uint(v)
 	}
 	w.bool(d.active)
@@ -191,6 +195,7 @@ type accountValue struct {
 	told    [2][]byte
 	hosts   [2][]byte
 	watch   *watchValue
+	past    *past
 	known   []byte
 	elder   []byte
 	sources []byte
@@ -211,9 +216,9 @@ func (r *reader) account() (v accountValue) {
 	a.day, a.hour, a.since = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour)), int32(r.uint(maxHour))
 	a.quiet = [3]sketch.Day{sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16))}
 	a.away, a.judged = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour))
-	a.clock, a.first = r.int(), r.int()
+	a.clock, a.first = r.int(), int32(r.uint(maxHour))
 	for i := range a.profiles {
-		a.profiles[i] = profile{at: r.int(), created: r.int(), plan: uint32(r.uint(math.MaxUint32))}
+		a.profiles[i] = profile{at: r.int(), created: sketch.Day(r.uint(math.MaxUint16)), plan: uint32(r.uint(math.MaxUint32))}
 	}
 	for i := range a.hours {
 		a.hours[i], v.hours[i] = r.hourWindow()
@@ -228,13 +233,14 @@ func (r *reader) account() (v accountValue) {
 	}
 	a.ring = sketch.RingOf(head, counts)
 	a.rhythm = r.rhythm()
-	for i := range a.hourly {
-		a.hourly[i], a.daily[i] = r.hourBase(), r.dayBase()
+	a.hourly, a.daily = r.hourBase(), r.dayBase()
+	if r.bool() {
+		v.past = &past{r.hourBase(), r.dayBase()}
 	}
 	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
 	v.watch = r.watch()
 	// The clock and what is derived from it must agree, or windows would be mixed up.
-	if a.clock != 0 && (a.hour != hourOf(a.clock) || a.day != sketch.DayOf(a.clock) || a.since > a.hour || a.first > a.clock || a.clock < 0 || a.first <= 0 ||
+	if a.clock != 0 && (a.hour != hourOf(a.clock) || a.day != sketch.DayOf(a.clock) || a.since > a.hour || a.first > a.hour || a.clock < 0 ||
 		head != bucketOf(a.clock)) {
 		r.fail()
 	}
@@ -247,13 +253,13 @@ func (r *reader) hourWindow() (h hourWindow, sets hourSets) {
 	}
 	h.recipients, h.peak, h.squares = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.uint(math.MaxUint64)
 	h.listed, h.asked, h.since = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
-	h.raised, h.bounces, h.complaints, h.alarmed, h.told = r.uint(math.MaxUint64), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.bool(), r.bool()
+	h.raised, h.bounces, h.complaints, h.alarmed, h.told = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), r.bool(), r.bool()
 	sets.strangers, sets.fresh, sets.bounced = r.distinct(), r.prints(), r.prints()
 	return h, sets
 }
 
 func (r *reader) dayWindow() (d dayWindow, told, hosts []byte) {
-	d.recipients, d.strangers, d.unknown = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
+	d.recipients, d.strangers = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 	d.newSources, d.before, d.raised, d.hours = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), r.uint(math.MaxUint64), uint8(r.uint(24))
 	d.active, d.alarmed, d.away = r.bool(), r.bool(), r.bool()
 	return d, r.prints(), r.prints()
@@ -295,6 +301,7 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.sources.Clear(&s.Arena)
 	a.records.clear(&s.Store)
 	a.unwatch(s)
+	a.settle(s)
 	*a = v.a
 	a.key, a.keyLen, a.applied = key, keyLen, applied
 	for i := range a.hours {
@@ -310,5 +317,8 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.elder.Load(&s.Arena, v.elder)
 	a.sources.Load(&s.Arena, v.sources)
 	a.records = records{s.Put(v.records), uint32(len(v.records))}
+	if v.past != nil {
+		*a.keepPast(s) = *v.past
+	}
 	v.watch.load(a, s)
 }

@@ -90,14 +90,8 @@ func owned(o schemas.Origin) schemas.Origin {
 func (v *accountView) look() {
 	e, a, ev := v.e, v.account, v.event
 	h, d := hourOf(ev.Time), sketch.DayOf(ev.Time)
-	v.hourNo, v.hour, v.hourBase = h, &a.hours[mod3(h)], &a.hourly[1]
-	if h < a.hour {
-		v.hourBase = &a.hourly[0]
-	}
-	v.dayNo, v.day, v.dayBase = d, &a.days[mod2(d)], &a.daily[1]
-	if d < a.day {
-		v.dayBase = &a.daily[0]
-	}
+	v.hourNo, v.hour, v.hourBase = h, &a.hours[mod3(h)], a.hourlyAt(&e.store, h)
+	v.dayNo, v.day, v.dayBase = d, &a.days[mod2(d)], a.dailyAt(&e.store, d)
 	v.p = e.versions.at(hourStart(h))
 	v.dayP = v.p
 	if len(e.versions) > 1 {
@@ -146,7 +140,7 @@ func (v *accountView) count() {
 		if ev.Plan != "" {
 			plan = planPrint(v.e.hasher, ev.Plan)
 		}
-		v.account.snapshot(profile{at: ev.Time, created: ev.Created, plan: plan})
+		v.account.snapshot(profile{at: ev.Time, created: createdOn(ev.Created), plan: plan})
 	case schemas.TypeSend:
 		if ev.Test {
 			return
@@ -270,10 +264,18 @@ func (v *accountView) matureDays() bool {
 	return firstHour(v.dayNo)-v.account.since >= matureHours && v.dayBase.volume.Active >= 5 && v.dayBase.volume.N >= 10
 }
 
+// createdOn is the day on which an account was made, 0 where that is unknown.
+func createdOn(ms int64) sketch.Day {
+	if ms <= 0 {
+		return 0
+	}
+	return max(sketch.DayOf(ms), 1)
+}
+
 // young reports whether the account was made less than 30 days before a window;
 // one whose making is unknown is not.
 func (p *profile) young(start int64) bool {
-	return p.created > 0 && start-p.created < 30*msDay
+	return p.created > 0 && start-p.created.Start() < 30*msDay
 }
 
 // cohort is what an account without a past of its own may send in an hour of a

@@ -109,7 +109,7 @@ func (v *accountView) judgeBounces() {
 		return
 	}
 	p := &v.e.versions.at(hourStart(a.hour)).Actor
-	now.reputation = max(now.reputation, float32(v.bounceSurprise(p, &a.hourly[1], b, n)))
+	now.reputation = max(now.reputation, float32(v.bounceSurprise(p, &a.hourly, b, n)))
 }
 
 // bounceSurprise is how surprising b bounces of n recipients are by the account's
@@ -202,10 +202,8 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 		return
 	}
 	now.looked = seen
-	base, a := &v.account.hourly[1], v.account
-	if h < a.hour {
-		base = &a.hourly[0]
-	}
+	a := v.account
+	base := a.hourlyAt(&v.e.store, h)
 	expected := v.expectedAt(h, base) + v.expectedAt(h-1, base)
 	volume, strangers := v.beliefs(p, base, expected/2, float64(h-a.since))
 	volume, strangers = volume.times(2), strangers.times(2)
@@ -279,10 +277,10 @@ func (v *accountView) expectedAt(h int32, base *hourBase) float64 {
 // chance (Gelman et al., Bayesian Data Analysis, 3rd edition,
 // section 2.6).
 func (v *accountView) newSources(d sketch.Day) (k, surprise float64) {
-	today, base := &v.account.days[mod2(d)], &v.account.daily[1]
+	today, base := &v.account.days[mod2(d)], v.account.dailyAt(&v.e.store, d)
 	before := v.account.days[mod2(d-1)].newSources
 	if d < v.account.day {
-		base, before = &v.account.daily[0], today.before
+		before = today.before
 	}
 	k = float64(today.newSources) + float64(before)
 	if k == 0 {
@@ -320,7 +318,7 @@ func (v *accountView) raiseActor(h int32, p *ActorParameters, x verdictOn, s *st
 		return
 	}
 	day := &v.account.days[mod2(dayOfHour(h))]
-	raised := &day.raised
+	raised := day.given()
 	value := windowValue(s.name, dayOfHour(h).Start())
 	v.alarmAway(day)
 	v.account.away = max(v.account.away, dayOfHour(h))
@@ -338,8 +336,8 @@ func (v *accountView) raiseActor(h int32, p *ActorParameters, x verdictOn, s *st
 	v.part(&badOutcomesSpec, raised, s.bounces, value, s.window, x.bounced, 0, x.reputation, 3, "bounces", "hard bounces of mail that went out from sources that the account does not know")
 }
 
-func (v *accountView) actor(raised *uint64, measure, level int, severity schemas.Severity, floor float64, value, window string, x verdictOn) {
-	if *raised&levelBit(measure, level) != 0 {
+func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.Severity, floor float64, value, window string, x verdictOn) {
+	if raised.has(measure, level) {
 		return
 	}
 	v.hit(&newSourceSpec, raised, measure, finding{value: value, level: level, score: share(x.joint()), severity: severity,
@@ -357,7 +355,7 @@ func (v *accountView) alarmAway(day *dayWindow) {
 }
 
 // part raises one family's share of a joint finding.
-func (v *accountView) part(spec *Spec, raised *uint64, measure int, value, window string, observed, usual, surprise, floor float64, unit, what string) {
+func (v *accountView) part(spec *Spec, raised bitSet, measure int, value, window string, observed, usual, surprise, floor float64, unit, what string) {
 	if surprise < 2 {
 		return
 	}
@@ -365,7 +363,7 @@ func (v *accountView) part(spec *Spec, raised *uint64, measure int, value, windo
 	if surprise >= 4 {
 		level, severity = 2, schemas.SeverityHigh
 	}
-	if *raised&levelBit(measure, level) != 0 {
+	if raised.has(measure, level) {
 		return
 	}
 	v.hit(spec, raised, measure, finding{value: value + ".unknown", level: level, score: share(surprise), severity: severity,
@@ -394,10 +392,7 @@ func (v *accountView) judgeSettled(h int32) {
 	if n < p.SlowFloor {
 		return
 	}
-	base, day := &a.hourly[1], &a.daily[1]
-	if dayOfHour(h) < a.day {
-		day = &a.daily[0]
-	}
+	base, day := &a.hourly, a.dailyAt(&v.e.store, dayOfHour(h))
 	known := float64(h - a.since)
 	days := known / 24
 	total := shrink(&base.volume, float64(base.volume.Mean), known, p.PriorHour, p.PriorSize, p.PriorWeight).times(dayHours)
@@ -438,10 +433,7 @@ const stableSources = 1.0
 // silent for long is known by that.
 func (v *accountView) unfamiliar(d sketch.Day) bool {
 	a := v.account
-	base := &a.daily[1]
-	if d < a.day {
-		base = &a.daily[0]
-	}
+	base := a.dailyAt(&v.e.store, d)
 	if base.volume.Active >= 4 {
 		return false
 	}

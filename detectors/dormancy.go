@@ -29,14 +29,14 @@ type dormancy struct{}
 func (dormancy) account(v *accountView) {
 	n := float64(v.day.recipients)
 	p := &v.dayP.Dormancy
-	if v.event.Type != schemas.TypeSend || n < p.Floor || v.day.raised&levelBit(measureDormant, 1) != 0 {
+	if v.event.Type != schemas.TypeSend || n < p.Floor || v.day.given().has(measureDormant, 1) {
 		return
 	}
 	quiet, ok := v.quietOn(v.dayNo)
 	if !ok {
 		return
 	}
-	v.hit(&dormancySpec, &v.day.raised, measureDormant, finding{value: windowValue("24h", v.dayNo.Start()), level: 1, score: 0.6, severity: schemas.SeverityMedium,
+	v.hit(&dormancySpec, v.day.given(), measureDormant, finding{value: windowValue("24h", v.dayNo.Start()), level: 1, score: 0.6, severity: schemas.SeverityMedium,
 		evidence: schemas.Evidence{Observed: n, Threshold: p.Floor, Unit: "recipients", Window: "24h0m0s", Floor: p.Floor,
 			Text: fmt.Sprintf("%s recipients written to after at least %s days without a message", count(n), count(quiet))}})
 }
@@ -51,9 +51,9 @@ func (v *accountView) quietOn(d sketch.Day) (float64, bool) {
 			return days, days >= p.Days
 		}
 	}
-	watched := float64(firstHour(d)-hourOf(a.first)) / 24
+	watched := float64(firstHour(d)-a.first) / 24
 	created := a.profileAt(d.Start()).created
-	return watched, watched >= p.Watched && created > 0 && float64(d.Start()-created) >= p.Days*msDay
+	return watched, watched >= p.Watched && created > 0 && float64(d)-float64(created) >= p.Days
 }
 
 // sentOn notes that something was sent on a day.
@@ -105,7 +105,7 @@ func (identityChurn) account(v *accountView) {
 			return
 		}
 		score, severity := grade(level)
-		v.hit(&churnSpec, &v.day.raised, measureHosts, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
+		v.hit(&churnSpec, v.day.given(), measureHosts, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
 			evidence: schemas.Evidence{Observed: n, Expected: round(most), Threshold: limit, Unit: "sender hosts", Window: "24h0m0s", Floor: p.Floor,
 				Text: fmt.Sprintf("mail as from %s different hosts within the day, the last below %s, where %s was the most of late", count(n), domain.Registrable(host), count(most))}})
 	}
@@ -164,7 +164,7 @@ func (fanOut) account(v *accountView) {
 			return
 		}
 		score, severity := grade(level - 1)
-		v.hit(&fanOutSpec, &v.day.raised, measureFanOut, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
+		v.hit(&fanOutSpec, v.day.given(), measureFanOut, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
 			evidence: schemas.Evidence{Observed: k, Expected: round(float64(v.dayBase.sources)), Threshold: p.Floor, Unit: "sources", Window: "24h0m0s", Floor: p.Floor,
 				Text: fmt.Sprintf("%s sources within the day that the account did not use before: a chance of 1 in 10^%.0f by its own rate of new ones", count(k), surprise)}})
 	}

@@ -71,7 +71,6 @@ func (v *accountView) countSource(recipients int64) source {
 		return sourceKnown
 	}
 	if v.event.Type == schemas.TypeSend {
-		v.day.unknown = plus(v.day.unknown, uint32(min(recipients, schemas.MaxCount)))
 		if v.event.Credential != "" {
 			v.tellSource(h)
 		}
@@ -132,7 +131,7 @@ const settleDays = 3
 
 // age is how many days the account has been seen before the view's day.
 func (v *accountView) age() float64 {
-	return float64(firstHour(v.dayNo)-hourOf(v.account.first)) / 24
+	return float64(firstHour(v.dayNo)-v.account.first) / 24
 }
 
 // learning reports whether the account's sources are still being learnt on the day.
@@ -147,7 +146,7 @@ func (newSource) account(v *accountView) {
 	default:
 		return
 	}
-	if v.day.newSources > 0 && !v.learning() && v.day.raised&levelBit(measureSource, 1) == 0 {
+	if v.day.newSources > 0 && !v.learning() && !v.day.given().has(measureSource, 1) {
 		v.rareSource()
 	}
 	if v.event.Type != schemas.TypeSend {
@@ -166,7 +165,7 @@ func (v *accountView) rareSource() {
 	if surprise < -math.Log10(v.dayP.NewSource.Rarity) {
 		return
 	}
-	v.hit(&newSourceSpec, &v.day.raised, measureSource, finding{value: windowValue("24h", v.dayNo.Start()), level: 1, score: 0.2, severity: schemas.SeverityLow,
+	v.hit(&newSourceSpec, v.day.given(), measureSource, finding{value: windowValue("24h", v.dayNo.Start()), level: 1, score: 0.2, severity: schemas.SeverityLow,
 		evidence: schemas.Evidence{Observed: k, Expected: round(2 * float64(v.dayBase.sources)), Threshold: 1, Unit: "sources", Window: "48h0m0s", Floor: 1,
 			Text: fmt.Sprintf("%s source(s) that the account did not use before, %s last", count(k), schemas.IPKey(v.event.IP))}})
 }

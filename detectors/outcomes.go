@@ -34,12 +34,15 @@ func (v *accountView) countOutcome() {
 	w := v.hour
 	switch v.event.Outcome {
 	case "complaint":
-		w.complaints = plus(w.complaints, 1)
+		w.complaints = more(w.complaints)
 	case "hard_bounce":
-		w.bounces = plus(w.bounces, 1)
+		w.bounces = more(w.bounces)
 		v.bounced()
 	}
 }
+
+// more counts one more, up to what fits.
+func more(n uint16) uint16 { return n + min(1, math.MaxUint16-n) }
 
 // bounced looks whether the message that bounced was the unknown actor's. Where
 // its send is still to come, that will find the bounce.
@@ -69,7 +72,7 @@ const maxBounced = 256
 func judgeOutcomes(v *accountView, h int32) {
 	a := v.account
 	p := &v.e.versions.at(hourStart(h)).Outcomes
-	base := &a.hourly[1]
+	base := &a.hourly
 	o := base.slow
 	o.add(&a.hours[mod3(h)])
 	n := float64(o.sent)
@@ -113,7 +116,7 @@ func (v *accountView) outcome(h int32, k, n, q float64, unit string, level int, 
 	if level == 2 {
 		severity = schemas.SeverityHigh
 	}
-	v.hit(&badOutcomesSpec, &day.raised, measureOutcome, finding{value: windowValue(unit, dayOfHour(h).Start()), level: level, score: [...]float64{0, 0.5, 0.8}[level], severity: severity,
+	v.hit(&badOutcomesSpec, day.given(), measureOutcome, finding{value: windowValue(unit, dayOfHour(h).Start()), level: level, score: [...]float64{0, 0.5, 0.8}[level], severity: severity,
 		evidence: schemas.Evidence{Observed: k, Expected: round(q * n), Threshold: math.Ceil(q * n * 2), Unit: unit, Window: "36h0m0s", Floor: floor,
 			Text: fmt.Sprintf("about %s %s of %s recipients in a day and a half, %.1f %%, where %.1f %% is usual", count(k), unit, count(n), 100*k/n, 100*q)}})
 }

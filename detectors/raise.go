@@ -49,7 +49,31 @@ func (e *Engine) raise(emit func(schemas.Output), spec *Spec, f finding) {
 // levelBit numbers the signals of one window: three levels of up to 21 measures.
 func levelBit(measure, level int) uint64 { return 1 << (3*measure + level - 1) }
 
-// Measures of one window, for levelBit.
+// bitSet is the signals that a window has given: an hour's few or a day's many.
+type bitSet struct {
+	hour *uint16
+	day  *uint64
+}
+
+func (b bitSet) has(measure, level int) bool {
+	if b.hour != nil {
+		return uint64(*b.hour)&levelBit(measure, level) != 0
+	}
+	return *b.day&levelBit(measure, level) != 0
+}
+
+func (b bitSet) set(measure, level int) {
+	if b.hour != nil {
+		*b.hour |= uint16(levelBit(measure, level))
+		return
+	}
+	*b.day |= levelBit(measure, level)
+}
+
+func (w *hourWindow) given() bitSet { return bitSet{hour: &w.raised} }
+func (w *dayWindow) given() bitSet  { return bitSet{day: &w.raised} }
+
+// Measures of one window, for levelBit. An hour has room for the first five.
 const (
 	measureHour    = iota // volume by the hour or the day
 	measureBurst          // volume in five minutes
@@ -86,12 +110,11 @@ func grade(level int) (score float64, severity schemas.Severity) {
 
 // hit raises a finding of an account's window once a level, and freezes what the
 // window would have taught.
-func (v *accountView) hit(spec *Spec, raised *uint64, measure int, f finding) {
-	bit := levelBit(measure, f.level)
-	if *raised&bit != 0 {
+func (v *accountView) hit(spec *Spec, raised bitSet, measure int, f finding) {
+	if raised.has(measure, f.level) {
 		return
 	}
-	*raised |= bit
+	raised.set(measure, f.level)
 	if f.score == 0 {
 		f.score, f.severity = grade(f.level)
 	}

@@ -38,7 +38,7 @@ func (strangers) account(v *accountView) {
 		return
 	}
 	p := &v.p.Strangers
-	if v.hour.raised&levelBit(measureStrange, 2) == 0 && float64(v.hour.listed) >= p.Floor1h {
+	if !v.hour.given().has(measureStrange, 2) && float64(v.hour.listed) >= p.Floor1h {
 		if v.mature() {
 			strangersHour(v)
 		} else {
@@ -69,7 +69,7 @@ func strangersHour(v *accountView) {
 	n := v.strangersNow(max(p.Floor1h, most+1))
 	v.levels(judged{n: n, mean: mean, size: baseline.Size(mean, variance), most: most, times: 1, floor: p.Floor1h, rarity: p.Rarity,
 		measure: "1h", window: "1h0m0s", unit: "strangers", start: hourStart(v.hourNo), bitMeasure: measureStrange,
-		raised: &w.raised, alarm: &w.alarmed, spec: &strangersSpec,
+		raised: w.given(), alarm: &w.alarmed, spec: &strangersSpec,
 		what: fmt.Sprintf("recipients within the hour whom the account never wrote to (%.0f %% of its mail goes to such)", 100*min(q, 1))})
 }
 
@@ -77,7 +77,7 @@ func strangersDay(v *accountView, n float64) {
 	b, p := v.dayBase, &v.dayP.Strangers
 	v.levels(judged{n: n, mean: float64(b.strangers.Mean), size: min(b.strangers.Size(), daySize), p95: float64(b.strangers.P95), most: float64(b.strangers.Max), times: 1.5,
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "strangers", start: v.dayNo.Start(),
-		bitMeasure: measureStrange, raised: &v.day.raised, alarm: &v.day.alarmed, spec: &strangersSpec,
+		bitMeasure: measureStrange, raised: v.day.given(), alarm: &v.day.alarmed, spec: &strangersSpec,
 		what: "recipients within the day whom the account never wrote to"})
 }
 
@@ -88,10 +88,10 @@ func strangersCohort(v *accountView) {
 	n := v.strangersNow(ceiling)
 	for level := 1; level <= 2; level++ {
 		limit := ceiling * math.Pow(4, float64(level-1))
-		if n < limit || w.raised&levelBit(measureStrange, level) != 0 {
+		if n < limit || w.given().has(measureStrange, level) {
 			continue
 		}
-		v.hit(&strangersSpec, &w.raised, measureStrange, finding{value: windowValue("1h", hourStart(v.hourNo)), level: level, score: 0.25 * float64(level), severity: quiet[level],
+		v.hit(&strangersSpec, w.given(), measureStrange, finding{value: windowValue("1h", hourStart(v.hourNo)), level: level, score: 0.25 * float64(level), severity: quiet[level],
 			evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: "strangers", Window: "1h0m0s", Floor: p.Floor1h,
 				Text: fmt.Sprintf("%s recipients within the hour whom the account never wrote to, beyond what accounts of its plan and age are given (%s)", count(n), count(limit))}})
 	}
@@ -131,15 +131,15 @@ func judgeHabit(v *accountView, h int32) {
 	if w.listed == 0 {
 		return
 	}
-	b := a.hourly[1].habits
+	b := a.hourly.habits
 	b.add(w, w.countStrangers(&v.e.store), int(h-a.since)/24)
 	against, q := float64(b.against), float64(b.strange)/max(float64(b.hours), 1)
 	day := &a.days[mod2(dayOfHour(h))]
 	for level := 2; level <= 3; level++ {
-		if against < p.Share*float64(level)/2 || day.raised&levelBit(measureShare, level) != 0 {
+		if against < p.Share*float64(level)/2 || day.given().has(measureShare, level) {
 			continue
 		}
-		v.hit(&strangersSpec, &day.raised, measureShare, finding{value: windowValue("share", dayOfHour(h).Start()), level: level, score: 0.1 * float64(level), severity: schemas.SeverityLow,
+		v.hit(&strangersSpec, day.given(), measureShare, finding{value: windowValue("share", dayOfHour(h).Start()), level: level, score: 0.1 * float64(level), severity: schemas.SeverityLow,
 			evidence: schemas.Evidence{Observed: round(against), Expected: 0, Threshold: round(p.Share * float64(1+level) / 3), Unit: "share of strangers", Window: "72h0m0s", Floor: 2,
 				Text: fmt.Sprintf("of late it writes to people whom it never wrote to, where %.0f %% of its mail goes to such: odds of %.0f to 1 that its habits have changed", 100*q, math.Exp(against))}})
 	}

@@ -116,7 +116,7 @@ func (v *accountView) judgeGuesses(w *watch, t try, ok bool) {
 func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, how string) {
 	day := &v.account.days[mod2(d)]
 	score, severity := grade(level)
-	v.hit(&takeoverSpec, &day.raised, measureGuesses, finding{value: windowValue("guesses", d.Start()), level: level, score: score, severity: severity,
+	v.hit(&takeoverSpec, day.given(), measureGuesses, finding{value: windowValue("guesses", d.Start()), level: level, score: score, severity: severity,
 		evidence: schemas.Evidence{Observed: n, Threshold: threshold, Unit: "failed logins", Window: "48h0m0s", Floor: threshold,
 			Text: fmt.Sprintf("%s failed logins of user %s%s and one that succeeded, from %s", count(n), brief(v.event.User), how, schemas.IPKey(v.event.IP))}})
 }
@@ -151,7 +151,7 @@ func (v *accountView) travel(w *watch) {
 		}
 		later := max(there.time, here.time)
 		day := &v.account.days[mod2(sketch.DayOf(later))]
-		v.hit(&takeoverSpec, &day.raised, measureTravel, finding{value: windowValue("travel", sketch.DayOf(later).Start()), level: 1, score: 0.6, severity: schemas.SeverityMedium,
+		v.hit(&takeoverSpec, day.given(), measureTravel, finding{value: windowValue("travel", sketch.DayOf(later).Start()), level: 1, score: 0.6, severity: schemas.SeverityMedium,
 			evidence: schemas.Evidence{Observed: round(km / max(hours, 1.0/60)), Expected: 0, Threshold: p.Speed, Unit: "km/h", Window: "24h0m0s", Floor: p.Distance,
 				Text: fmt.Sprintf("two logins of user %s, %s km apart within %.1f hours", brief(ev.User), count(math.Round(km)), hours)}})
 	}

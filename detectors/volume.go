@@ -63,7 +63,7 @@ type judged struct {
 	window, unit  string
 	start         int64
 	bitMeasure    int
-	raised        *uint64
+	raised        bitSet
 	alarm         *bool
 	spec          *Spec
 	what          string
@@ -73,7 +73,7 @@ type judged struct {
 // it), for more than ever before (level 2 twice that), for a multiple of the 95th
 // percentile and for a tail probability below the rarity (level 2 its square).
 func (v *accountView) levels(j judged) {
-	if *j.raised&levelBit(j.bitMeasure, 2) != 0 || j.n < j.floor || j.n <= j.times*j.most || j.n < j.above*j.p95 {
+	if j.raised.has(j.bitMeasure, 2) || j.n < j.floor || j.n <= j.times*j.most || j.n < j.above*j.p95 {
 		return
 	}
 	tail := baseline.LogTail(j.n, max(j.mean, 0.01), j.size)
@@ -106,7 +106,7 @@ func volumeHour(v *accountView, n float64) {
 	if v.mature() {
 		v.levels(judged{n: n, mean: v.expected(), size: b.volume.Size(), p95: float64(b.volume.P95), most: float64(b.volume.Max), times: 1,
 			floor: p.Floor1h, rarity: p.Rarity, above: p.Above95, measure: "1h", window: "1h0m0s", unit: "recipients", start: hourStart(v.hourNo),
-			bitMeasure: measureHour, raised: &w.raised, alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within the hour"})
+			bitMeasure: measureHour, raised: w.given(), alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within the hour"})
 	} else {
 		cohort := max(v.ceiling(), 1.5*float64(b.volume.Max))
 		overCeiling(v, n, cohort, 1, "1h", "beyond what accounts of its plan and age are given while little is known of them")
@@ -122,7 +122,7 @@ func volumeBurst(v *accountView, n float64) {
 		size := baseline.Size(mean, float64(b.squares)-mean*mean)
 		v.levels(judged{n: n, mean: v.expected() / 12, size: size, p95: float64(b.volume.P95) / 12, most: float64(b.peak), times: 1,
 			floor: p.Floor5m, rarity: p.Rarity / 12, above: p.Above95, measure: "5m", window: "5m0s", unit: "recipients", start: hourStart(v.hourNo),
-			bitMeasure: measureBurst, raised: &w.raised, alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within five minutes"})
+			bitMeasure: measureBurst, raised: w.given(), alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within five minutes"})
 	}
 	overCeiling(v, n, ageShare(v, p.Ceiling5m), 3, "5m", "beyond the ceiling that holds for every account of its age")
 }
@@ -136,7 +136,7 @@ func volumeDay(v *accountView, n float64) {
 	mean := float64(b.volume.Mean)
 	v.levels(judged{n: n, mean: mean, size: min(b.volume.Size(), daySize), p95: float64(b.volume.P95), most: float64(b.volume.Max), times: 1.5,
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "recipients", start: v.dayNo.Start(),
-		bitMeasure: measureHour, raised: &v.day.raised, alarm: &v.day.alarmed, spec: &volumeSpec, what: "recipients within the day"})
+		bitMeasure: measureHour, raised: v.day.given(), alarm: &v.day.alarmed, spec: &volumeSpec, what: "recipients within the day"})
 }
 
 // ageShare is a ceiling, or a quarter of it for accounts under 30 days.
@@ -155,13 +155,13 @@ func overCeiling(v *accountView, n, ceiling float64, level int, measure, why str
 	if measure == "5m" {
 		bits, window, within = measureBurst, "5m0s", "five minutes"
 	}
-	if v.hour.raised&levelBit(bits, level) != 0 {
+	if v.hour.given().has(bits, level) {
 		return
 	}
 	// While an account is only held to its cohort it still has to be learnt, or
 	// one that sends once a week never would be: only the ceiling for all freezes.
 	v.hour.alarmed = v.hour.alarmed || level == 3
-	v.hit(&volumeSpec, &v.hour.raised, bits, finding{value: windowValue(measure, hourStart(v.hourNo)), level: level, score: 0.25 * float64(level), severity: quiet[level],
+	v.hit(&volumeSpec, v.hour.given(), bits, finding{value: windowValue(measure, hourStart(v.hourNo)), level: level, score: 0.25 * float64(level), severity: quiet[level],
 		evidence: schemas.Evidence{Observed: n, Expected: round(v.expected()), Threshold: ceiling, Unit: "recipients", Window: window, Floor: v.p.Volume.Floor1h,
 			Text: fmt.Sprintf("%s recipients within %s, %s (%s)", count(n), within, why, count(ceiling))}})
 }

@@ -153,4 +153,5 @@ func (e *Engine) watching(a *account) *watch {
 type store struct {
 	sketch.Store
 	watches slab.Table[watch]
+	pasts   slab.Table[past]
 }
