@@ -115,12 +115,22 @@ type Decision struct {
 	Mode          Mode      `json:"mode"`
 	Episode       int       `json:"episode"`
 	Signals       []string  `json:"signals"`
-	Score         float64   `json:"score"`
-	Reason        string    `json:"reason"`        // for analysts
-	NoticeReason  string    `json:"notice_reason"` // for customers: never a threshold
+	Shares        []float64 `json:"shares,omitempty"` // of the score, one for each signal, together 1
+	Seen          []Seen    `json:"seen,omitempty"`   // what to read first, gravest first
+	Score         float64   `json:"score"`            // the risk, 0 to 1
+	Reason        string    `json:"reason"`           // for analysts
+	NoticeReason  string    `json:"notice_reason"`    // for customers: never a threshold
 	Braked        bool      `json:"braked,omitempty"`
 	By            string    `json:"by,omitempty"` // the person, where one decided
 	Arrival       time.Time `json:"arrival"`      // of the record that caused it
+}
+
+// Seen is one detector's part in a decision, as people read it.
+type Seen struct {
+	Signal   string  `json:"signal"` // the detector's gravest
+	Detector string  `json:"detector"`
+	Share    float64 `json:"share"` // of the decision's score
+	Text     string  `json:"text"`
 }
 
 // Status is an entity's standing, the value of the compacted status topic.

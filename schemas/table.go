@@ -22,12 +22,13 @@ const (
 	ColumnIP                 // an address, IPv4 as IPv6-mapped; NULL where there is none
 	ColumnTexts              // a list of texts
 	ColumnInts               // a list of 64-bit numbers
+	ColumnFloats             // a list of 32-bit floating point numbers
 )
 
 var columnTypes = [...]string{
 	ColumnText: "String", ColumnWord: "LowCardinality(String)", ColumnInt32: "Int32", ColumnUint32: "UInt32", ColumnInt64: "Int64",
 	ColumnFloat64: "Float64", ColumnBool: "Bool", ColumnTime: "DateTime64(3, 'UTC')", ColumnIP: "Nullable(IPv6)",
-	ColumnTexts: "Array(String)", ColumnInts: "Array(Int64)",
+	ColumnTexts: "Array(String)", ColumnInts: "Array(Int64)", ColumnFloats: "Array(Float32)",
 }
 
 // Column is one column of a table.

@@ -48,7 +48,7 @@ func findingTables() []Table {
 			Column{Name: "score", Kind: ColumnFloat64}, word("act"), plain("actor"), plain("decision")),
 		findingTable(TopicDecisions, 1200, byEntity, word("verdict"), word("proposed"), word("policy"), whole("policy_version"), word("mode"),
 			whole("episode"), Column{Name: "score", Kind: ColumnFloat64}, Column{Name: "braked", Kind: ColumnBool},
-			plain("by"), Column{Name: "signals", Kind: ColumnTexts}),
+			plain("by"), Column{Name: "signals", Kind: ColumnTexts}, Column{Name: "shares", Kind: ColumnFloats}),
 		findingTable(TopicActions, 1200, byEntity, plain("decision"), word("verdict"), word("channel"), plain("target"), word("outcome"), whole("attempts")),
 		findingTable(TopicNotices, 1200, byEntity, plain("decision"), word("audience"), word("channel"), plain("to"), word("outcome"), whole("attempts")),
 		findingTable(TopicCases, 1200, byEntity, whole("episode"), word("state"), plain("by")),

@@ -56,6 +56,17 @@ func TestOperatorsSeeTheEvidence(t *testing.T) {
 	}
 }
 
+func TestOperatorsSeeShares(t *testing.T) {
+	r := record()
+	r.Seen = []schemas.Seen{{Signal: "s1", Detector: "volume", Share: .7, Text: "4312 recipients in 5m"}, {Signal: "s2", Detector: "new_source", Share: .3, Text: "14 new sources"}}
+	body := notify.ForOperator(r).Body
+	for _, want := range []string{"share of the risk:\n  -  70 %  4312 recipients in 5m\n  -  30 %  14 new sources\n", "Risk:     0.910"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in:\n%s", want, body)
+		}
+	}
+}
+
 func TestCustomersSeeNoThreshold(t *testing.T) {
 	text := notify.ForCustomer(record())
 	for _, never := range []string{"4312", "200", "threshold", "score", "two"} {

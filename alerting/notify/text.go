@@ -15,7 +15,9 @@ import (
 //go:embed templates/*.txt
 var files embed.FS
 
-var templates = template.Must(template.ParseFS(files, "templates/*.txt"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"percent": func(share float64) string { return fmt.Sprintf("%3.0f %%", 100*share) },
+}).ParseFS(files, "templates/*.txt"))
 
 // Text is what a message says. Kind tells different messages about one decision
 // apart: decided, held, failed.
@@ -28,7 +30,8 @@ type operatorData struct {
 	Verdict, Proposed                                        schemas.Verdict
 	Version, Signals                                         int
 	Score                                                    float64
-	Evidence                                                 []string
+	Evidence                                                 []schemas.Seen
+	Shared                                                   bool // several parts: each has its share
 }
 
 // ForOperator is the message to operators about a decision, with its evidence.
@@ -87,8 +90,17 @@ func operatorBody(r *decision.Record, headline, next string) string {
 	return render("operator.txt", operatorData{
 		Headline: headline, Entity: r.Entity.Key(), Policy: r.Policy, Version: r.PolicyVersion, Time: r.Time.UTC().Format(time.RFC3339),
 		Credential: r.Credential, By: r.By, Next: next, ID: r.ID, Verdict: r.Verdict, Proposed: r.Proposed, Signals: len(r.Signals),
-		Score: r.Score, Evidence: strings.Split(r.Reason, "; "),
+		Score: r.Score, Evidence: seen(r), Shared: len(r.Seen) > 1,
 	})
+}
+
+// seen is what to read first. Where there is none, as when a person decided, the
+// reason stands for it.
+func seen(r *decision.Record) []schemas.Seen {
+	if len(r.Seen) == 0 {
+		return []schemas.Seen{{Text: r.Reason}}
+	}
+	return r.Seen
 }
 
 // ForCustomer is the message to the account's people: why in plain words, never a

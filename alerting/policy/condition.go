@@ -14,7 +14,7 @@ func (r *reader) when(p *Policy, n *yaml.Node) {
 	program, at, err := compile(src)
 	if err != nil {
 		m := &Mistake{File: r.file, Line: n.Line, Column: n.Column, What: "when: " + err.Error(),
-			Fix: "see the fields that conditions may use: entity, signals, family, families, certain, severity, score, history"}
+			Fix: "see the fields that conditions may use: entity, signals, family, families, certain, severity, risk, history"}
 		if at != nil {
 			m.Line, m.Column = place(n, at.Line, at.Column)
 		}

@@ -18,7 +18,8 @@
 //	families    how many different families there are
 //	certain     whether one of the signals is certain by itself
 //	severity    the highest severity of all
-//	score       all families' best scores taken together, 0 to 1
+//	risk        how sure all of them together are, 0 to below 1: each family's
+//	            strongest score, halved with each day of age (see Risk)
 //	history     .stops .releases .probation: what people and policies did before
 //	none low medium high critical   the severities, in that order
 //

@@ -14,7 +14,7 @@ type Env struct {
 	Families int      `expr:"families"`
 	Certain  bool     `expr:"certain"`
 	Severity int      `expr:"severity"`
-	Score    float64  `expr:"score"`
+	Risk     float64  `expr:"risk"`
 	History  History  `expr:"history"`
 
 	None     int `expr:"none"`
@@ -74,34 +74,18 @@ func SeverityRank(s schemas.Severity) int { return max(0, slices.Index(severitie
 // NewEnv sums signals up for conditions. The slice is kept.
 func NewEnv(e Entity, h History, signals []Signal) *Env {
 	env := &Env{Entity: e, History: h, Signals: signals, Low: 1, Medium: 2, High: 3, Critical: 4}
-	best := map[string]float64{}
+	seen := map[string]bool{}
 	for i := range signals {
 		s := &signals[i]
 		if at := env.Family.of(schemas.Family(s.Family)); at != nil {
 			*at = max(*at, s.Severity)
 		}
-		best[s.Family] = max(best[s.Family], s.Score)
+		seen[s.Family] = true
 		env.Certain = env.Certain || s.Certain
 		env.Severity = max(env.Severity, s.Severity)
 	}
-	env.Families = len(best)
-	env.Score = together(best)
+	env.Families, env.Risk = len(seen), Risk(signals)
 	return env
-}
-
-// together is 1 − Π(1 − s) over the families' best scores, multiplied in a fixed
-// order so that the same signals give the same bits.
-func together(best map[string]float64) float64 {
-	scores := make([]float64, 0, len(best))
-	for _, s := range best {
-		scores = append(scores, min(1, max(0, s)))
-	}
-	slices.Sort(scores)
-	miss := 1.0
-	for _, s := range scores {
-		miss *= 1 - s
-	}
-	return 1 - miss
 }
 
 func (f *Families) of(name schemas.Family) *int {

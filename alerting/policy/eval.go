@@ -65,8 +65,8 @@ func (p *Policy) AboveFloor(env *Env) bool {
 type ReasonData struct {
 	Entity, Account, Policy string
 	Families                []string
-	Evidence                []string // the signals' sentences
-	Score                   float64
+	Evidence                []string // the signals' sentences, gravest first, each with its share
+	Risk                    float64
 }
 
 // NoticeData is what a reason for customers may use: nothing in it is a number.

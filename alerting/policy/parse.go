@@ -185,7 +185,7 @@ func (r *reader) reason(p *Policy, n *yaml.Node) {
 	sample := ReasonData{Entity: "account:a", Evidence: []string{"x"}, Families: []string{"volume"}}
 	t, err := parseTemplate("reason", r.text(n, "reason", 2048), sample)
 	if err != nil {
-		r.at(n, "reason is not a template: "+err.Error(), "use .Entity, .Account, .Policy, .Families, .Evidence or .Score")
+		r.at(n, "reason is not a template: "+err.Error(), "use .Entity, .Account, .Policy, .Families, .Evidence or .Risk")
 		return
 	}
 	p.reason = t

@@ -16,40 +16,69 @@ func (j *judgement) decisionID(proposed schemas.Verdict) string {
 	return schemas.DecisionID(j.policy.Name, j.entity, proposed, j.mode, j.episode)
 }
 
-// maxNamed bounds the signals that a decision names and the sentences it quotes.
+// maxNamed bounds the signals that a decision names, maxSeen the sentences that it
+// quotes: people read five.
 const (
-	maxNamed  = 32
-	maxQuoted = 8
+	maxNamed = 32
+	maxSeen  = 5
 )
 
 // decision writes the policy's verdict down, with the evidence of its window.
 func (j *judgement) decision(v schemas.Verdict) schemas.Decision {
-	strongest := slices.Clone(j.window)
-	slices.SortFunc(strongest, func(a, b kept) int { return byStrength(b, a) })
+	gravest := slices.Clone(j.window)
+	slices.SortFunc(gravest, func(a, b kept) int { return byStrength(b, a) })
 	d := schemas.Decision{
 		ID: j.decisionID(v), Time: fromMilli(j.at), Entity: j.entity, Verdict: v, Proposed: v,
 		Policy: j.policy.Name, PolicyVersion: j.policy.Version, Mode: j.mode, Episode: j.episode,
-		Score: j.env.Score, Arrival: fromMilli(j.signal.Arrival), Credential: oneOf(strongest, func(k kept) string { return k.Credential }),
+		Score: j.env.Risk, Arrival: fromMilli(j.signal.Arrival), Credential: oneOf(gravest, func(k kept) string { return k.Credential }),
 	}
 	if d.Account = j.entity.ID; j.entity.Kind != schemas.KindAccount {
-		d.Account = oneOf(strongest, func(k kept) string { return k.Account })
+		d.Account = oneOf(gravest, func(k kept) string { return k.Account })
 	}
-	var texts, families []string
-	for _, k := range strongest {
-		if len(d.Signals) < maxNamed {
-			d.Signals = append(d.Signals, k.ID)
-		}
-		if k.Text != "" && len(texts) < maxQuoted && !slices.Contains(texts, k.Text) {
-			texts = append(texts, k.Text)
-		}
-		if f := string(k.Family); !slices.Contains(families, f) {
-			families = append(families, f)
-		}
-	}
-	slices.Sort(families)
-	d.Reason = j.policy.Reason(policy.ReasonData{Entity: j.entity.Key(), Account: d.Account, Policy: j.policy.Name, Families: families, Evidence: texts, Score: d.Score})
+	j.name(&d, gravest[:min(len(gravest), maxNamed)])
+	families := familiesOf(gravest)
+	d.Reason = j.policy.Reason(policy.ReasonData{Entity: j.entity.Key(), Account: d.Account, Policy: j.policy.Name, Families: families, Evidence: sentences(d.Seen), Risk: d.Score})
 	d.NoticeReason = j.policy.NoticeReason(policy.NoticeData{Account: d.Account, Families: families})
 	return d
+}
+
+// name lists the signals, gravest first, with their shares, and quotes the gravest
+// of each detector: what a detector says of an hour it says again of the day.
+func (j *judgement) name(d *schemas.Decision, gravest []kept) {
+	signals := make([]policy.Signal, len(gravest))
+	for i := range gravest {
+		signals[i] = j.asSeen(&gravest[i])
+	}
+	d.Shares = policy.Shares(signals)
+	for i, k := range gravest {
+		d.Signals = append(d.Signals, k.ID)
+		said := slices.ContainsFunc(d.Seen, func(s schemas.Seen) bool { return s.Detector == k.Detector })
+		if k.Text != "" && !said && len(d.Seen) < maxSeen {
+			d.Seen = append(d.Seen, schemas.Seen{Signal: k.ID, Detector: k.Detector, Share: d.Shares[i], Text: k.Text})
+		}
+	}
+}
+
+func familiesOf(signals []kept) []string {
+	var out []string
+	for _, k := range signals {
+		if f := string(k.Family); !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// sentences are what was seen, each with its share in per cent. One alone has all.
+func sentences(seen []schemas.Seen) []string {
+	out := make([]string, len(seen))
+	for i, s := range seen {
+		if out[i] = s.Text; len(seen) > 1 {
+			out[i] = fmt.Sprintf("%s (%.0f %%)", s.Text, 100*s.Share)
+		}
+	}
+	return out
 }
 
 // oneOf returns the value that all signals which have one agree on, else none.

@@ -1,6 +1,7 @@
 package respond_test
 
 import (
+	_ "embed"
 	"fmt"
 	"slices"
 	"testing"
@@ -20,6 +21,25 @@ var (
 	staff = schemas.Entity{Kind: schemas.KindEmployee, ID: "emp-1"}
 	addr  = schemas.Entity{Kind: schemas.KindIP, ID: "192.0.2.1"}
 )
+
+//go:embed testdata/policies.yaml
+var testPolicies []byte
+
+//go:embed testdata/mixed.yaml
+var mixedPolicies []byte
+
+func parsed(text []byte) respond.Config {
+	set, err := policy.Parse("testdata", text)
+	if err != nil {
+		panic(err)
+	}
+	cfg := respond.DefaultConfig()
+	cfg.Policies = set
+	return cfg
+}
+
+// testConfig judges by the tests' own policies.
+func testConfig() respond.Config { return parsed(testPolicies) }
 
 // tb is what testing.T and rapid.T share.
 type tb interface {

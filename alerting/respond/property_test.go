@@ -18,14 +18,15 @@ import (
 func genSignals(t *rapid.T) []schemas.Signal {
 	families := []schemas.Family{vol, vol, net, cre, ins, schemas.FamilyReputation}
 	steps := []time.Duration{0, time.Second, 5 * time.Minute, 9 * time.Minute, 3 * time.Hour, 24*time.Hour - 4*time.Minute, 48*time.Hour - time.Minute}
-	at := time.Date(2026, 3, 12, 23, 50, 0, 0, time.UTC) // near the end of a cell
+	at := time.Date(2026, 3, 13, 23, 45, 0, 0, time.UTC) // near the end of a cell
 	var out []schemas.Signal
 	for i := range rapid.IntRange(1, 12).Draw(t, "signals") {
 		at = at.Add(rapid.SampledFrom(steps).Draw(t, "step"))
 		out = append(out, sig(fmt.Sprintf("s%d", i), alice, rapid.SampledFrom(families).Draw(t, "family"),
-			rapid.SampledFrom([]schemas.Severity{low, medium, high}).Draw(t, "severity"), at, func(s *schemas.Signal) {
+			rapid.SampledFrom([]schemas.Severity{low, medium, high, schemas.SeverityCritical}).Draw(t, "severity"), at, func(s *schemas.Signal) {
 				s.Certain = rapid.IntRange(0, 9).Draw(t, "certain") == 0
 				s.Detector = rapid.SampledFrom([]string{"volume", "strangers", "new_source", "exposed_key"}).Draw(t, "detector")
+				s.Score = rapid.SampledFrom([]float64{0, .3, .6, .9, 1}).Draw(t, "score")
 				s.Evidence.Observed = rapid.SampledFrom([]float64{0, 2, 49, 50, 1000}).Draw(t, "observed")
 				if rapid.IntRange(0, 3).Draw(t, "import") == 0 {
 					s.Origin = schemas.OriginImport
@@ -47,7 +48,7 @@ func shuffle(t *rapid.T, in []schemas.Signal) []schemas.Signal {
 }
 
 func reference(t *rapid.T, signals []schemas.Signal) []string {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, parsed(mixedPolicies))
 	for _, s := range signals {
 		b.signal(s)
 	}
@@ -62,7 +63,7 @@ func TestSameDecisionsHoweverItComes(t *testing.T) {
 		signals := genSignals(t)
 		want := reference(t, signals)
 
-		b := newInbox(t, respond.DefaultConfig())
+		b := newInbox(t, parsed(mixedPolicies))
 		b.auto = false
 		next := 0
 		answer := func() {
@@ -93,7 +94,7 @@ func TestSameDecisionsHoweverItComes(t *testing.T) {
 // state stood: it must write the same records, whatever it remembered.
 func TestReplayFromAnySave(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := newInbox(t, respond.DefaultConfig())
+		b := newInbox(t, testConfig())
 		type step struct {
 			do    func(*inbox)
 			saved map[string][]byte
@@ -116,7 +117,7 @@ func TestReplayFromAnySave(t *testing.T) {
 			steps[i].do(b)
 		}
 		from := rapid.IntRange(0, len(steps)-1).Draw(t, "from")
-		again := newInbox(t, respond.DefaultConfig())
+		again := newInbox(t, testConfig())
 		again.saved, again.offset = steps[from].saved, 0
 		again.restart()
 		again.offset = offsetOf(t, steps[from].saved)
@@ -160,7 +161,7 @@ func values(outs []schemas.Output) []string {
 // What was applied is skipped: reading everything again after a restore of the
 // last state writes nothing.
 func TestAppliedIsSkipped(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	b.signal(sig("a", alice, ins, high, noon, certain))
 	b.restart()
 	n := len(b.outs)
@@ -177,7 +178,7 @@ func FuzzApply(f *testing.F) {
 	f.Add("answer", "account:alice", []byte(`{"entity":{"kind":"account","id":"alice"}}`))
 	f.Add("event", "account:alice", []byte(`{"id":"a","type":"account","time":"2026-01-01T00:00:00Z","account":"alice"}`))
 	f.Fuzz(func(t *testing.T, kind, key string, value []byte) {
-		fold := respond.New(respond.DefaultConfig())
+		fold := respond.New(testConfig())
 		for i := range 2 {
 			in := schemas.Input{Offset: int64(i), Arrival: 1, Kind: schemas.Kind(kind), ID: "x", Key: key, Value: value}
 			var outs int
@@ -187,7 +188,7 @@ func FuzzApply(f *testing.F) {
 			}
 			if touched {
 				if err := fold.Save(key, func(k string, v []byte) {
-					if err := respond.New(respond.DefaultConfig()).Restore(k, v); err != nil {
+					if err := respond.New(testConfig()).Restore(k, v); err != nil {
 						t.Fatal(err)
 					}
 				}); err != nil {

@@ -1,11 +1,11 @@
 package respond_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"holdfast/alerting/respond"
 	"holdfast/schemas"
 )
 
@@ -38,9 +38,9 @@ func TestRequests(t *testing.T) {
 		{"stale", "release", true, alice, saw(0, 0), "suspended", "changed since"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newInbox(t, respond.DefaultConfig())
+			b := newInbox(t, testConfig())
 			if c.stopped {
-				b = stopped(t, respond.DefaultConfig())
+				b = stopped(t, testConfig())
 			}
 			var change []func(*schemas.Request)
 			if c.change != nil {
@@ -55,7 +55,7 @@ func TestRequests(t *testing.T) {
 }
 
 func TestRequestSeesTheRightVersion(t *testing.T) {
-	b := stopped(t, respond.DefaultConfig())
+	b := stopped(t, testConfig())
 	s := b.status[alice.Key()]
 	op := b.request("release", alice, noon.Add(time.Minute), func(r *schemas.Request) { r.Episode, r.Step = &s.Episode, &s.Step })
 	if op.Refused != "" {
@@ -63,21 +63,42 @@ func TestRequestSeesTheRightVersion(t *testing.T) {
 	}
 }
 
+// What a person dismissed is answered for good: those signals never count again,
+// neither by themselves, nor when they come again, nor together with new ones.
 func TestDismissedReviewComesBackOnlyForNewSignals(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
-	b.signal(sig("a", alice, vol, high, noon))
+	b := newInbox(t, testConfig())
+	old := sig("a", alice, vol, high, noon)
+	b.signal(old)
+	before := b.status[alice.Key()]
 	b.request("dismiss", alice, noon.Add(time.Minute))
-	if got := b.status[alice.Key()].Status; got != "active" {
-		t.Fatalf("status %q, want active", got)
+	wantStatus := func(want, why string) {
+		t.Helper()
+		if got := b.status[alice.Key()].Status; got != want {
+			t.Fatalf("status %q, want %s: %s", got, want, why)
+		}
 	}
-	b.signal(sig("b", alice, net, medium, noon.Add(2*time.Minute)))
-	if got := b.status[alice.Key()].Status; got != "review" {
-		t.Errorf("status %q, want review: the dismissed signal must not count", got)
+	wantStatus("active", "it was dismissed")
+	b.restart()
+	b.signal(old)
+	wantStatus("active", "the dismissed signal came again")
+	b.signal(sig("b", alice, net, low, noon.Add(2*time.Minute)))
+	wantStatus("active", "a weak signal does not bring the dismissed one back")
+	b.signal(sig("c", alice, net, medium, noon.Add(3*time.Minute)))
+	wantStatus("review", "a new signal is enough for a review, but not with the dismissed one for a stop")
+	if now := b.status[alice.Key()]; now.Episode <= before.Episode {
+		t.Errorf("episode %d after %d: a reopened case is another one", now.Episode, before.Episode)
 	}
+	for _, r := range b.decisions()[2:] { // after the review and the dismissal
+		if slices.Contains(r.Signals, "a") {
+			t.Errorf("%s names the dismissed signal", r.ID)
+		}
+	}
+	b.signal(sig("d", alice, vol, high, noon.Add(4*time.Minute)))
+	wantStatus("suspended", "new signals of two families stop")
 }
 
 func TestSnooze(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	b.request("snooze", alice, noon, func(r *schemas.Request) { r.Until = noon.Add(time.Hour) })
 	b.signal(sig("a", alice, ins, high, noon.Add(time.Hour), certain))
 	if n := len(b.decisions()); n != 0 {

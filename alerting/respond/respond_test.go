@@ -26,7 +26,7 @@ const (
 	high   = schemas.SeverityHigh
 )
 
-// TestVerdicts shows, signal by signal, what the default policies make of them.
+// TestVerdicts shows, signal by signal, what policies make of them.
 func TestVerdicts(t *testing.T) {
 	at := func(d time.Duration) time.Time { return noon.Add(d) }
 	for _, c := range []struct {
@@ -69,7 +69,7 @@ func TestVerdicts(t *testing.T) {
 		{"a doubled signal", []schemas.Signal{sig("a", alice, vol, high, noon), sig("a", alice, vol, high, noon)}, []string{"account-review review"}, "review"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newInbox(t, respond.DefaultConfig())
+			b := newInbox(t, testConfig())
 			for _, s := range c.signals {
 				b.signal(s)
 			}
@@ -114,7 +114,7 @@ func stopped(t *testing.T, cfg respond.Config) *inbox {
 }
 
 func TestGateGo(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	b.auto = false
 	b.signal(sig("a", alice, ins, high, noon, certain))
 	if got := b.status[alice.Key()].Status; got != "throttled" {
@@ -135,7 +135,7 @@ func TestGateGo(t *testing.T) {
 }
 
 func TestGateBraked(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	b.auto = false
 	b.signal(sig("a", alice, ins, high, noon, certain))
 	b.answer(b.proposals[0], false, true)
@@ -157,7 +157,7 @@ func TestGateBraked(t *testing.T) {
 }
 
 func TestReleaseOvertakesTheGate(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	b.auto = false
 	b.signal(sig("a", alice, ins, high, noon, certain))
 	if op := b.request("release", alice, noon.Add(time.Second)); op.Refused != "" || op.Before != "throttled" || op.After != "active" {
@@ -170,7 +170,7 @@ func TestReleaseOvertakesTheGate(t *testing.T) {
 }
 
 func TestReleaseEndsTheEpisode(t *testing.T) {
-	b := stopped(t, respond.DefaultConfig())
+	b := stopped(t, testConfig())
 	first := b.status[alice.Key()]
 	if op := b.request("release", alice, noon.Add(time.Hour)); op.Before != "suspended" || op.After != "active" || op.Refused != "" {
 		t.Fatalf("release: %+v", op)
@@ -194,7 +194,7 @@ func TestReleaseEndsTheEpisode(t *testing.T) {
 }
 
 func TestAStoppedAccountThatGoesOnIsStoppedAgain(t *testing.T) {
-	b := stopped(t, respond.DefaultConfig())
+	b := stopped(t, testConfig())
 	n := len(b.decisions())
 	b.signal(sig("b", alice, ins, high, noon.Add(72*time.Hour), certain))
 	var again int
@@ -209,7 +209,7 @@ func TestAStoppedAccountThatGoesOnIsStoppedAgain(t *testing.T) {
 }
 
 func TestCases(t *testing.T) {
-	b := stopped(t, respond.DefaultConfig())
+	b := stopped(t, testConfig())
 	b.request("confirm", alice, noon.Add(time.Minute))
 	b.request("release", alice, noon.Add(time.Hour))
 	var states []string
@@ -242,7 +242,7 @@ policies:
 `
 
 func TestAllowList(t *testing.T) {
-	cfg := respond.DefaultConfig()
+	cfg := testConfig()
 	cfg.Policies = mustPolicies(t, allowing)
 	b := newInbox(t, cfg)
 	b.signal(sig("a", alice, vol, high, noon))
@@ -256,7 +256,7 @@ func TestAllowList(t *testing.T) {
 }
 
 func TestProtectedAccountsAreReviewed(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	snapshot(b, noon, true, "owner@example.com")
 	b.signal(sig("a", alice, ins, high, noon, certain))
 	if got := b.status[alice.Key()].Status; got != "review" || len(b.proposals) != 0 {
@@ -277,7 +277,7 @@ func snapshot(b *inbox, at time.Time, protected bool, email string) {
 }
 
 func TestNewestSnapshotWins(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	snapshot(b, noon, false, "new@example.com")
 	snapshot(b, noon.Add(-time.Hour), true, "old@example.com")
 	b.signal(sig("a", alice, ins, high, noon, certain))
@@ -297,7 +297,7 @@ policies:
 `
 
 func TestShadowDecidesAndDoesNothing(t *testing.T) {
-	cfg := respond.DefaultConfig()
+	cfg := testConfig()
 	cfg.Policies = mustPolicies(t, shadowed)
 	b := newInbox(t, cfg)
 	b.signal(sig("a", alice, ins, high, noon, certain))
@@ -323,7 +323,7 @@ func TestPoliciesFromControl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	if err := b.fold.Control(schemas.ControlPolicies, value); err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +339,7 @@ func TestPoliciesFromControl(t *testing.T) {
 }
 
 func TestNoticeTellsNoNumber(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	b.signal(sig("a", alice, vol, high, noon))
 	b.signal(sig("b", alice, net, high, noon))
 	for _, r := range b.decisions() {
@@ -353,7 +353,7 @@ func TestNoticeTellsNoNumber(t *testing.T) {
 }
 
 func TestBadRecordsChangeNothing(t *testing.T) {
-	f := respond.New(respond.DefaultConfig())
+	f := respond.New(testConfig())
 	for _, in := range []schemas.Input{
 		{Kind: schemas.KindSignal, Key: "account:alice", Value: []byte(`{`)},
 		{Kind: schemas.KindSignal, Key: "account:bob", Value: []byte(`{"id":"a","time":"2026-01-01T00:00:00Z","entity":{"kind":"account","id":"alice"}}`)},
@@ -375,7 +375,7 @@ func TestBadRecordsChangeNothing(t *testing.T) {
 }
 
 func TestStateStaysBounded(t *testing.T) {
-	b := newInbox(t, respond.DefaultConfig())
+	b := newInbox(t, testConfig())
 	long := strings.Repeat("é", 10_000)
 	for i := range 1200 {
 		b.signal(sig(fmt.Sprintf("s-%d-%s", i, strings.Repeat("x", 90)), alice, schemas.Family(fmt.Sprintf("f%d", i)), high, noon.Add(time.Duration(i)*time.Second), func(s *schemas.Signal) {
@@ -388,7 +388,7 @@ func TestStateStaysBounded(t *testing.T) {
 }
 
 func BenchmarkSignal(b *testing.B) {
-	f := respond.New(respond.DefaultConfig())
+	f := respond.New(testConfig())
 	value, err := json.Marshal(sig("a", alice, vol, high, noon))
 	if err != nil {
 		b.Fatal(err)

@@ -34,7 +34,7 @@ type stage func(*judgement) bool
 // perSignal and perPolicy are the stages in their order.
 var (
 	perSignal = []stage{(*judgement).unknown, (*judgement).notSnoozed, (*judgement).notAllowed}
-	perPolicy = []stage{(*judgement).gathered, (*judgement).undecided, (*judgement).holds, (*judgement).enough, (*judgement).aboveFloor}
+	perPolicy = []stage{(*judgement).undecided, (*judgement).holds, (*judgement).enough, (*judgement).aboveFloor}
 )
 
 func (w *work) signal() (bool, error) {

@@ -36,35 +36,43 @@ func (j *judgement) end(at int64) {
 	}
 }
 
+// judge takes one policy through its stages, once for each episode that its window
+// may speak of.
 func (j *judgement) judge() {
-	for _, next := range perPolicy {
-		if !next(j) {
-			return
+	if !j.gathered() {
+		return
+	}
+	for _, v := range j.views() {
+		j.window, j.episode = v.window, v.episode
+		if j.mode == schemas.ModeLive {
+			j.episode = max(j.episode, j.st.Base)
+		}
+		if j.stages() {
+			j.route()
 		}
 	}
-	j.route()
 }
 
-// gathered collects the policy's window, which the new signal must be part of, and
-// finds the episode that it speaks of: the cell in which the newest of its gravest
-// signals lies. A weak signal that comes after does not begin another episode with
-// the grave ones of before.
+func (j *judgement) stages() bool {
+	for _, next := range perPolicy {
+		if !next(j) {
+			return false
+		}
+	}
+	return true
+}
+
+// gathered collects the policy's window, which the new signal must be part of.
 func (j *judgement) gathered() bool {
 	from := j.at - j.policy.Window.Milliseconds()
-	j.window = j.window[:0]
-	gravest, newest, part := -1, int64(0), false
+	j.window = nil
+	part := false
 	for _, k := range j.st.Signals {
 		if k.Time <= from || k.Time > j.at || k.History != j.signal.History {
 			continue
 		}
 		j.window = append(j.window, k)
 		part = part || k.ID == j.signal.ID
-		if rank := policy.SeverityRank(k.Severity); rank >= gravest {
-			gravest, newest = rank, k.Time
-		}
-	}
-	if j.episode = cellOf(newest); j.mode == schemas.ModeLive {
-		j.episode = max(j.episode, j.st.Base)
 	}
 	return part
 }
@@ -83,14 +91,8 @@ func (j *judgement) holds() bool {
 
 func (j *judgement) sumUp() *policy.Env {
 	signals := make([]policy.Signal, len(j.window))
-	for i, k := range j.window {
-		s := policy.Signal{
-			Detector: k.Detector, Family: string(k.Family), Severity: policy.SeverityRank(k.Severity), Score: k.Score, Level: k.Level,
-			Certain: k.Certain, Observed: k.Observed, Expected: k.Expected, Threshold: k.Threshold, Unit: k.Unit,
-			Credential: k.Credential, Age: int((j.at - k.Time) / 1000),
-		}
-		s.Certain = j.set.IsCertain(s)
-		signals[i] = s
+	for i := range j.window {
+		signals[i] = j.asSeen(&j.window[i])
 	}
 	e := policy.Entity{Kind: string(j.entity.Kind), ID: j.entity.ID, Protected: j.st.protected()}
 	if j.st.Account != nil {
@@ -98,4 +100,15 @@ func (j *judgement) sumUp() *policy.Env {
 	}
 	h := policy.History{Stops: j.st.Stops, Releases: j.st.Releases, Probation: j.at <= j.st.Probation}
 	return policy.NewEnv(e, h, signals)
+}
+
+// asSeen is a signal as a condition sees it at the window's end.
+func (j *judgement) asSeen(k *kept) policy.Signal {
+	s := policy.Signal{
+		Detector: k.Detector, Family: string(k.Family), Severity: policy.SeverityRank(k.Severity), Score: k.Score, Level: k.Level,
+		Certain: k.Certain, Observed: k.Observed, Expected: k.Expected, Threshold: k.Threshold, Unit: k.Unit,
+		Credential: k.Credential, Age: int((j.at - k.Time) / 1000),
+	}
+	s.Certain = j.set.IsCertain(s)
+	return s
 }

@@ -33,7 +33,7 @@ func describe(e history.Entry) string {
 			if d.Mode != schemas.ModeLive {
 				text += " in mode " + string(d.Mode)
 			}
-			return fmt.Sprintf("%s by policy %s v%d: %s", text, d.Policy, d.PolicyVersion, d.Reason)
+			return fmt.Sprintf("%s by policy %s v%d%s: %s", text, d.Policy, d.PolicyVersion, riskOf(&d), d.Reason)
 		})
 	case schemas.KindAction:
 		return from(e, func(a schemas.Action) string {
@@ -65,6 +65,26 @@ func describe(e history.Entry) string {
 		})
 	}
 	return string(e.Body)
+}
+
+// riskOf is how sure the decision's signals together are, and the share of each
+// detector where the reason does not quote them. A person's decision has neither.
+func riskOf(d *schemas.Decision) string {
+	if d.By != "" {
+		return ""
+	}
+	var parts []string
+	for _, s := range d.Seen {
+		if strings.Contains(d.Reason, s.Text) {
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s %.0f %%", s.Detector, 100*s.Share))
+	}
+	text := fmt.Sprintf(", risk %.3f", d.Score)
+	if len(parts) > 0 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	return text
 }
 
 func from[T any](e history.Entry, say func(T) string) string {

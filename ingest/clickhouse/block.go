@@ -195,6 +195,15 @@ func (c *Column) Texts(list []string) {
 	c.EndList()
 }
 
+// Floats appends a list of numbers, rounded to 32 bits.
+func (c *Column) Floats(list []float64) {
+	for _, x := range list {
+		c.data = binary.LittleEndian.AppendUint32(c.data, math.Float32bits(float32(x)))
+	}
+	c.elements += uint64(len(list))
+	c.EndList()
+}
+
 // EndList ends a list whose elements were appended one by one.
 func (c *Column) EndList() { c.marks = binary.LittleEndian.AppendUint64(c.marks, c.elements) }
 
@@ -211,7 +220,7 @@ func (c *Column) Zero() {
 		c.data = append(c.data, 0, 0, 0, 0, 0, 0, 0, 0)
 	case schemas.ColumnIP:
 		c.IP(netip.Addr{})
-	case schemas.ColumnTexts, schemas.ColumnInts:
+	case schemas.ColumnTexts, schemas.ColumnInts, schemas.ColumnFloats:
 		c.EndList()
 	}
 }

@@ -152,6 +152,7 @@ func decision(d *schemas.Decision, c *common) func(*row) {
 		w.flag(d.Braked)
 		w.text(d.By)
 		w.texts(d.Signals)
+		w.next().Floats(d.Shares)
 	}
 }
 

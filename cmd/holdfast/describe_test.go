@@ -1,0 +1,41 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/ingest/history"
+	"holdfast/schemas"
+)
+
+// A decision on the timeline shows the risk, and how much of it each finding is,
+// also where the policy's own words leave the evidence out.
+func TestDescribeDecision(t *testing.T) {
+	d := schemas.Decision{
+		Verdict: schemas.VerdictSuspend, Proposed: schemas.VerdictSuspend, Policy: "two", PolicyVersion: 3, Mode: schemas.ModeLive, Score: .94,
+		Seen: []schemas.Seen{{Detector: "volume", Share: .7, Text: "4312 recipients"}, {Detector: "fan_out", Share: .3, Text: "14 addresses"}},
+	}
+	for reason, want := range map[string]string{
+		"4312 recipients (70 %); 14 addresses (30 %)": "SUSPEND by policy two v3, risk 0.940: 4312 recipients (70 %); 14 addresses (30 %)",
+		"see the runbook": "SUSPEND by policy two v3, risk 0.940 (volume 70 %, fan_out 30 %): see the runbook",
+	} {
+		d.Reason = reason
+		body, err := json.Marshal(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	d.By = "ann"
+	body, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}); strings.Contains(got, "risk") {
+		t.Errorf("%q: people give no risk", got)
+	}
+}
