@@ -116,7 +116,7 @@ type Decision struct {
 	Episode       int       `json:"episode"`
 	Signals       []string  `json:"signals"`
 	Shares        []float64 `json:"shares,omitempty"` // of the score, one for each signal, together 1
-	Seen          []Seen    `json:"seen,omitempty"`   // what to read first, gravest first
+	Seen          []Seen    `json:"seen,omitempty"`   // what to read first, at most 5
 	Score         float64   `json:"score"`            // the risk, 0 to 1
 	Reason        string    `json:"reason"`           // for analysts
 	NoticeReason  string    `json:"notice_reason"`    // for customers: never a threshold

@@ -65,7 +65,7 @@ func (p *Policy) AboveFloor(env *Env) bool {
 type ReasonData struct {
 	Entity, Account, Policy string
 	Families                []string
-	Evidence                []string // the signals' sentences, gravest first, each with its share
+	Evidence                []string // the signals' sentences, strongest first, each with its share
 	Risk                    float64
 }
 

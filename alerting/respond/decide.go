@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,19 +44,26 @@ func (j *judgement) decision(v schemas.Verdict) schemas.Decision {
 }
 
 // name lists the signals, gravest first, with their shares, and quotes the gravest
-// of each detector: what a detector says of an hour it says again of the day.
+// of each detector: what a detector says of an hour it says again of the day. Who
+// reads it sees what is certain first, then what adds most.
 func (j *judgement) name(d *schemas.Decision, gravest []kept) {
 	signals := make([]policy.Signal, len(gravest))
 	for i := range gravest {
 		signals[i] = j.asSeen(&gravest[i])
 	}
 	d.Shares = policy.Shares(signals)
+	var quoted []int
 	for i, k := range gravest {
 		d.Signals = append(d.Signals, k.ID)
-		said := slices.ContainsFunc(d.Seen, func(s schemas.Seen) bool { return s.Detector == k.Detector })
-		if k.Text != "" && !said && len(d.Seen) < maxSeen {
-			d.Seen = append(d.Seen, schemas.Seen{Signal: k.ID, Detector: k.Detector, Share: d.Shares[i], Text: k.Text})
+		if k.Text != "" && !slices.ContainsFunc(quoted, func(q int) bool { return gravest[q].Detector == k.Detector }) {
+			quoted = append(quoted, i)
 		}
+	}
+	slices.SortStableFunc(quoted, func(a, b int) int {
+		return cmp.Or(compareBool(signals[b].Certain, signals[a].Certain), cmp.Compare(d.Shares[b], d.Shares[a]))
+	})
+	for _, i := range quoted[:min(len(quoted), maxSeen)] {
+		d.Seen = append(d.Seen, schemas.Seen{Signal: gravest[i].ID, Detector: gravest[i].Detector, Share: d.Shares[i], Text: gravest[i].Text})
 	}
 }
 
@@ -75,7 +83,7 @@ func sentences(seen []schemas.Seen) []string {
 	out := make([]string, len(seen))
 	for i, s := range seen {
 		if out[i] = s.Text; len(seen) > 1 {
-			out[i] = fmt.Sprintf("%s (%.0f %%)", s.Text, 100*s.Share)
+			out[i] = fmt.Sprintf("%s [%.0f %%]", s.Text, 100*s.Share)
 		}
 	}
 	return out

@@ -13,7 +13,7 @@ import (
 )
 
 // A decision names each signal with its share of the risk, and quotes the gravest of
-// each detector once, gravest first.
+// each detector once, first what adds most.
 func TestDecisionSaysWhatEachSignalAdds(t *testing.T) {
 	b := newInbox(t, testConfig())
 	say := func(text string, score float64) func(*schemas.Signal) {
@@ -36,7 +36,7 @@ func TestDecisionSaysWhatEachSignalAdds(t *testing.T) {
 		if math.Abs(r.Score-.9) > .001 {
 			t.Errorf("score %v, want the risk of both", r.Score)
 		}
-		if want := "account:alice: 500 recipients (70 %); 3 new sources (30 %)"; r.Reason != want {
+		if want := "account:alice: 500 recipients [70 %]; 3 new sources [30 %]"; r.Reason != want {
 			t.Errorf("reason %q, want %q", r.Reason, want)
 		}
 		return

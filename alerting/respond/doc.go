@@ -12,8 +12,8 @@
 // # Episodes
 //
 // A live decision's episode is the number of the 48 h cell in which the newest of
-// the gravest signals of its window lies, or, after a person released or dismissed the entity,
-// at least one more than any episode before. Nobody releases shadow and history
+// the gravest signals of its window lies (see views), or, after a person released or
+// dismissed the entity, at least one more than any episode before. Nobody releases shadow and history
 // decisions; their episode is the cell's number alone. So a decision's id depends
 // on the signals and the requests, not on the order in which signals came in, and
 // each (policy, verdict, mode, episode) is decided once. A decision that finds its

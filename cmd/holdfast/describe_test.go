@@ -18,7 +18,7 @@ func TestDescribeDecision(t *testing.T) {
 		Seen: []schemas.Seen{{Detector: "volume", Share: .7, Text: "4312 recipients"}, {Detector: "fan_out", Share: .3, Text: "14 addresses"}},
 	}
 	for reason, want := range map[string]string{
-		"4312 recipients (70 %); 14 addresses (30 %)": "SUSPEND by policy two v3, risk 0.940: 4312 recipients (70 %); 14 addresses (30 %)",
+		"4312 recipients [70 %]; 14 addresses [30 %]": "SUSPEND by policy two v3, risk 0.940: 4312 recipients [70 %]; 14 addresses [30 %]",
 		"see the runbook": "SUSPEND by policy two v3, risk 0.940 (volume 70 %, fan_out 30 %): see the runbook",
 	} {
 		d.Reason = reason

@@ -168,7 +168,7 @@ func findingValues() map[schemas.Topic]map[schemas.Kind]any {
 			schemas.KindAnswer:  schemas.Answer{ID: "i", Time: at, Entity: e, Decision: "d1", Go: true},
 			schemas.KindEvent:   json.RawMessage(`{"id":"i","type":"login","time":"2026-03-02T01:02:03Z","account":"a1","user":"u","outcome":"success"}`),
 		},
-		schemas.TopicDecisions: {schemas.KindDecision: schemas.Decision{ID: "i", Time: at, Entity: e, Verdict: "suspend", Proposed: "suspend", Policy: "p", PolicyVersion: 3, Mode: "live", Episode: 4, Score: .7, Braked: true, By: "ann", Signals: []string{"s1", "s2"}}},
+		schemas.TopicDecisions: {schemas.KindDecision: schemas.Decision{ID: "i", Time: at, Entity: e, Verdict: "suspend", Proposed: "suspend", Policy: "p", PolicyVersion: 3, Mode: "live", Episode: 4, Score: .7, Braked: true, By: "ann", Signals: []string{"s1", "s2"}, Shares: []float64{.75, .25}}},
 		schemas.TopicActions:   {schemas.KindAction: schemas.Action{ID: "i", Time: at, Entity: e, Decision: "d1", Verdict: "suspend", Channel: "webhook", Target: "t", Outcome: "done", Attempts: 2}},
 		schemas.TopicNotices:   {schemas.KindNotice: schemas.Notice{ID: "i", Time: at, Entity: e, Decision: "d1", Audience: "customer", Channel: "mail", To: "x@y.example", Outcome: "sent", Attempts: 1}},
 		schemas.TopicCases:     {schemas.KindCase: schemas.Case{ID: "i", Time: at, Entity: e, Episode: 4, State: "open", By: "ann"}},
@@ -232,16 +232,16 @@ func TestFindingsAreLossless(t *testing.T) {
 	}
 	// The columns that people search by have what the findings say.
 	for query, want := range map[string]string{
-		"SELECT concat(detector, family, severity, toString(level), toString(score)) FROM signals WHERE detector != ''":                                                   "volumevolumehigh20.5",
-		"SELECT concat(act, actor) FROM inbox WHERE kind = 'request' AND act != ''":                                                                                       "suspendann",
-		"SELECT decision FROM inbox WHERE kind = 'answer' AND decision != ''":                                                                                             "d1",
-		"SELECT concat(verdict, proposed, policy, toString(policy_version), mode, toString(episode), toString(braked), by, signals[2]) FROM decisions WHERE policy != ''": "suspendsuspendp3live4trueanns2",
-		"SELECT concat(decision, verdict, channel, target, outcome, toString(attempts)) FROM actions WHERE decision != ''":                                                "d1suspendwebhooktdone2",
-		"SELECT concat(decision, audience, channel, `to`, outcome, toString(attempts)) FROM notices WHERE decision != ''":                                                 "d1customermailx@y.examplesent1",
-		"SELECT concat(toString(episode), state, by) FROM cases WHERE state != ''":                                                                                        "4openann",
-		"SELECT concat(actor, act, why, refused) FROM operator WHERE act != ''":                                                                                           "annsuspendaskedno",
-		"SELECT concat(gap_topic, toString(gap_partition), toString(gap_from), toString(gap_to), reason) FROM gaps WHERE gap_topic != ''":                                 "events567gone",
-		"SELECT concat(rejected_topic, toString(rejected_partition), toString(rejected_offset), reason, detail, toString(size), sha256) FROM rejected WHERE sha256 != ''": "events56not_jsonx2ff",
+		"SELECT concat(detector, family, severity, toString(level), toString(score)) FROM signals WHERE detector != ''":                                                                        "volumevolumehigh20.5",
+		"SELECT concat(act, actor) FROM inbox WHERE kind = 'request' AND act != ''":                                                                                                            "suspendann",
+		"SELECT decision FROM inbox WHERE kind = 'answer' AND decision != ''":                                                                                                                  "d1",
+		"SELECT concat(verdict, proposed, policy, toString(policy_version), mode, toString(episode), toString(braked), by, signals[2], toString(shares[1])) FROM decisions WHERE policy != ''": "suspendsuspendp3live4trueanns20.75",
+		"SELECT concat(decision, verdict, channel, target, outcome, toString(attempts)) FROM actions WHERE decision != ''":                                                                     "d1suspendwebhooktdone2",
+		"SELECT concat(decision, audience, channel, `to`, outcome, toString(attempts)) FROM notices WHERE decision != ''":                                                                      "d1customermailx@y.examplesent1",
+		"SELECT concat(toString(episode), state, by) FROM cases WHERE state != ''":                                                                                                             "4openann",
+		"SELECT concat(actor, act, why, refused) FROM operator WHERE act != ''":                                                                                                                "annsuspendaskedno",
+		"SELECT concat(gap_topic, toString(gap_partition), toString(gap_from), toString(gap_to), reason) FROM gaps WHERE gap_topic != ''":                                                      "events567gone",
+		"SELECT concat(rejected_topic, toString(rejected_partition), toString(rejected_offset), reason, detail, toString(size), sha256) FROM rejected WHERE sha256 != ''":                      "events56not_jsonx2ff",
 	} {
 		var got string
 		if err := c.QueryRow(t.Context(), query).Scan(&got); err != nil || got != want {
