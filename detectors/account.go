@@ -137,7 +137,7 @@ type account struct {
 	watch   uint32        // handle in the store's watches, 0 for none
 	judged  int32         // the last hour that was looked back on
 	away    sketch.Day    // the last day that unknown sources alarmed
-	quiet   [3]sketch.Day // the last three days on which anything was sent, newest first
+	quiet   [4]sketch.Day // the last four days on which anything was sent, newest first
 	day     sketch.Day
 	hour    int32
 	since   int32 // first hour of the history
@@ -156,6 +156,8 @@ type account struct {
 	elder    sketch.Fingerprints // known before known was last started anew
 	sources  sketch.Novelty
 	records  records
+	tries    logins // of the last days
+	entered  marks  // logins that succeeded of late: source and user
 }
 
 // free gives back everything that the account holds.
@@ -183,6 +185,8 @@ func (a *account) forget(s *store) {
 	a.hourly, a.daily = hourBase{}, dayBase{}
 	a.settle(s)
 	a.open, a.stuck, a.frozen = 0, 0, 0
+	a.tries.clear(&s.Arena)
+	a.entered.clear(&s.Arena)
 	a.unwatch(s)
 }
 
@@ -394,6 +398,8 @@ func (a *account) stepDay(s *store) {
 	if w.away && a.stuck < frozenDays {
 		a.sources.Unlearn(&s.Arena, settled)
 	}
+	a.tries.drop(&s.Arena, settled)
+	a.entered.drop(&s.Arena, (a.day - 1).Start())
 	a.days[mod2(a.day-1)].before = w.newSources
 	w.clear(s)
 	if a.watch != 0 && s.watches.At(a.watch).stepDay(&s.Store, a.day) {

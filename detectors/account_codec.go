@@ -10,7 +10,7 @@ import (
 // append encodes the account: scalars, profiles, windows, the past, then the
 // sets, in the order below.
 func (a *account) append(w *writer, s *store) {
-	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since), uint64(a.quiet[0]), uint64(a.quiet[1]), uint64(a.quiet[2]), uint64(a.away), uint64(a.judged)} {
+	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since), uint64(a.quiet[0]), uint64(a.quiet[1]), uint64(a.quiet[2]), uint64(a.quiet[3]), uint64(a.away), uint64(a.judged)} {
 		w.uint(v)
 	}
 	w.int(a.clock)
@@ -51,6 +51,8 @@ func (a *account) append(w *writer, s *store) {
 	w.b = a.elder.Append(&s.Arena, w.b)
 	w.b = a.sources.Append(&s.Arena, w.b)
 	w.text(string(a.records.bytes(&s.Store)))
+	w.b = a.tries.append(&s.Store, w.b)
+	w.b = a.entered.append(&s.Store, w.b)
 	w.bool(a.watch != 0)
 	if a.watch != 0 {
 		s.watches.At(a.watch).append(w, &s.Store)
@@ -79,8 +81,7 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 	for i := range x.messages {
 		w.b = x.messages[i].Append(&s.Arena, w.b)
 	}
-	w.b = x.tries.append(s, w.b)
-	for _, m := range [...]*marks{&x.odd, &x.fresh, &x.places} {
+	for _, m := range [...]*marks{&x.fresh, &x.places} {
 		w.b = m.append(s, w.b)
 	}
 }
@@ -90,8 +91,7 @@ type watchValue struct {
 	w         watch
 	strangers [3]sketch.Decoded
 	messages  [2][]byte
-	tries     []byte
-	marks     [3][]byte
+	marks     [2][]byte
 }
 
 func (r *reader) watch() *watchValue {
@@ -116,7 +116,6 @@ func (r *reader) watch() *watchValue {
 		s.sent, s.blind, s.unnamed, s.strangers, s.hours, s.bounced = r.float(), r.float(), r.float(), r.float(), r.float(), r.float()
 	}
 	v.messages[0], v.messages[1] = r.prints(), r.prints()
-	v.tries = r.cut(cutLogins)
 	for i := range v.marks {
 		v.marks[i] = r.cut(cutMarks)
 	}
@@ -138,8 +137,7 @@ func (v *watchValue) load(a *account, s *store) {
 	for i := range w.messages {
 		w.messages[i].Load(&s.Arena, v.messages[i])
 	}
-	w.tries.load(&s.Arena, v.tries)
-	for i, m := range [...]*marks{&w.odd, &w.fresh, &w.places} {
+	for i, m := range [...]*marks{&w.fresh, &w.places} {
 		m.load(&s.Arena, v.marks[i])
 	}
 }
@@ -196,6 +194,8 @@ type accountValue struct {
 	hosts   [2][]byte
 	watch   *watchValue
 	past    *past
+	tries   []byte
+	entered []byte
 	known   []byte
 	elder   []byte
 	sources []byte
@@ -214,7 +214,7 @@ func (r *reader) account() (v accountValue) {
 	a := &v.a
 	a.open, a.stuck, a.frozen = uint8(r.uint(openHours)), uint8(r.uint(frozenDays)), uint16(r.uint(frozenHours))
 	a.day, a.hour, a.since = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour)), int32(r.uint(maxHour))
-	a.quiet = [3]sketch.Day{sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16))}
+	a.quiet = [4]sketch.Day{sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16))}
 	a.away, a.judged = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour))
 	a.clock, a.first = r.int(), int32(r.uint(maxHour))
 	for i := range a.profiles {
@@ -238,6 +238,7 @@ func (r *reader) account() (v accountValue) {
 		v.past = &past{r.hourBase(), r.dayBase()}
 	}
 	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
+	v.tries, v.entered = r.cut(cutLogins), r.cut(cutMarks)
 	v.watch = r.watch()
 	// The clock and what is derived from it must agree, or windows would be mixed up.
 	if a.clock != 0 && (a.hour != hourOf(a.clock) || a.day != sketch.DayOf(a.clock) || a.since > a.hour || a.first > a.hour || a.clock < 0 ||
@@ -317,6 +318,8 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.elder.Load(&s.Arena, v.elder)
 	a.sources.Load(&s.Arena, v.sources)
 	a.records = records{s.Put(v.records), uint32(len(v.records))}
+	a.tries.load(&s.Arena, v.tries)
+	a.entered.load(&s.Arena, v.entered)
 	if v.past != nil {
 		*a.keepPast(s) = *v.past
 	}

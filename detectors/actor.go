@@ -356,19 +356,14 @@ func (v *accountView) alarmAway(day *dayWindow) {
 
 // part raises one family's share of a joint finding.
 func (v *accountView) part(spec *Spec, raised bitSet, measure int, value, window string, observed, usual, surprise, floor float64, unit, what string) {
-	if surprise < 2 {
-		return
+	for level, severity := range [...]schemas.Severity{1: schemas.SeverityMedium, 2: schemas.SeverityHigh} {
+		if level == 0 || surprise < 2*float64(level) || raised.has(measure, level) {
+			continue
+		}
+		v.hit(spec, raised, measure, finding{value: value + ".unknown", level: level, score: share(surprise), severity: severity,
+			evidence: schemas.Evidence{Observed: observed, Expected: round(usual), Threshold: floor, Unit: unit, Window: window, Floor: floor,
+				Text: fmt.Sprintf("%s %s: a chance of 1 in 10^%.0f by its own past", count(observed), what, math.Floor(surprise))}})
 	}
-	level, severity := 1, schemas.SeverityMedium
-	if surprise >= 4 {
-		level, severity = 2, schemas.SeverityHigh
-	}
-	if raised.has(measure, level) {
-		return
-	}
-	v.hit(spec, raised, measure, finding{value: value + ".unknown", level: level, score: share(surprise), severity: severity,
-		evidence: schemas.Evidence{Observed: observed, Expected: round(usual), Threshold: floor, Unit: unit, Window: window, Floor: floor,
-			Text: fmt.Sprintf("%s %s: a chance of 1 in 10^%.0f by its own past", count(observed), what, math.Floor(surprise))}})
 }
 
 // share turns a surprise in powers of ten into a score: 1 in 10^4 is 0.63, 1 in

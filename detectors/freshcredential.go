@@ -41,7 +41,7 @@ func (v *accountView) countCredential() {
 	}
 	w := v.e.watching(v.account)
 	w.fresh.add(&v.e.store.Arena, m)
-	v.judgeFresh(w)
+	v.judgeFresh()
 }
 
 func opens(ev *schemas.Event) bool {
@@ -58,19 +58,35 @@ func opens(ev *schemas.Event) bool {
 
 // judgeFresh pairs odd logins with the credentials that were made from the same
 // source within the hour after them, whichever was told first.
-func (v *accountView) judgeFresh(w *watch) {
-	ar := &v.e.store.Arena
+func (v *accountView) judgeFresh() {
+	a, ar := v.account, &v.e.store.Arena
+	w := v.e.store.watches.At(a.watch)
 	for i := range int(w.fresh.n) {
 		f := w.fresh.at(ar, i)
-		if sketch.DayOf(f.time)+1 < v.account.day {
+		if sketch.DayOf(f.time)+1 < a.day {
 			continue // its day is closed
 		}
-		for j := range int(w.odd.n) {
-			if o := w.odd.at(ar, j); v.follows(f, o) {
-				v.freshAfter(f, o)
+		for j := range int(a.entered.n) {
+			o := a.entered.at(ar, j)
+			if !v.follows(f, o) {
+				continue
+			}
+			if o.kind == enteredUnknown {
+				v.freshAfter(f, o, 1)
+			}
+			if v.wasGuessed(o) {
+				v.freshAfter(f, o, 2)
 			}
 		}
 	}
+}
+
+// wasGuessed reports whether a login came of guesses.
+func (v *accountView) wasGuessed(o mark) bool {
+	t := try{day: sketch.DayOf(o.time), from: o.a, user: uint32(o.b)}
+	fails, flags := v.account.tries.pair(&v.e.store.Arena, t)
+	some, _ := v.e.versions.at(t.day.Start()).Takeover.limits(flags)
+	return float64(fails) >= some
 }
 
 func (v *accountView) follows(f, o mark) bool {
@@ -79,11 +95,11 @@ func (v *accountView) follows(f, o mark) bool {
 	return gap >= 0 && gap <= limit && (f.b == o.a || f.b == 0)
 }
 
-func (v *accountView) freshAfter(f, o mark) {
+func (v *accountView) freshAfter(f, o mark, level int) {
 	d := sketch.DayOf(f.time)
-	level, severity, how := 1, schemas.SeverityMedium, "from a source that the account did not use before"
-	if o.kind == oddGuessed {
-		level, severity, how = 2, schemas.SeverityHigh, "after guesses"
+	severity, how := schemas.SeverityMedium, "from a source that the account did not use before"
+	if level == 2 {
+		severity, how = schemas.SeverityHigh, "after guesses"
 	}
 	v.hit(&freshCredentialSpec, v.account.days[mod2(d)].given(), measureFresh, finding{value: windowValue("24h", d.Start()), level: level, score: [...]float64{0, 0.5, 0.9}[level], severity: severity,
 		evidence: schemas.Evidence{Observed: 1, Threshold: 1, Unit: "credentials", Window: "1h0m0s", Floor: 1,
@@ -105,16 +121,17 @@ func (v *accountView) vouched() bool {
 	since := v.event.Time - int64(v.dayP.Actor.Vouched*msDay)
 	for i := range int(w.fresh.n) {
 		if f := w.fresh.at(ar, i); f.a == id && f.time >= since && f.kind == freshVouched {
-			return !v.tainted(w, f)
+			return !v.tainted(f)
 		}
 	}
 	return false
 }
 
 // tainted reports whether a credential was made after an odd login.
-func (v *accountView) tainted(w *watch, f mark) bool {
-	for j := range int(w.odd.n) {
-		if v.follows(f, w.odd.at(&v.e.store.Arena, j)) {
+func (v *accountView) tainted(f mark) bool {
+	a := v.account
+	for j := range int(a.entered.n) {
+		if o := a.entered.at(&v.e.store.Arena, j); v.follows(f, o) && (o.kind == enteredUnknown || v.wasGuessed(o)) {
 			return true
 		}
 	}

@@ -30,16 +30,10 @@ var takeoverSpec = Spec{
 	},
 }
 
-// Kinds of odd login.
-const (
-	oddUnknown byte = iota + 1 // from a source that the account does not know
-	oddGuessed                 // after guesses
-)
-
 // countLogin notes an attempt to sign in. Failures and success are compared by
 // day, so that it does not matter which came first.
 func (v *accountView) countLogin() {
-	ev := v.event
+	ev, a, ar := v.event, v.account, &v.e.store.Arena
 	ok := ev.Outcome == "success"
 	if !ok && ev.Outcome != "failure" {
 		return
@@ -52,28 +46,66 @@ func (v *accountView) countLogin() {
 	}
 	from := v.e.sourceHash(ev.IP, false)
 	known := v.usedBefore(from) || v.usedBefore(v.e.sourceHash(ev.IP, true)^changingMark)
-	if ok && known && v.account.watch == 0 {
-		return
-	}
-	w, ar := v.e.watching(v.account), &v.e.store.Arena
 	t := try{day: v.dayNo, from: from, user: uint32(v.e.hasher.String(ev.User))}
 	if known {
 		t.flags = tryKnown
 	}
-	now := w.tries.note(ar, t, !ok)
+	now := a.tries.note(ar, t, !ok)
 	if !known {
 		v.tellTry(now, ok)
 	}
-	v.judgeGuesses(w, t, ok)
-	if v.dayNo < v.account.day {
+	if ok {
+		m := mark{time: ev.Time, a: from, b: uint64(t.user)}
+		if m.kind = enteredKnown; !known && !v.learning() {
+			m.kind = enteredUnknown
+		}
+		a.entered.drop(ar, a.clock-2*msHour)
+		a.entered.add(ar, m)
+	}
+	v.judgeGuesses(t)
+	if v.dayNo < a.day {
 		t.day++
-		v.judgeGuesses(w, t, ok)
+		v.judgeGuesses(t)
 	}
-	if ok && !known && !v.learning() {
-		w.odd.add(ar, mark{time: ev.Time, a: from, kind: oddUnknown})
+	if a.watch != 0 {
+		v.judgeFresh()
 	}
-	v.travel(w)
-	v.judgeFresh(w)
+	v.travel()
+}
+
+// Kinds of successful login.
+const (
+	enteredKnown   byte = iota + 1
+	enteredUnknown      // from a source that the account does not know
+)
+
+// judgeGuesses looks for guesses and a success of the same user and source within
+// two days.
+func (v *accountView) judgeGuesses(t try) {
+	ar, p := &v.e.store.Arena, &v.dayP.Takeover
+	fails, flags := v.account.tries.pair(ar, t)
+	if flags&tryOK == 0 || fails == 0 {
+		return
+	}
+	some, many := p.limits(flags)
+	n := float64(fails)
+	if n >= some {
+		v.guessed(t.day, 1, n, some, "")
+	}
+	if n >= many {
+		v.guessed(t.day, 2, n, many, "")
+	}
+	if all := float64(v.account.tries.unknown(ar, t.day)); flags&tryKnown == 0 && all >= p.Distributed {
+		v.guessed(t.day, 1, all, p.Distributed, ", from many sources together")
+	}
+}
+
+// limits are how many failures are some and many from a source.
+func (p *TakeoverParameters) limits(flags byte) (some, many float64) {
+	if flags&tryKnown != 0 {
+		return p.KnownGuesses, p.KnownMany
+	}
+	return p.Guesses, p.Many
 }
 
 // usedBefore reports whether the account used a source in the 90 days that ended
@@ -81,36 +113,6 @@ func (v *accountView) countLogin() {
 func (v *accountView) usedBefore(h uint64) bool {
 	d := v.dayNo
 	return v.account.sources.UsedBetween(&v.e.store.Arena, h, d-min(d, sourceDays), d-min(d, 2))
-}
-
-// judgeGuesses looks for guesses that ended in a success of the same user and
-// source within two days.
-func (v *accountView) judgeGuesses(w *watch, t try, ok bool) {
-	ar, p := &v.e.store.Arena, &v.dayP.Takeover
-	fails, flags := w.tries.pair(ar, t)
-	if flags&tryOK == 0 {
-		return
-	}
-	some, many := p.Guesses, p.Many
-	if flags&tryKnown != 0 {
-		some, many = p.KnownGuesses, p.KnownMany
-	}
-	n := float64(fails)
-	if ok && n >= some {
-		w.odd.add(ar, mark{time: v.event.Time, a: t.from, kind: oddGuessed})
-	}
-	if n >= some {
-		v.guessed(t.day, 1, n, some, "")
-	}
-	if n >= many {
-		v.guessed(t.day, 2, n, many, "")
-		if ok {
-			v.guessed(t.day, 3, n, many, "")
-		}
-	}
-	if all := float64(w.tries.unknown(ar, t.day)); flags&tryKnown == 0 && fails > 0 && all >= p.Distributed {
-		v.guessed(t.day, 1, all, p.Distributed, ", from many sources together")
-	}
 }
 
 func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, how string) {
@@ -132,11 +134,12 @@ func brief(s string) string {
 // travel looks for two logins whose places are farther apart than an airliner
 // flies in the time between them. Addresses of hosting providers and VPNs say
 // nothing about where somebody is.
-func (v *accountView) travel(w *watch) {
+func (v *accountView) travel() {
 	ev, n, ar := v.event, &v.in.Network, &v.e.store.Arena
 	if ev.Outcome != "success" || !n.Located || n.Hosting || n.VPN {
 		return
 	}
+	w := v.e.watching(v.account)
 	here := mark{time: ev.Time, a: place64(n.Lat, n.Lon), b: v.e.hasher.String(ev.User)}
 	p := &v.dayP.Takeover
 	for i := range int(w.places.n) {

@@ -12,8 +12,6 @@ type watch struct {
 	hours    [3]actorHour // by the clock's hour, as account.hours
 	sums     [2]actorSums // settled hours, decaying; [1] for the clock's hour, [0] for the one before
 	messages [2]sketch.Fingerprints
-	tries    logins
-	odd      marks // logins that were odd
 	fresh    marks // credentials made of late
 	places   marks // where logins came from, with coordinates
 	// What was counted in the five-minute buckets that may still change, so that it
@@ -88,8 +86,7 @@ func (w *watch) clear(s *sketch.Store) {
 	for i := range w.messages {
 		w.messages[i].Clear(&s.Arena)
 	}
-	w.tries.clear(&s.Arena)
-	for _, m := range [...]*marks{&w.odd, &w.fresh, &w.places} {
+	for _, m := range [...]*marks{&w.fresh, &w.places} {
 		m.clear(&s.Arena)
 	}
 	*w = watch{}
@@ -127,11 +124,10 @@ func (w *watch) stepBucket(bucket int32) bool {
 func (w *watch) stepDay(s *sketch.Store, day sketch.Day) (empty bool) {
 	w.messages[mod2(day)].Clear(&s.Arena)
 	since := day - min(day, watchDays)
-	w.tries.drop(&s.Arena, day-min(day, 2))
-	for _, m := range [...]*marks{&w.odd, &w.fresh, &w.places} {
+	for _, m := range [...]*marks{&w.fresh, &w.places} {
 		m.drop(&s.Arena, since.Start())
 	}
-	busy := w.tries.n > 0 || w.odd.n > 0 || w.fresh.n > 0 || w.places.n > 0 || w.sums[1] != actorSums{} || w.sums[0] != actorSums{}
+	busy := w.fresh.n > 0 || w.places.n > 0 || w.sums[1] != actorSums{} || w.sums[0] != actorSums{}
 	for i := range w.hours {
 		busy = busy || w.hours[i].recipients > 0
 	}
