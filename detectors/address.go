@@ -25,41 +25,18 @@ type address struct {
 	applied [2]int64
 	records records
 	tries   logins  // by (account, user), as far as the accounts have told
-	victims victims // accounts alarmed by it
+	victims dayList // accounts alarmed by it, as hashes
 	held    sockets
-	marked  raisedDays
+	marked  dayList // signals given: measure and level
 }
 
 func (a *address) free(s *sketch.Store) {
 	a.records.clear(s)
 	a.tries.clear(&s.Arena)
 	a.victims.clear(&s.Arena)
+	a.marked.clear(&s.Arena)
 	s.Free(a.key)
 	a.key = 0
-}
-
-// raisedDays says what was raised on the last days, newest first.
-type raisedDays [4]struct {
-	day  sketch.Day
-	bits uint64
-}
-
-// at returns the bits of a day; of a day that is older than those kept, bits that
-// are all set, since its signals were given long ago.
-func (r *raisedDays) at(d sketch.Day) *uint64 {
-	i := 0
-	for i < len(r) && r[i].day > d {
-		i++
-	}
-	if i == len(r) {
-		all := ^uint64(0)
-		return &all
-	}
-	if r[i].day != d {
-		copy(r[i+1:], r[i:])
-		r[i].day, r[i].bits = d, 0
-	}
-	return &r[i].bits
 }
 
 // What is marked on an address's day.
@@ -71,47 +48,11 @@ const (
 	markedHeld
 )
 
-// victims are the accounts that an address alarmed, by day, as hashes.
-type victims struct {
-	days [3]sketch.Day // newest first
-	sets [3]sketch.Fingerprints
-}
-
-const maxVictims = 1024
-
-func (v *victims) add(a *slab.Arena, d sketch.Day, h uint64) {
-	i := 0
-	for i < len(v.days) && v.days[i] > d {
-		i++
-	}
-	if i == len(v.days) {
-		return
-	}
-	if v.days[i] != d {
-		v.sets[len(v.sets)-1].Clear(a)
-		copy(v.days[i+1:], v.days[i:])
-		copy(v.sets[i+1:], v.sets[i:])
-		v.days[i], v.sets[i] = d, sketch.Fingerprints{}
-	}
-	v.sets[i].Add(a, h, maxVictims)
-}
-
-// count is the victims of a day and the one before.
-func (v *victims) count(d sketch.Day) (n int) {
-	for i, x := range v.days {
-		if x != 0 && (x == d || x+1 == d) {
-			n += v.sets[i].Len()
-		}
-	}
-	return n
-}
-
-func (v *victims) clear(a *slab.Arena) {
-	for i := range v.sets {
-		v.sets[i].Clear(a)
-	}
-	*v = victims{}
-}
+// Caps of an address's lists.
+const (
+	maxVictims = 512 // accounts alarmed
+	maxMarked  = 256 // signals given
+)
 
 // sockets are the connections that an address holds: opened less closed, by
 // five-minute buckets, of which those that may still change are kept apart.
@@ -198,11 +139,11 @@ func (e *Engine) sourceView(a *address, entity schemas.Entity, emit func(schemas
 
 // hit raises a finding about an address once a level and day.
 func (v *sourceView) hit(spec *Spec, day sketch.Day, measure int, f finding) {
-	bits, bit := v.address.marked.at(day), levelBit(measure, f.level)
-	if *bits&bit != 0 {
+	ar, bit := &v.e.store.Arena, levelBit(measure, f.level)
+	if _, given := v.address.marked.find(ar, day, bit); given {
 		return
 	}
-	*bits |= bit
+	v.address.marked.add(ar, day, bit, maxMarked)
 	if f.score == 0 {
 		f.score, f.severity = grade(f.level)
 	}
@@ -229,7 +170,7 @@ func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schema
 	v.trigger, v.time, v.arrival, v.origin = f.Event, f.Time, f.Arrival, f.Origin
 	day := sketch.DayOf(f.Window * 1000)
 	if f.Name == factRaised {
-		a.victims.add(&e.store.Arena, day, e.hasher.String(f.Account))
+		a.victims.add(&e.store.Arena, day, e.hasher.String(f.Account), maxVictims)
 		for _, d := range [...]sketch.Day{day, day + 1} {
 			v.judgeFlood(d)
 		}
@@ -281,18 +222,12 @@ func (a *address) append(w *writer, s *sketch.Store) {
 	w.int(a.clock)
 	w.text(string(a.records.bytes(s)))
 	w.b = a.tries.append(s, w.b)
-	for i := range a.victims.days {
-		w.uint(uint64(a.victims.days[i]))
-		w.b = a.victims.sets[i].Append(&s.Arena, w.b)
-	}
+	w.b = a.victims.append(s, w.b)
+	w.b = a.marked.append(s, w.b)
 	w.uint(uint64(a.held.bucket))
 	w.uint(uint64(a.held.held))
 	for _, n := range a.held.open {
 		w.int(int64(n))
-	}
-	for _, r := range a.marked {
-		w.uint(uint64(r.day))
-		w.uint(r.bits)
 	}
 }
 
@@ -301,18 +236,14 @@ type addressValue struct {
 	a       address
 	records []byte
 	tries   []byte
-	victims [3][]byte
+	victims []byte
+	marked  []byte
 }
 
 func (r *reader) address() (v addressValue) {
 	a := &v.a
 	a.clock, v.records, v.tries = r.int(), r.records(), r.cut(cutLogins)
-	for i := range v.victims {
-		a.victims.days[i], v.victims[i] = sketch.Day(r.uint(math.MaxUint16)), r.prints()
-		if i > 0 && a.victims.days[i] != 0 && a.victims.days[i] >= a.victims.days[i-1] {
-			r.fail()
-		}
-	}
+	v.victims, v.marked = r.cut(cutDays), r.cut(cutDays)
 	a.held.bucket, a.held.held = int32(r.uint(math.MaxInt32)), int32(r.uint(math.MaxInt32))
 	for i := range a.held.open {
 		n := r.int()
@@ -320,12 +251,6 @@ func (r *reader) address() (v addressValue) {
 			r.fail()
 		}
 		a.held.open[i] = int32(n)
-	}
-	for i := range a.marked {
-		a.marked[i].day, a.marked[i].bits = sketch.Day(r.uint(math.MaxUint16)), r.uint(math.MaxUint64)
-		if i > 0 && a.marked[i].day != 0 && a.marked[i].day >= a.marked[i-1].day {
-			r.fail()
-		}
 	}
 	return v
 }
@@ -336,11 +261,11 @@ func (a *address) load(s *sketch.Store, v *addressValue, applied [2]int64) {
 	a.records.clear(s)
 	a.tries.clear(&s.Arena)
 	a.victims.clear(&s.Arena)
+	a.marked.clear(&s.Arena)
 	*a = v.a
 	a.key, a.keyLen, a.applied = key, keyLen, applied
 	a.records = records{s.Put(v.records), uint32(len(v.records))}
 	a.tries.load(&s.Arena, v.tries)
-	for i := range v.victims {
-		a.victims.sets[i].Load(&s.Arena, v.victims[i])
-	}
+	a.victims.load(&s.Arena, v.victims)
+	a.marked.load(&s.Arena, v.marked)
 }

@@ -61,7 +61,7 @@ var heldSpec = Spec{
 // tryKnown's bit: addresses hear only of sources that accounts do not know.
 const tryNobody = tryKnown
 
-// maxSteps is the cap of pairs of one address; the oldest day's go first.
+// maxPairs is the cap of pairs of one address; the oldest day's go first.
 const maxPairs = 256
 
 // told notes what an account has told: the highest number wins.
@@ -146,7 +146,7 @@ func (v *sourceView) judgeTries(d sketch.Day) {
 // judgeFlood counts the accounts that an address alarmed. A service that moves to
 // a new address is new to all its customers, but sends what they always sent.
 func (v *sourceView) judgeFlood(d sketch.Day) {
-	n := float64(v.address.victims.count(d))
+	n := float64(v.address.victims.distinct(&v.e.store.Arena, d))
 	p := &v.e.versions.at(d.Start()).Source
 	for level, limit := range [...]float64{1: p.FloodSome, 2: p.FloodMany} {
 		if level == 0 || n < limit {
