@@ -125,11 +125,11 @@ type Decision struct {
 	Arrival       time.Time `json:"arrival"`      // of the record that caused it
 }
 
-// Seen is one detector's part in a decision, as people read it.
+// Seen is one finding behind a decision, as people read it.
 type Seen struct {
-	Signal   string  `json:"signal"` // the detector's gravest
+	Signal   string  `json:"signal"` // the gravest that says so
 	Detector string  `json:"detector"`
-	Share    float64 `json:"share"` // of the decision's score
+	Share    float64 `json:"share"` // of the decision's score, by all signals that say so
 	Text     string  `json:"text"`
 }
 

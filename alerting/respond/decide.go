@@ -1,7 +1,6 @@
 package respond
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,12 +16,8 @@ func (j *judgement) decisionID(proposed schemas.Verdict) string {
 	return schemas.DecisionID(j.policy.Name, j.entity, proposed, j.mode, j.episode)
 }
 
-// maxNamed bounds the signals that a decision names, maxSeen the sentences that it
-// quotes: people read five.
-const (
-	maxNamed = 32
-	maxSeen  = 5
-)
+// maxNamed bounds the signals that a decision names.
+const maxNamed = 32
 
 // decision writes the policy's verdict down, with the evidence of its window.
 func (j *judgement) decision(v schemas.Verdict) schemas.Decision {
@@ -43,30 +38,6 @@ func (j *judgement) decision(v schemas.Verdict) schemas.Decision {
 	return d
 }
 
-// name lists the signals, gravest first, with their shares, and quotes the gravest
-// of each detector: what a detector says of an hour it says again of the day. Who
-// reads it sees what is certain first, then what adds most.
-func (j *judgement) name(d *schemas.Decision, gravest []kept) {
-	signals := make([]policy.Signal, len(gravest))
-	for i := range gravest {
-		signals[i] = j.asSeen(&gravest[i])
-	}
-	d.Shares = policy.Shares(signals)
-	var quoted []int
-	for i, k := range gravest {
-		d.Signals = append(d.Signals, k.ID)
-		if k.Text != "" && !slices.ContainsFunc(quoted, func(q int) bool { return gravest[q].Detector == k.Detector }) {
-			quoted = append(quoted, i)
-		}
-	}
-	slices.SortStableFunc(quoted, func(a, b int) int {
-		return cmp.Or(compareBool(signals[b].Certain, signals[a].Certain), cmp.Compare(d.Shares[b], d.Shares[a]))
-	})
-	for _, i := range quoted[:min(len(quoted), maxSeen)] {
-		d.Seen = append(d.Seen, schemas.Seen{Signal: gravest[i].ID, Detector: gravest[i].Detector, Share: d.Shares[i], Text: gravest[i].Text})
-	}
-}
-
 func familiesOf(signals []kept) []string {
 	var out []string
 	for _, k := range signals {
@@ -75,17 +46,6 @@ func familiesOf(signals []kept) []string {
 		}
 	}
 	slices.Sort(out)
-	return out
-}
-
-// sentences are what was seen, each with its share in per cent. One alone has all.
-func sentences(seen []schemas.Seen) []string {
-	out := make([]string, len(seen))
-	for i, s := range seen {
-		if out[i] = s.Text; len(seen) > 1 {
-			out[i] = fmt.Sprintf("%s [%.0f %%]", s.Text, 100*s.Share)
-		}
-	}
 	return out
 }
 

@@ -47,7 +47,9 @@ func TestDecisionSaysWhatEachSignalAdds(t *testing.T) {
 func TestDecisionQuotesFive(t *testing.T) {
 	b := newInbox(t, testConfig())
 	for i := range 9 {
-		b.signal(sig(fmt.Sprintf("s%d", i), alice, vol, low, noon, func(s *schemas.Signal) { s.Detector = fmt.Sprintf("d%d", i) }))
+		b.signal(sig(fmt.Sprintf("s%d", i), alice, vol, low, noon, func(s *schemas.Signal) {
+			s.Detector, s.Evidence.Text = fmt.Sprintf("d%d", i), "evidence of "+strings.Repeat("x", i+1)
+		}))
 	}
 	b.signal(sig("last", alice, net, high, noon))
 	r := b.decisions()[0]
@@ -55,6 +57,23 @@ func TestDecisionQuotesFive(t *testing.T) {
 		t.Errorf("%d sentences, %d signals, %d shares, first %+v", len(r.Seen), len(r.Signals), len(r.Shares), r.Seen[0])
 	}
 	if strings.Count(r.Reason, "evidence of") != 5 {
+		t.Errorf("reason %q", r.Reason)
+	}
+}
+
+// Two detectors that say the same but for the numbers are read once; the decision
+// still names both.
+func TestDecisionSaysNothingTwice(t *testing.T) {
+	b := newInbox(t, testConfig())
+	b.signal(sig("a", addr, src, medium, noon, func(s *schemas.Signal) { s.Detector, s.Evidence.Text = "password_spray", "6 failed logins at 6 users" }))
+	b.signal(sig("b", addr, src, high, noon, func(s *schemas.Signal) {
+		s.Detector, s.Evidence.Text, s.Certain = "credential_stuffing", "20 failed logins at 20 users", true
+	}))
+	r := b.decisions()[len(b.decisions())-1]
+	if len(r.Seen) != 1 || r.Seen[0].Signal != "b" || math.Abs(r.Seen[0].Share-1) > 1e-9 || len(r.Signals) != 2 {
+		t.Errorf("%+v of %v", r.Seen, r.Signals)
+	}
+	if r.Reason != "20 failed logins at 20 users" {
 		t.Errorf("reason %q", r.Reason)
 	}
 }
