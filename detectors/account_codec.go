@@ -66,6 +66,7 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 			w.uint(uint64(v))
 		}
 		w.float(h.reputation)
+		w.byte(h.grade)
 		w.b = h.strangers.Append(s, w.b)
 	}
 	w.uint(uint64(x.bucket))
@@ -104,7 +105,7 @@ func (r *reader) watch() *watchValue {
 		for _, x := range [...]*uint32{&h.recipients, &h.blind, &h.unnamed, &h.asked, &h.since, &h.bounced} {
 			*x = uint32(r.uint(math.MaxUint32))
 		}
-		h.reputation = r.float()
+		h.reputation, h.grade = r.float(), r.byte()
 		v.strangers[i] = r.distinct()
 	}
 	v.w.bucket = int32(r.uint(math.MaxInt32))

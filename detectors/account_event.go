@@ -30,6 +30,7 @@ type accountView struct {
 	p        *Parameters // in force at the hour's start
 	dayP     *Parameters // in force at the day's start
 	profile  *profile
+	grade    byte // of an unknown source, see gradeCountry
 	// unknownSend says that the event is a send that counts as the unknown sources'.
 	unknownSend bool
 }
@@ -98,7 +99,7 @@ func (v *accountView) look() {
 		v.dayP = e.versions.at(d.Start())
 	}
 	v.profile = a.profileAt(hourStart(h))
-	v.unknownSend = false
+	v.unknownSend, v.grade = false, 0
 }
 
 // settled is shown an hour that can no longer change and is not learnt yet.

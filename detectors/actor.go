@@ -56,6 +56,7 @@ func (v *accountView) countActor(from source) {
 	h := &w.hours[mod3(v.hourNo)]
 	n := uint32(min(v.event.Volume(), schemas.MaxCount))
 	h.recipients = plus(h.recipients, n)
+	h.grade |= v.grade
 	open := &w.open[uint32(bucketOf(v.event.Time))%uint32(openBuckets)]
 	open.recipients = plus(open.recipients, n)
 	h.unnamed = plus(h.unnamed, n-min(n, uint32(len(v.event.Recipients))))
@@ -197,7 +198,16 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	}
 	s := grid(uint32(v.actorStrangers(now))) + grid(uint32(v.actorStrangers(last)))
 	k, network := v.newSources(dayOfHour(h))
-	seen := looked{all, s, k, now.reputation}
+	// A new country is about as rare as a new source is for those who never travel;
+	// a hosted one says less.
+	graded := now.grade | last.grade
+	if graded&gradeCountry != 0 {
+		network += 0.7
+	}
+	if graded&gradeHosting != 0 {
+		network += 0.3
+	}
+	seen := looked{all, s, k, now.reputation, graded}
 	if now.looked == seen {
 		return
 	}
@@ -240,6 +250,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 type looked struct {
 	recipients, strangers, sources float64
 	reputation                     float32
+	grade                          byte
 }
 
 // grid rounds a count down to five binary digits, exact up to 31: what is judged

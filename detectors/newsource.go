@@ -58,12 +58,14 @@ func (v *accountView) countSource(recipients int64) source {
 	if v.useNetwork(h, fresh) {
 		known = true
 	}
+	grade := v.gradePlace()
 	if known {
 		*recent = recentSource{a, v.event.IP, d, a.day}
 	}
 	if known || v.age() < settleDays {
 		return sourceKnown
 	}
+	v.grade = grade
 	if first && v.day.newSources < math.MaxUint16 {
 		v.day.newSources++
 	}
@@ -76,6 +78,36 @@ func (v *accountView) countSource(recipients int64) source {
 		}
 	}
 	return sourceUnknown
+}
+
+// What can be odd about where a source is.
+const (
+	gradeCountry byte = 1 << iota // the account was never used from there
+	gradeHosting                  // a hosting or VPN range, which the account does not use
+)
+
+// gradePlace notes the country of a source and whether it is hosted, and says what
+// is new about these. Without data files nothing is known and nothing is odd.
+func (v *accountView) gradePlace() (grade byte) {
+	n := &v.in.Network
+	if n.Country != "" && v.newPlace(v.e.hasher.String("country "+n.Country)) {
+		grade |= gradeCountry
+	}
+	if (n.Hosting || n.VPN) && v.newPlace(hostingMark) {
+		grade |= gradeHosting
+	}
+	return grade
+}
+
+// hostingMark stands for hosted sources among an account's sources.
+const hostingMark = 0x6c62272e07bb0142
+
+func (v *accountView) newPlace(h uint64) bool {
+	known := v.usedBefore(h)
+	if v.account.sources.Len() < maxSources+maxNetworks {
+		v.account.sources.Use(&v.e.store.Arena, h, v.dayNo)
+	}
+	return !known
 }
 
 // recentSources remembers sources that were found to be known and whose use on a

@@ -35,6 +35,7 @@ type actorHour struct {
 	bounced    uint32
 	reputation float32 // the greatest surprise at its bounces so far, in powers of ten
 	strangers  sketch.Distinct
+	grade      byte   // what is odd about where the sources are, see gradeCountry
 	looked     looked // not saved: to look once more changes nothing
 }
 
