@@ -51,6 +51,10 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 		return true
 	}
 	if a == nil {
+		if ev.Type == schemas.TypeLogin && ev.Outcome == "failure" {
+			e.tryOfNobody(in, ev, emit)
+			return false
+		}
 		a = e.newAccount(in.Key)
 	}
 	a.applied[0] = in.Offset + 1

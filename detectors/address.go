@@ -22,6 +22,7 @@ type address struct {
 	key     slab.Ref
 	keyLen  uint8
 	clock   int64 // of its own events; facts do not move it
+	heard   int64 // arrival of the last record
 	applied [2]int64
 	records records
 	tries   logins  // by (account, user), as far as the accounts have told
@@ -103,6 +104,7 @@ func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 		a = e.newAddress(in.Key)
 		a.applied[0] = in.Offset + 1
 	}
+	a.heard = max(a.heard, in.Arrival)
 	if ev.Time < a.clock-lateness {
 		e.stats.late.Add(1)
 		return true
@@ -165,6 +167,7 @@ func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schema
 	if e.skip(&a.applied, in) {
 		return false, nil
 	}
+	a.heard = max(a.heard, in.Arrival)
 	e.stats.facts.Add(1)
 	v := e.sourceView(a, f.Entity, emit)
 	v.trigger, v.time, v.arrival, v.origin = f.Event, f.Time, f.Arrival, f.Origin
@@ -177,10 +180,13 @@ func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schema
 		return true, nil
 	}
 	what, rest, _ := strings.Cut(f.Value, "|")
-	_, user, _ := strings.Cut(rest, "|")
-	t := try{day: day, from: e.hasher.String(f.Account + "\x00" + user), fails: uint32(min(f.N, math.MaxUint32))}
-	if what == "nobody" {
+	id, user, _ := strings.Cut(rest, "|")
+	t := try{day: day, user: uint32(e.hasher.String(f.Account + "\x00" + user)), fails: uint32(min(f.N, math.MaxUint32))}
+	if what == tryByNobody {
 		t.flags = tryNobody
+		if id == f.Event {
+			t.from = e.hasher.String(id) // each attempt by itself: nobody counts them
+		}
 	}
 	if f.N == 0 {
 		t.flags |= tryOK
@@ -220,6 +226,7 @@ func (v *accountView) tellAllRaised() {
 // append encodes the address.
 func (a *address) append(w *writer, s *sketch.Store) {
 	w.int(a.clock)
+	w.int(a.heard)
 	w.text(string(a.records.bytes(s)))
 	w.b = a.tries.append(s, w.b)
 	w.b = a.victims.append(s, w.b)
@@ -242,7 +249,7 @@ type addressValue struct {
 
 func (r *reader) address() (v addressValue) {
 	a := &v.a
-	a.clock, v.records, v.tries = r.int(), r.records(), r.cut(cutLogins)
+	a.clock, a.heard, v.records, v.tries = r.int(), r.int(), r.records(), r.cut(cutLogins)
 	v.victims, v.marked = r.cut(cutDays), r.cut(cutDays)
 	a.held.bucket, a.held.held = int32(r.uint(math.MaxInt32)), int32(r.uint(math.MaxInt32))
 	for i := range a.held.open {

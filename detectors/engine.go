@@ -43,6 +43,8 @@ type Engine struct {
 	addresses slab.Table[address]
 	byAddress index
 	employees map[string]*employee
+	arrived   int64  // the latest arrival
+	sweep     uint32 // the address that is looked at next, see makeRoom
 
 	senders   *senders
 	recent    *recentSources
@@ -130,6 +132,7 @@ func (e *Engine) Apply(in *schemas.Input, emit func(schemas.Output)) (touched bo
 	if e.broken != nil {
 		return false, e.broken
 	}
+	e.arrived = max(e.arrived, in.Arrival)
 	if in.Kind == schemas.KindFence {
 		return false, nil
 	}

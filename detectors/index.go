@@ -2,10 +2,12 @@ package detectors
 
 import (
 	"hash/maphash"
+	"strings"
 	"unsafe"
 
 	"holdfast/detectors/sketch"
 	"holdfast/detectors/slab"
+	"holdfast/schemas"
 )
 
 // index finds a handle by key. The map holds no pointers: keys stand in the
@@ -90,10 +92,50 @@ func (e *Engine) findAddress(key string) *address {
 	return nil
 }
 
+// An address that nothing has been heard of for staleAfter has nothing to say any
+// more: what it was told is compared within two days, and forgotten whenever its
+// memory is needed. A lane holds at most maxAddresses; whoever comes with more makes
+// it forget those of which least is known.
+const (
+	staleAfter   = 5 * msDay
+	maxAddresses = 500_000
+)
+
+// makeRoom looks at a few addresses whenever a new one comes.
+func (e *Engine) makeRoom() {
+	end := e.addresses.End()
+	var least *address
+	for range 8 {
+		if e.sweep++; e.sweep > end {
+			e.sweep = 1
+		}
+		if end == 0 {
+			return
+		}
+		a := e.addresses.At(e.sweep)
+		switch {
+		case a.keyLen == 0: // free
+		case a.heard < e.arrived-staleAfter:
+			e.remove(strings.Clone(e.addressKey(e.sweep)), schemas.KindIP)
+		case least == nil || a.weight() < least.weight():
+			least = a
+		}
+	}
+	if least != nil && e.addresses.Len() >= maxAddresses {
+		e.remove(strings.Clone(blockString(&e.store.Store, least.key, least.keyLen)), schemas.KindIP)
+	}
+}
+
+// weight orders addresses by how much is known of them.
+func (a *address) weight() uint32 {
+	return uint32(a.victims.n)*4 + uint32(a.tries.n) + a.records.n/64 + uint32(a.held.held)
+}
+
 func (e *Engine) newAddress(key string) *address {
+	e.makeRoom()
 	h := e.addresses.New()
 	a := e.addresses.At(h)
-	a.key, a.keyLen = e.store.Put([]byte(key)), uint8(len(key))
+	a.key, a.keyLen, a.heard = e.store.Put([]byte(key)), uint8(len(key)), e.arrived
 	e.byAddress.put(key, h)
 	return a
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -310,7 +311,8 @@ func TestCutAnywhereEndsInTheSameState(t *testing.T) {
 		}
 		for key := range allKeys(whole) {
 			a, b := stateOf(t, whole.engines[0], key), stateOf(t, cut.engines[0], key)
-			if !slices.Equal(a, b) {
+			forgotten := (a == nil || b == nil) && strings.HasPrefix(key, "ip:")
+			if !forgotten && !slices.Equal(a, b) {
 				t.Errorf("seed %d: state of %s differs: %d and %d bytes", seed, key, len(a), len(b))
 			}
 		}
@@ -333,6 +335,9 @@ func allKeys(r *router) map[string]bool {
 // was cut sends some facts twice, so that the log of facts is longer.
 func stateOf(t testing.TB, e *Engine, key string) (state []byte) {
 	err := e.Save(key, func(_ string, value []byte) {
+		if value == nil {
+			return // an address that was forgotten, or nobody
+		}
 		f, err := schemas.ParseStateFrame(value)
 		if err != nil {
 			t.Fatal(err)

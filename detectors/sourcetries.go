@@ -100,6 +100,7 @@ type shape struct {
 }
 
 func (l *logins) shape(a *slab.Arena, d sketch.Day) (s shape) {
+	tries := map[uint32]float64{}
 	for i := range int(l.n) {
 		x := l.at(a, i)
 		if x.day != d && x.day+1 != d {
@@ -111,13 +112,14 @@ func (l *logins) shape(a *slab.Arena, d sketch.Day) (s shape) {
 		if x.fails == 0 {
 			continue
 		}
-		s.attempts += float64(x.fails)
-		s.users++
-		s.most = max(s.most, float64(x.fails))
-		if x.flags&tryNobody != 0 {
+		if x.flags&tryNobody != 0 && tries[x.user] == 0 {
 			s.unknown++
 		}
+		s.attempts += float64(x.fails)
+		tries[x.user] += float64(x.fails)
+		s.most = max(s.most, tries[x.user])
 	}
+	s.users = float64(len(tries))
 	return s
 }
 

@@ -187,14 +187,41 @@ func (v *accountView) tellTry(t try, ok bool) {
 		return
 	}
 	ip := schemas.IPEntity(ev.IP)
-	what := "try"
+	what := tryBySomebody
 	if ev.Reason == "unknown_user" {
-		what = "nobody"
+		what = tryByNobody
+	}
+	// Of very many sources the first hundreds tell enough.
+	if !v.day.told.Has(&v.e.store.Arena, t.from^triedMark) && !v.day.told.Add(&v.e.store.Arena, t.from^triedMark, maxTold) {
+		return
 	}
 	v.e.tell(v.emit, schemas.Fact{Name: factTried, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: v.dayNo.Start() / 1000,
 		Value: strings.Join([]string{what, count(float64(level)), brief(ev.User)}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID,
 		Origin: v.in.Origin, Arrival: v.in.Arrival, N: int64(level)})
 }
+
+// tryOfNobody tells an address of a failed login at an account that nothing else
+// was ever heard of. Names that a guesser makes up take no memory: each attempt is
+// told by its own id.
+func (e *Engine) tryOfNobody(in *schemas.Input, ev *schemas.Event, emit func(schemas.Output)) {
+	e.stats.events.Add(1)
+	if !ev.IP.IsValid() {
+		return
+	}
+	ip := schemas.IPEntity(ev.IP)
+	e.tell(emit, schemas.Fact{Name: factTried, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: sketch.DayOf(ev.Time).Start() / 1000,
+		Value: strings.Join([]string{tryByNobody, ev.ID, brief(ev.User)}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID, Origin: in.Origin, Arrival: in.Arrival, N: 1})
+}
+
+// triedMark sets the sources told as trying apart from those told as used.
+const triedMark = 0x27d4eb2f165667c5
+
+// What a fact about a login says of it: that of a user, or of one whom the platform
+// or the account's lane does not know.
+const (
+	tryBySomebody = "try"
+	tryByNobody   = "nobody"
+)
 
 // step rounds a count down to the steps at which it is told: each up to 8, then
 // by quarters.

@@ -36,5 +36,8 @@ func (t *Table[T]) Free(h uint32) {
 	t.free = append(t.free, h)
 }
 
+// End is the highest handle ever given out; values behind freed ones are zero.
+func (t *Table[T]) End() uint32 { return t.used }
+
 // Len is the number of values in use.
 func (t *Table[T]) Len() int { return int(t.used) - len(t.free) }
