@@ -104,7 +104,7 @@ func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 		a = e.newAddress(in.Key)
 		a.applied[0] = in.Offset + 1
 	}
-	a.heard = max(a.heard, in.Arrival)
+	e.hear(a, in.Arrival)
 	if ev.Time < a.clock-lateness {
 		e.stats.late.Add(1)
 		return true
@@ -167,7 +167,7 @@ func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schema
 	if e.skip(&a.applied, in) {
 		return false, nil
 	}
-	a.heard = max(a.heard, in.Arrival)
+	e.hear(a, in.Arrival)
 	e.stats.facts.Add(1)
 	v := e.sourceView(a, f.Entity, emit)
 	v.trigger, v.time, v.arrival, v.origin = f.Event, f.Time, f.Arrival, f.Origin

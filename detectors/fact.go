@@ -91,7 +91,7 @@ func (e *Engine) applyFact(in *schemas.Input, emit func(schemas.Output)) (bool, 
 		if e.skip(&a.applied, in) {
 			return false, nil
 		}
-		a.heard = max(a.heard, in.Arrival)
+		e.hear(a, in.Arrival)
 		list = &a.records
 	}
 	e.stats.facts.Add(1)

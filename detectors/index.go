@@ -126,6 +126,20 @@ func (e *Engine) makeRoom() {
 	}
 }
 
+// hear notes that a record of the address has come. What is stale is forgotten now
+// at the latest, so that it does not matter whether its memory was needed before.
+func (e *Engine) hear(a *address, arrival int64) {
+	if a.heard < e.arrived-staleAfter {
+		s := &e.store.Store
+		a.records.clear(s)
+		a.tries.clear(&s.Arena)
+		a.victims.clear(&s.Arena)
+		a.marked.clear(&s.Arena)
+		a.held, a.clock = sockets{}, 0
+	}
+	a.heard = max(a.heard, arrival)
+}
+
 // weight orders addresses by how much is known of them.
 func (a *address) weight() uint32 {
 	return uint32(a.victims.n)*4 + uint32(a.tries.n) + a.records.n/64 + uint32(a.held.held)
