@@ -15,6 +15,7 @@ import (
 // router plays P detect lanes in one process: it keeps a log of events and facts a
 // partition, knows doubles as the lanes do, and collects what the engines emit.
 type router struct {
+	now     int64 // the latest arrival
 	t       testing.TB
 	engines []*Engine
 	logs    []map[schemas.Topic][]schemas.Input
@@ -82,6 +83,7 @@ func (r *router) event(data []byte) {
 	if err := schemas.Decode(data, &e); err != nil {
 		r.t.Fatalf("%s: %v", data, err)
 	}
+	r.now = max(r.now, e.Time)
 	r.append(schemas.TopicEvents, schemas.Input{Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: "test", Origin: schemas.OriginLive,
 		Key: e.Entity().Key(), Value: data})
 }
@@ -120,7 +122,7 @@ func (r *router) emit(out schemas.Output) {
 	r.outputs[string(out.Topic)+" "+out.ID] = true
 	switch out.Topic {
 	case schemas.TopicFacts:
-		in := schemas.Input{Arrival: 0, Kind: out.Kind, ID: out.ID, Origin: out.Origin, Key: out.Key, Value: out.Value}
+		in := schemas.Input{Arrival: r.now, Kind: out.Kind, ID: out.ID, Origin: out.Origin, Key: out.Key, Value: out.Value}
 		r.append(schemas.TopicFacts, in)
 		if r.delay && r.rng.IntN(3) == 0 {
 			r.append(schemas.TopicFacts, in)
