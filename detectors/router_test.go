@@ -3,6 +3,7 @@ package detectors
 import (
 	"bytes"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -15,7 +16,7 @@ import (
 // router plays P detect lanes in one process: it keeps a log of events and facts a
 // partition, knows doubles as the lanes do, and collects what the engines emit.
 type router struct {
-	now     int64 // the latest arrival
+	now     int64 // the latest arrival of what was folded
 	t       testing.TB
 	engines []*Engine
 	logs    []map[schemas.Topic][]schemas.Input
@@ -26,6 +27,8 @@ type router struct {
 	outputs map[string]bool // every output's id, by topic
 	config  Config
 	errors  []error
+	// networks is what intake would know of addresses.
+	networks map[string]schemas.Network
 	// Faults: how a fact travels, and how often a lane is cut.
 	rng        *rand.Rand
 	delay      bool // facts wait, are doubled and overtake each other
@@ -83,8 +86,11 @@ func (r *router) event(data []byte) {
 	if err := schemas.Decode(data, &e); err != nil {
 		r.t.Fatalf("%s: %v", data, err)
 	}
-	r.now = max(r.now, e.Time)
-	r.append(schemas.TopicEvents, schemas.Input{Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: "test", Origin: schemas.OriginLive,
+	var network schemas.Network
+	if e.IP.IsValid() {
+		network = r.networks[e.IP.String()]
+	}
+	r.append(schemas.TopicEvents, schemas.Input{Network: network, Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: "test", Origin: schemas.OriginLive,
 		Key: e.Entity().Key(), Value: data})
 }
 
@@ -96,6 +102,7 @@ func (r *router) step(i int, topic schemas.Topic) bool {
 	}
 	in := r.logs[i][topic][at]
 	r.read[i][topic]++
+	r.now = max(r.now, in.Arrival)
 	// What the engine is handed is only valid during the call: spoil it afterwards.
 	lent := bytes.Clone(in.Value)
 	in.Value = lent
@@ -196,7 +203,8 @@ func (r *router) run() {
 			i := n
 			if r.delay {
 				i = r.rng.IntN(len(r.engines))
-				busy = r.step(i, topics[min(r.rng.IntN(8), 1)]) || busy
+				topic := topics[min(r.rng.IntN(8), 1)]
+				busy = topic == schemas.TopicEvents && r.ahead(i) || r.step(i, topic) || busy
 				continue
 			}
 			for r.step(i, schemas.TopicFacts) {
@@ -212,6 +220,23 @@ func (r *router) run() {
 			}
 		}
 	}
+}
+
+// ahead reports whether a lane is more than a day ahead of another. What addresses
+// are told is forgotten after five, and no lane that lives is so far behind.
+func (r *router) ahead(lane int) bool {
+	next := func(i int) int64 {
+		log, at := r.logs[i][schemas.TopicEvents], r.read[i][schemas.TopicEvents]
+		if at >= len(log) {
+			return math.MaxInt64
+		}
+		return log[at].Arrival
+	}
+	least := int64(math.MaxInt64)
+	for i := range r.engines {
+		least = min(least, next(i))
+	}
+	return next(lane) < math.MaxInt64 && next(lane) > least+msDay
 }
 
 // ids returns the signals' ids, sorted.

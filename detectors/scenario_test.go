@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -19,31 +20,42 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the signals that scenarios expect")
 
-// Scenarios are in testdata/<detector>_<name>.txt. A line is a comment (#), an
-// expectation or what happens. Days count from 1, the 2nd of March 2026, a Monday;
-// times are UTC. Ranges are 1-20, lists a,b.
+// Scenarios are in testdata/<detector>_<name>.txt, known incidents in
+// incident_<name>.txt. A line is a comment (#), an expectation or what happens. Days
+// count from 1, the 2nd of March 2026, a Monday; times are UTC. Ranges are 1-20, lists
+// a,b.
 //
-//	must volume [entity]      a signal of the detector must come (for that entity)
-//	never volume              none must come
+//	must volume [high] [entity]   a signal of the detector must come (as severe, for that entity)
+//	never any|volume [high]       none must come (as severe or more)
 //	account A plan=P created=2024-01-01 [day=1]
-//	habit A days=1-20 hours=9-17 sends=12 [each=1] key=K from=IP,IP to=regulars:30 [weekdays=1-5]
-//	burst A day=21 at=10:00 over=30m sends=200 [each=1] key=K from=IP[+N] to=new|regulars:30 [test=true] [count=500]
-//	login A day=21 at=09:00 from=IP            (or: login employee:E …)
-//	staff E days=1-20 hours=9-17 views=3 customers=50 from=IP [action=view_secret] [ticket=T]
-//	reads E day=21 at=10:00 over=20m views=30 [first=0] from=IP [action=view_secret] [ticket=T] [rows=N]
+//	habit A days=1-20 hours=9-17 sends=12 [each=1] key=K from=IP,IP to=regulars:30 [weekdays=1-5] [bounces=0.01 …]
+//	burst A day=21 at=10:00 over=30m sends=200 [each=1] key=K from=IP[+N]|none to=new|regulars:30 [test=true] [count=500] [bounces=0.01 …]
+//	login A day=21 at=09:00 from=IP [user=U] [agent=X]       (or: login employee:E …)
+//	guesses A day=21 at=09:00 over=10m tries=12 from=IP [user=U] [success=true] [reason=unknown_user]
+//	credential A day=21 at=09:00 [key=K] [kind=api_key] [change=created] [actor=customer] [from=IP]
+//	connections IP day=21 at=09:00 over=10m opens=2000 [hold=2h]
+//	network IP [country=CC] [asn=N] [hosting=true] [vpn=true] [lat=N lon=N]
+//	staff E days=1-20 hours=9-17 views=3 customers=50 from=IP [action=view_secret] [ticket=T] [agent=X] [weekdays=1-5]
+//	reads E day=21 at=10:00 over=20m views=30 [first=0] from=IP [action=view_secret] [ticket=T] [rows=N] [agent=X]
 //
-// from=IP+N draws from N neighbouring addresses. What follows the line "signals"
-// is written by -update.
+// Sends take bounces=, soft= and complaints= (the share of messages that come to
+// this) and sender=. from=IP+N draws from N neighbouring addresses, from=none sends
+// without any. A name such as shop1..12 is the line once for each number, which {n}
+// stands for; {i} in a sender or user counts. What follows the line "signals" is
+// written by -update.
 type scenario struct {
-	t      *testing.T
-	rng    *rand.Rand
-	life   life
-	expect []expectation
-	fresh  int
+	t        *testing.T
+	rng      *rand.Rand
+	life     life
+	expect   []expectation
+	networks map[string]schemas.Network
+	fresh    int
+	messages int
 }
 
 type expectation struct {
 	detector, entity string
+	severity         schemas.Severity // and worse, "" for any
 	must             bool
 }
 
@@ -76,7 +88,7 @@ func runScenario(t *testing.T, file string) {
 	head, want, _ := bytes.Cut(text, []byte("\nsignals\n"))
 	h := fnv.New64a()
 	h.Write([]byte(filepath.Base(file)))
-	s := &scenario{t: t, rng: rand.New(rand.NewPCG(h.Sum64(), 0))}
+	s := &scenario{t: t, rng: rand.New(rand.NewPCG(h.Sum64(), 0)), networks: map[string]schemas.Network{}}
 	s.life = life{rng: s.rng, start: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC).UnixMilli()}
 	for i, line := range strings.Split(string(head), "\n") {
 		if err := s.line(line); err != nil {
@@ -84,7 +96,7 @@ func runScenario(t *testing.T, file string) {
 		}
 	}
 	slices.SortStableFunc(s.life.out, func(a, b timed) int { return int(a.ms - b.ms) })
-	r := play(t, s.life.out, 3, 1, nil)
+	r := play(t, s.life.out, 3, 1, func(r *router) { r.networks = s.networks })
 	s.check(r)
 	got := describe(r)
 	if *update {
@@ -99,6 +111,8 @@ func runScenario(t *testing.T, file string) {
 	}
 }
 
+// describe lists the signals. Of the same signal about many entities the first
+// three stand for all.
 func describe(r *router) string {
 	var list []schemas.Signal
 	for _, s := range r.signals {
@@ -108,20 +122,48 @@ func describe(r *router) string {
 		return strings.Compare(a.Time.Format("20060102150405.000")+a.Detector+a.ID, b.Time.Format("20060102150405.000")+b.Detector+b.ID)
 	})
 	var b strings.Builder
+	entities := map[string]int{}
 	for _, s := range list {
-		fmt.Fprintf(&b, "%s %s %s/%d %s %s: %s\n", s.Time.Format("2006-01-02T15:04:05"), s.Entity, s.Detector, s.Level, s.Evidence.Window, s.Severity, s.Evidence.Text)
+		what := fmt.Sprintf("%s/%d %s", s.Detector, s.Level, s.Evidence.Window)
+		if entities[what]++; entities[what] > 3 && s.Entity.Kind != schemas.KindIP && r.entities() > 8 {
+			continue
+		}
+		fmt.Fprintf(&b, "%s %s %s %s: %s\n", s.Time.Format("2006-01-02T15:04:05"), s.Entity, what, s.Severity, s.Evidence.Text)
+	}
+	for _, what := range slices.Sorted(maps.Keys(entities)) {
+		if entities[what] > 3 && r.entities() > 8 {
+			fmt.Fprintf(&b, "%d signals %s\n", entities[what], what)
+		}
 	}
 	return b.String()
 }
 
+// entities is how many accounts, employees and addresses signals are about.
+func (r *router) entities() int {
+	seen := map[string]bool{}
+	for _, s := range r.signals {
+		seen[s.Entity.Key()] = true
+	}
+	return len(seen)
+}
+
+var severities = []schemas.Severity{schemas.SeverityLow, schemas.SeverityMedium, schemas.SeverityHigh, schemas.SeverityCritical}
+
+func (x *expectation) matches(s *schemas.Signal) bool {
+	return (x.detector == "any" || s.Detector == x.detector) && (x.entity == "" || s.Entity.Key() == x.entity) &&
+		slices.Index(severities, s.Severity) >= slices.Index(severities, x.severity)
+}
+
 func (s *scenario) check(r *router) {
 	for _, x := range s.expect {
-		found := false
+		found := ""
 		for _, sig := range r.signals {
-			found = found || sig.Detector == x.detector && (x.entity == "" || sig.Entity.Key() == x.entity)
+			if x.matches(&sig) {
+				found = fmt.Sprintf("%s %s/%d %s %s", sig.Entity, sig.Detector, sig.Level, sig.Severity, sig.Evidence.Text)
+			}
 		}
-		if found != x.must {
-			s.t.Errorf("signals of %s %s: %v, must be %v", x.detector, x.entity, found, x.must)
+		if (found != "") != x.must {
+			s.t.Errorf("signals of %s %s %s: %q, must be %v", x.detector, x.severity, x.entity, found, x.must)
 		}
 	}
 }
@@ -135,9 +177,44 @@ func (s *scenario) line(line string) error {
 		return fmt.Errorf("%q is too short", line)
 	}
 	if words[0] == "must" || words[0] == "never" {
-		s.expect = append(s.expect, expectation{words[1], strings.Join(words[2:], ""), words[0] == "must"})
-		return nil
+		return s.expected(words)
 	}
+	base, last, many := strings.Cut(words[1], "..")
+	if !many {
+		return s.verb(words)
+	}
+	n, err := strconv.Atoi(last)
+	if err != nil {
+		return fmt.Errorf("%q is no range of names", words[1])
+	}
+	for i := 1; i <= n; i++ {
+		one := strings.Fields(strings.ReplaceAll(line, "{n}", strconv.Itoa(i)))
+		one[1] = strings.TrimSuffix(base, "1") + strconv.Itoa(i)
+		if err := s.verb(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scenario) expected(words []string) error {
+	x := expectation{detector: words[1], must: words[0] == "must"}
+	for _, w := range words[2:] {
+		if slices.Contains(severities, schemas.Severity(w)) {
+			x.severity = schemas.Severity(w)
+			continue
+		}
+		x.entity = w
+	}
+	known := slices.ContainsFunc(Specs(), func(s Spec) bool { return s.Name == x.detector })
+	if !known && x.detector != "any" {
+		return fmt.Errorf("%q is no detector", x.detector)
+	}
+	s.expect = append(s.expect, x)
+	return nil
+}
+
+func (s *scenario) verb(words []string) error {
 	a := args{m: map[string]string{}}
 	for _, w := range words[2:] {
 		k, v, ok := strings.Cut(w, "=")
@@ -146,7 +223,8 @@ func (s *scenario) line(line string) error {
 		}
 		a.m[k] = v
 	}
-	do, ok := map[string]func(string, *args){"account": s.account, "habit": s.habit, "burst": s.burst, "login": s.login, "staff": s.staff, "reads": s.reads}[words[0]]
+	do, ok := map[string]func(string, *args){"account": s.account, "habit": s.habit, "burst": s.burst, "login": s.login, "guesses": s.guesses,
+		"credential": s.credential, "connections": s.connections, "network": s.network, "staff": s.staff, "reads": s.reads}[words[0]]
 	if !ok {
 		return fmt.Errorf("%q is no verb", words[0])
 	}
@@ -157,84 +235,4 @@ func (s *scenario) line(line string) error {
 		}
 	}
 	return a.err
-}
-
-// args are a line's key=value pairs; the first mistake stays in err.
-type args struct {
-	m    map[string]string
-	used []string
-	err  error
-}
-
-func (a *args) text(k, def string) string {
-	a.used = append(a.used, k)
-	if v, ok := a.m[k]; ok {
-		return v
-	}
-	return def
-}
-
-func (a *args) int(k string, def int) int {
-	n, err := strconv.Atoi(a.text(k, strconv.Itoa(def)))
-	if err != nil {
-		a.err = err
-	}
-	return n
-}
-
-func (a *args) span(k, def string) (from, to int) {
-	x, y, ok := strings.Cut(a.text(k, def), "-")
-	if !ok {
-		y = x
-	}
-	from, err := strconv.Atoi(x)
-	to, err2 := strconv.Atoi(y)
-	if err != nil || err2 != nil {
-		a.err = fmt.Errorf("%s is no range", k)
-	}
-	return from, to
-}
-
-func (a *args) when(start int64) (at, over int64) {
-	clock, err := time.Parse("15:04", a.text("at", "00:00"))
-	if err != nil {
-		a.err = err
-	}
-	d, err := time.ParseDuration(a.text("over", "0s"))
-	if err != nil {
-		a.err = err
-	}
-	return start + int64(a.int("day", 1)-1)*msDay + int64(clock.Hour())*msHour + int64(clock.Minute())*msMinute, d.Milliseconds()
-}
-
-// source draws one of the addresses that "from" names.
-func (s *scenario) source(from string) string {
-	list := strings.Split(from, ",")
-	one := list[s.rng.IntN(len(list))]
-	base, more, ok := strings.Cut(one, "+")
-	if !ok {
-		return one
-	}
-	n, _ := strconv.Atoi(more)
-	dot := strings.LastIndexByte(base, '.')
-	last, _ := strconv.Atoi(base[dot+1:])
-	return fmt.Sprintf("%s.%d", base[:dot], last+s.rng.IntN(max(n, 1)))
-}
-
-func (s *scenario) recipients(account, to string, n int) []string {
-	pool, size, ok := strings.Cut(to, ":")
-	if !ok {
-		var out []string
-		for range n {
-			s.fresh++
-			out = append(out, fmt.Sprintf("new%d@elsewhere.example", s.fresh))
-		}
-		return out
-	}
-	k, _ := strconv.Atoi(size)
-	var out []string
-	for range n {
-		out = append(out, fmt.Sprintf("%s%d@%s.example", pool, s.rng.IntN(max(k, 1)), account))
-	}
-	return out
 }
