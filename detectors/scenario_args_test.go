@@ -56,7 +56,8 @@ func (a *args) when(start int64) int64 {
 	if err != nil {
 		a.err = err
 	}
-	return start + int64(a.int("day", 1)-1)*msDay + int64(clock.Hour())*msHour + int64(clock.Minute())*msMinute}
+	return start + int64(a.int("day", 1)-1)*msDay + int64(clock.Hour())*msHour + int64(clock.Minute())*msMinute
+}
 
 func (a *args) lasts(k, def string) int64 {
 	d, err := time.ParseDuration(a.text(k, def))

@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "rewrite the signals that scenarios expe
 //	must volume [high] [entity]   a signal of the detector must come (as severe, for that entity)
 //	never any|volume [high]       none must come (as severe or more)
 //	account A plan=P created=2024-01-01 [day=1]
-//	habit A days=1-20 hours=9-17 sends=12 [each=1] key=K from=IP,IP to=regulars:30 [weekdays=1-5] [bounces=0.01 …]
+//	habit A days=1-20 hours=9-17 sends=12 [each=1] key=K from=IP,IP to=regulars:30 [weekdays=1-5] [growth=0.03] [bounces=0.01 …]
 //	burst A day=21 at=10:00 over=30m sends=200 [each=1] key=K from=IP[+N]|none to=new|regulars:30 [test=true] [count=500] [bounces=0.01 …]
 //	login A day=21 at=09:00 from=IP [user=U] [agent=X]       (or: login employee:E …)
 //	guesses A day=21 at=09:00 over=10m tries=12 from=IP [user=U] [success=true] [reason=unknown_user]

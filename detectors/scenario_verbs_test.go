@@ -71,11 +71,12 @@ func (s *scenario) eachDay(a *args, do func(at func() int64)) {
 }
 
 func (s *scenario) habit(id string, a *args) {
-	sends, m := a.int("sends", 10), s.mailing(id, a)
+	sends, growth, m := float64(a.int("sends", 10)), 1+a.float("growth"), s.mailing(id, a)
 	s.eachDay(a, func(at func() int64) {
-		for range sends {
+		for range int(sends) {
 			s.send(at(), m)
 		}
+		sends *= growth
 	})
 }
 
