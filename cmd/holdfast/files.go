@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
@@ -146,11 +147,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	set, err := r.policies(cfg.Respond.PoliciesFile)
-	if err != nil {
-		return err
-	}
-	params, err := app.ReadParameters(cfg.Detect.ParametersFile)
+	set, params, err := policies(r.Policies, cfg.Respond.PoliciesFile)
 	if err != nil {
 		return err
 	}
@@ -187,19 +184,18 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	return outs.close()
 }
 
-func (r *replayCmd) policies(configured string) (*policy.Set, error) {
-	name := r.Policies
+// policies reads the policies and detectors' numbers of a file, or else of the one
+// that the configuration names.
+func policies(name, configured string) (*policy.Set, jsontext.Value, error) {
 	if name == "" {
 		name = configured
 	}
-	if name == "" {
-		return policy.Default(), nil
-	}
-	b, err := os.ReadFile(name)
+	_, set, err := app.ReadPolicies(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return policy.Parse(name, b)
+	params, err := app.Parameters(name, set)
+	return set, params, err
 }
 
 // outputs are the files that findings are written to, one a line.

@@ -59,14 +59,16 @@ type cli struct {
 	Run  runCmd  `cmd:"" help:"Run Holdfast: all roles, or some."`
 	Demo demoCmd `cmd:"" help:"Play an hour of a small platform life and print each stop."`
 
-	Setup   setupCmd   `cmd:"" help:"Fetch libchdb, the ClickHouse engine for one machine."`
-	Topics  topicsCmd  `cmd:"" help:"Create or check the topics."`
-	Migrate migrateCmd `cmd:"" help:"Bring the audit store up to date."`
-	Config  configCmd  `cmd:"" help:"Print or check the configuration."`
-	Schema  schemaCmd  `cmd:"" help:"Print the JSON Schema of a record."`
-	Import  importCmd  `cmd:"" help:"Load files of events."`
-	Replay  replayCmd  `cmd:"" help:"Run detection and policies over files, without broker or database."`
-	Series  seriesCmd  `cmd:"" help:"Score a series of counts row by row, each from the rows before it."`
+	Setup    setupCmd    `cmd:"" help:"Fetch libchdb, the ClickHouse engine for one machine."`
+	Topics   topicsCmd   `cmd:"" help:"Create or check the topics."`
+	Migrate  migrateCmd  `cmd:"" help:"Bring the audit store up to date."`
+	Config   configCmd   `cmd:"" help:"Print or check the configuration."`
+	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of a record."`
+	Import   importCmd   `cmd:"" help:"Load files of events."`
+	Replay   replayCmd   `cmd:"" help:"Run detection and policies over files, without broker or database."`
+	Backtest backtestCmd `cmd:"" help:"Replay history by other policies and compare with what was decided."`
+	Policies policiesCmd `cmd:"" help:"Print or check the policies and the detectors' numbers."`
+	Series   seriesCmd   `cmd:"" help:"Score a series of counts row by row, each from the rows before it."`
 
 	Simulate simulateCmd `cmd:"" help:"Make up a platform's traffic with labelled attacks, into files or into a running instance."`
 

@@ -254,3 +254,29 @@ func TestEventsInLogOrder(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestEventsInTheirOwnTime(t *testing.T) {
+	h, c := open(t)
+	e := func(id string, second int) schemas.Event {
+		return schemas.Event{ID: id, Type: schemas.TypeSend, Time: at(second), Account: "a1"}
+	}
+	insertEvents(t, c, 0, 0, e("e1", 1), e("e4", 4), e("e5", 5))
+	insertEvents(t, c, 1, 0, e("e2", 2), e("e3", 3), e("e9", 200_000))
+	insertEvents(t, c, 0, 1, e("e4", 4)) // a position once more
+	var got []string
+	for r, err := range h.InTime(t.Context(), start.Add(2*time.Second), start.Add(96*time.Hour)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r.Event.ID)
+	}
+	if want := []string{"e2", "e3", "e4", "e5", "e9"}; !slices.Equal(got, want) {
+		t.Errorf("events %v, want %v", got, want)
+	}
+	if v, err := h.Verdicts(t.Context(), start, start.Add(time.Hour)); err != nil || len(v) != 0 {
+		t.Errorf("verdicts %v, %v", v, err)
+	}
+	if j, err := h.Judgements(t.Context(), start, start.Add(time.Hour)); err != nil || len(j) != 0 {
+		t.Errorf("judgements %v, %v", j, err)
+	}
+}

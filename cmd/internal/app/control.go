@@ -13,7 +13,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oklog/ulid/v2"
-	"go.yaml.in/yaml/v4"
 
 	"holdfast/alerting/policy"
 	"holdfast/cmd/internal/config"
@@ -208,45 +207,61 @@ func EnsureVersions(ctx context.Context, c *kafka.Client, cfg *config.Config) er
 // maxVersions bounds a control value's history below the largest message.
 const maxVersions = 16
 
-// configured reads the policies, always, and the parameters, where a file is named.
+// configured reads the policies, always, and the parameters, where the file sets any.
 func configured(cfg *config.Config) (policies, params jsontext.Value, err error) {
-	file := policy.DefaultFile()
-	if name := cfg.Respond.PoliciesFile; name != "" {
-		if file, err = os.ReadFile(name); err != nil {
-			return nil, nil, fmt.Errorf("respond.policies_file: %w", err)
-		}
-		if _, err := policy.Parse(name, file); err != nil {
-			return nil, nil, err
-		}
+	file, set, err := ReadPolicies(cfg.Respond.PoliciesFile)
+	if err != nil {
+		return nil, nil, err
 	}
 	if policies, err = json.Marshal(string(file)); err != nil {
 		return nil, nil, err
 	}
-	params, err = ReadParameters(cfg.Detect.ParametersFile)
+	params, err = Parameters(cfg.Respond.PoliciesFile, set)
 	return policies, params, err
 }
 
-// ReadParameters reads a YAML file of detectors' parameters as JSON; no file is nil.
-func ReadParameters(name string) (jsontext.Value, error) {
+// ReadPolicies reads a policy file; no name is the one that Holdfast brings.
+func ReadPolicies(name string) ([]byte, *policy.Set, error) {
 	if name == "" {
+		return policy.DefaultFile(), policy.Default(), nil
+	}
+	file, err := os.ReadFile(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("respond.policies_file: %w", err)
+	}
+	set, err := policy.Parse(name, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = Parameters(name, set)
+	return file, set, err
+}
+
+// Parameters gives the detectors' numbers of a policy file as detect reads them,
+// nil where it sets none. The error names every mistake and its line.
+func Parameters(name string, set *policy.Set) (jsontext.Value, error) {
+	if len(set.Parameters) == 0 {
 		return nil, nil
 	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("detect.parameters_file: %w", err)
+	hasher := sketch.NewHasher(make([]byte, 32))
+	all, mistakes := map[string]map[string]float64{}, []error(nil)
+	for _, p := range set.Parameters {
+		one, err := json.Marshal(map[string]map[string]float64{p.Detector: {p.Name: p.Value}})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := detectors.ParseParameters(one, hasher); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s:%d: %w: `holdfast policies print` lists them all", name, p.Line, err))
+		}
+		if all[p.Detector] == nil {
+			all[p.Detector] = map[string]float64{}
+		}
+		all[p.Detector][p.Name] = p.Value
 	}
-	var v map[string]map[string]float64
-	if err := yaml.Unmarshal(b, &v); err != nil {
-		return nil, fmt.Errorf("detect.parameters_file %s: %w: write detector:, and below it parameter: number", name, err)
+	if len(mistakes) > 0 {
+		return nil, errors.Join(mistakes...)
 	}
-	out, err := json.Marshal(v, json.Deterministic(true))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := detectors.ParseParameters(out, sketch.NewHasher(make([]byte, 32))); err != nil {
-		return nil, fmt.Errorf("detect.parameters_file %s: %w", name, err)
-	}
-	return out, nil
+	return json.Marshal(all, json.Deterministic(true))
 }
 
 // CountRecords counts what stands on a topic, fences left out.

@@ -41,7 +41,7 @@ func (a *App) startDetect(ctx context.Context, g *errgroup.Group) error {
 	if !a.has(RoleDetect) {
 		return nil
 	}
-	params, err := ReadParameters(a.cfg.Detect.ParametersFile)
+	_, params, err := configured(&a.cfg)
 	if err != nil {
 		return err
 	}

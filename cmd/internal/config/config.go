@@ -115,14 +115,12 @@ type Enrichment struct {
 
 // Detect is the detectors' part.
 type Detect struct {
-	// ParametersFile is a YAML file of the detectors' parameters, by detector.
-	ParametersFile string        `yaml:"parameters_file" file:"yes"`
-	SaveEvery      time.Duration `yaml:"save_every"`
+	SaveEvery time.Duration `yaml:"save_every"`
 }
 
 // Respond says what follows from signals.
 type Respond struct {
-	// PoliciesFile replaces the policies that Holdfast brings.
+	// PoliciesFile replaces the policies and detectors' numbers that Holdfast brings.
 	PoliciesFile string `yaml:"policies_file" file:"yes"`
 	// AgeLimit is how long after it happened an event may arrive and still stop
 	// somebody without a person being asked.
