@@ -161,18 +161,17 @@ func later(e timed, by int64) timed {
 
 func same(t *testing.T, name string, want, got *router) {
 	t.Helper()
-	a, b := want.ids(), got.ids()
-	if slices.Equal(a, b) {
-		return
+	say := func(what string, s schemas.Signal) {
+		t.Errorf("%s: %s %s %s/%d by %s at %s: %s", name, what, s.Entity, s.Detector, s.Level, s.Trigger, s.Time.Format(time.RFC3339), s.Evidence.Text)
 	}
-	for _, id := range a {
+	for _, id := range want.ids() {
 		if _, ok := got.signals[id]; !ok {
-			t.Errorf("%s: lost %+v", name, want.signals[id])
+			say("lost", want.signals[id])
 		}
 	}
-	for _, id := range b {
+	for _, id := range got.ids() {
 		if _, ok := want.signals[id]; !ok {
-			t.Errorf("%s: extra %+v", name, got.signals[id])
+			say("extra", got.signals[id])
 		}
 	}
 }

@@ -203,40 +203,44 @@ func (r *router) run() {
 			i := n
 			if r.delay {
 				i = r.rng.IntN(len(r.engines))
-				topic := topics[min(r.rng.IntN(8), 1)]
-				busy = topic == schemas.TopicEvents && r.ahead(i) || r.step(i, topic) || busy
+				busy = r.turn(i, topics[min(r.rng.IntN(8), 1)]) || busy
 				continue
 			}
 			for r.step(i, schemas.TopicFacts) {
 				busy = true
 			}
-			busy = r.step(i, schemas.TopicEvents) || busy
+			busy = r.turn(i, schemas.TopicEvents) || busy
 		}
 		if !busy {
 			for i := range r.engines {
 				for _, topic := range topics {
-					busy = r.step(i, topic) || busy
+					busy = r.turn(i, topic) || busy
 				}
 			}
 		}
 	}
 }
 
-// ahead reports whether a lane is more than a day ahead of another. What addresses
-// are told is forgotten after five, and no lane that lives is so far behind.
+// turn is a step, or waiting where the lane is ahead of the others.
+func (r *router) turn(i int, topic schemas.Topic) bool {
+	return topic == schemas.TopicEvents && r.ahead(i) || r.step(i, topic)
+}
+
+// ahead reports whether a lane's events are more than a day ahead of what another
+// has not read yet. What addresses are told is forgotten after five, and no lane
+// that lives is so far behind.
 func (r *router) ahead(lane int) bool {
-	next := func(i int) int64 {
-		log, at := r.logs[i][schemas.TopicEvents], r.read[i][schemas.TopicEvents]
-		if at >= len(log) {
-			return math.MaxInt64
+	next := func(i int, topic schemas.Topic) int64 {
+		if log, at := r.logs[i][topic], r.read[i][topic]; at < len(log) {
+			return log[at].Arrival
 		}
-		return log[at].Arrival
+		return math.MaxInt64
 	}
-	least := int64(math.MaxInt64)
+	mine, least := next(lane, schemas.TopicEvents), int64(math.MaxInt64)
 	for i := range r.engines {
-		least = min(least, next(i))
+		least = min(least, next(i, schemas.TopicEvents), next(i, schemas.TopicFacts))
 	}
-	return next(lane) < math.MaxInt64 && next(lane) > least+msDay
+	return mine < math.MaxInt64 && mine > least+msDay
 }
 
 // ids returns the signals' ids, sorted.
