@@ -47,6 +47,7 @@ type hourWindow struct {
 	raised     uint16              // a bit for each signal given, see levelBit
 	alarmed    bool
 	told       bool // its unknown sources were called as unusual as can be
+	away       bool // its unknown sources alarmed
 }
 
 // dayWindow is what is counted in one day (UTC), 24 bytes and the set of facts sent.
@@ -59,6 +60,7 @@ type dayWindow struct {
 	active     bool   // the gate has been told
 	alarmed    bool
 	away       bool // the alarm was about unknown sources
+	awayBefore bool // so it was on the day before, once that is settled
 	raised     uint64
 	told       sketch.Fingerprints // facts sent
 	hosts      sketch.Fingerprints // of senders, below their registrable domains
@@ -156,8 +158,11 @@ type account struct {
 	elder    sketch.Fingerprints // known before known was last started anew
 	sources  sketch.Novelty
 	records  records
-	tries    logins // of the last days
-	entered  marks  // logins that succeeded of late: source and user
+	// newcomers are the unknown sources whose first use on the clock's day was in the
+	// clock's hour, so that the hour before is not judged by them.
+	newcomers sketch.Fingerprints
+	tries     logins // of the last days
+	entered   marks  // logins that succeeded of late: source and user
 }
 
 // free gives back everything that the account holds.
@@ -185,6 +190,7 @@ func (a *account) forget(s *store) {
 	a.hourly, a.daily = hourBase{}, dayBase{}
 	a.settle(s)
 	a.open, a.stuck, a.frozen = 0, 0, 0
+	a.newcomers.Clear(&s.Arena)
 	a.tries.clear(&s.Arena)
 	a.entered.clear(&s.Arena)
 	a.unwatch(s)
@@ -223,9 +229,16 @@ func (w *dayWindow) clear(s *store) {
 // late reports whether an event is too far behind the account's clock to count.
 func (a *account) late(t int64) bool { return t < a.clock-lateness }
 
-// advance moves the clock to t where it is later, and closes what is over. Each
-// hour in which something was counted is shown to settled before it is learnt from.
-func (a *account) advance(s *store, t int64, settled func(h int32)) {
+// closing is who looks at what can no longer change: an hour before it is learnt
+// from, and what the actor sent and got back within a bucket.
+type closing struct {
+	hour   func(h int32)
+	bucket func(w *watch, leaves int32)
+}
+
+// advance moves the clock to t where it is later, and closes what is over, in the
+// order in which it is over.
+func (a *account) advance(s *store, t int64, settled *closing) {
 	h, d := hourOf(t), sketch.DayOf(t)
 	switch {
 	case a.clock == 0:
@@ -237,27 +250,47 @@ func (a *account) advance(s *store, t int64, settled func(h int32)) {
 	a.first, a.since = min(a.first, h), min(a.since, h)
 	early := t < hourStart(h)+lateness // late ones may still come, for the hour before
 	for a.hour < h {
+		a.leaveBuckets(s, bucketOf(hourStart(a.hour+1))-1, settled)
 		if a.hour++; a.hour == h && early {
 			a.keepPast(s).hour = a.hourly
 		}
 		a.stepHour(s, settled)
-	}
-	for a.day < d {
-		if a.day++; a.day == d && h == firstHour(d) {
-			a.keepPast(s).day = a.daily
+		if a.day < dayOfHour(a.hour) {
+			if a.day++; a.hour == h {
+				a.keepPast(s).day = a.daily
+			}
+			a.stepDay(s)
 		}
-		a.stepDay(s)
 	}
+	a.leaveBuckets(s, bucketOf(t), settled)
 	a.clock = max(a.clock, t)
 	a.ring.Advance(bucketOf(a.clock))
 	// Once the lateness has passed, the hour before can no longer change: it is looked
 	// back on now rather than when the next one begins.
 	if last := a.hour - 1; settled != nil && last > a.judged && last >= a.since && a.clock >= hourStart(a.hour)+lateness {
-		settled(last)
+		settled.hour(last)
 		a.judged = last
 	}
 	if a.past != 0 && a.clock >= hourStart(a.hour)+lateness {
 		a.settle(s)
+	}
+}
+
+// leaveBuckets closes the buckets that can no longer change once a bucket has begun.
+func (a *account) leaveBuckets(s *store, bucket int32, settled *closing) {
+	if a.watch == 0 {
+		return
+	}
+	w := s.watches.At(a.watch)
+	for w.bucket < bucket {
+		if w.open == [openBuckets]openBucket{} {
+			w.bucket = bucket
+			return
+		}
+		w.bucket++
+		if w.leave() && settled != nil {
+			settled.bucket(w, w.bucket)
+		}
 	}
 }
 
@@ -301,7 +334,7 @@ func (a *account) dailyAt(s *store, d sketch.Day) *dayBase {
 
 // stepHour makes room for the hour that has begun: the recipients of the third
 // hour back become known, and the second hour back, settled now, is learnt.
-func (a *account) stepHour(s *store, closed func(h int32)) {
+func (a *account) stepHour(s *store, closed *closing) {
 	w := &a.hours[mod3(a.hour)]
 	if w.fresh.Len() > 0 && !w.alarmed {
 		a.learn(s, &w.fresh)
@@ -311,10 +344,11 @@ func (a *account) stepHour(s *store, closed func(h int32)) {
 	w = &a.hours[mod3(settled)]
 	if settled >= a.since && settled > a.judged {
 		if closed != nil {
-			closed(settled)
+			closed.hour(settled)
 		}
 		a.judged = settled
 	}
+	a.newcomers.Clear(&s.Arena)
 	if a.watch != 0 {
 		s.watches.At(a.watch).stepHour(&s.Store, a.hour, w.told)
 	}
@@ -395,12 +429,18 @@ func (a *account) stepDay(s *store) {
 		a.learnSources(w)
 		a.learnDay(s, settled, w)
 	}
-	if w.away && a.stuck < frozenDays {
-		a.sources.Unlearn(&s.Arena, settled)
+	// Neither what alarmed nor what followed on the day after makes a source known.
+	if a.stuck < frozenDays {
+		if w.away {
+			a.sources.Unlearn(&s.Arena, settled, settled)
+		} else if w.awayBefore {
+			a.sources.Unlearn(&s.Arena, settled-1, settled)
+		}
 	}
 	a.tries.drop(&s.Arena, settled)
 	a.entered.drop(&s.Arena, (a.day - 1).Start())
-	a.days[mod2(a.day-1)].before = w.newSources
+	next := &a.days[mod2(a.day-1)]
+	next.before, next.awayBefore = w.newSources, w.away
 	w.clear(s)
 	if a.watch != 0 && s.watches.At(a.watch).stepDay(&s.Store, a.day) {
 		a.unwatch(s)

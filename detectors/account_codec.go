@@ -51,6 +51,7 @@ func (a *account) append(w *writer, s *store) {
 	w.b = a.elder.Append(&s.Arena, w.b)
 	w.b = a.sources.Append(&s.Arena, w.b)
 	w.text(string(a.records.bytes(&s.Store)))
+	w.b = a.newcomers.Append(&s.Arena, w.b)
 	w.b = a.tries.append(&s.Store, w.b)
 	w.b = a.entered.append(&s.Store, w.b)
 	w.bool(a.watch != 0)
@@ -65,6 +66,8 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 		for _, v := range [...]uint32{h.recipients, h.blind, h.unnamed, h.asked, h.since, h.bounced} {
 			w.uint(uint64(v))
 		}
+		w.uint(uint64(h.closed.recipients))
+		w.uint(uint64(h.closed.bounced))
 		w.float(h.reputation)
 		w.byte(h.grade)
 		w.b = h.strangers.Append(s, w.b)
@@ -85,6 +88,7 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 	for _, m := range [...]*marks{&x.fresh, &x.places} {
 		w.b = m.append(s, w.b)
 	}
+	w.b = x.actors.append(s, w.b)
 }
 
 // watchValue is a checked watch that is not yet in a store.
@@ -93,6 +97,7 @@ type watchValue struct {
 	strangers [3]sketch.Decoded
 	messages  [2][]byte
 	marks     [2][]byte
+	actors    []byte
 }
 
 func (r *reader) watch() *watchValue {
@@ -105,6 +110,7 @@ func (r *reader) watch() *watchValue {
 		for _, x := range [...]*uint32{&h.recipients, &h.blind, &h.unnamed, &h.asked, &h.since, &h.bounced} {
 			*x = uint32(r.uint(math.MaxUint32))
 		}
+		h.closed.recipients, h.closed.bounced = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 		h.reputation, h.grade = r.float(), r.byte()
 		v.strangers[i] = r.distinct()
 	}
@@ -120,6 +126,7 @@ func (r *reader) watch() *watchValue {
 	for i := range v.marks {
 		v.marks[i] = r.cut(cutMarks)
 	}
+	v.actors = r.cut(cutDays)
 	return v
 }
 
@@ -141,10 +148,11 @@ func (v *watchValue) load(a *account, s *store) {
 	for i, m := range [...]*marks{&w.fresh, &w.places} {
 		m.load(&s.Arena, v.marks[i])
 	}
+	w.actors.load(&s.Arena, v.actors)
 }
 
 func (h *hourWindow) append(w *writer, s *sketch.Store) {
-	empty := h.recipients == 0 && h.listed == 0 && h.raised == 0 && h.fresh.Len() == 0 && h.bounces == 0 && h.complaints == 0 && !h.alarmed && !h.told
+	empty := h.recipients == 0 && h.listed == 0 && h.raised == 0 && h.fresh.Len() == 0 && h.bounces == 0 && h.complaints == 0 && !h.alarmed && !h.told && !h.away
 	w.bool(!empty)
 	if empty {
 		return
@@ -154,6 +162,7 @@ func (h *hourWindow) append(w *writer, s *sketch.Store) {
 	}
 	w.bool(h.alarmed)
 	w.bool(h.told)
+	w.bool(h.away)
 	w.b = h.strangers.Append(s, w.b)
 	w.b = h.fresh.Append(&s.Arena, w.b)
 	w.b = h.bounced.Append(&s.Arena, w.b)
@@ -166,6 +175,7 @@ func (d *dayWindow) append(w *writer, s *sketch.Store) {
 	w.bool(d.active)
 	w.bool(d.alarmed)
 	w.bool(d.away)
+	w.bool(d.awayBefore)
 	w.b = d.told.Append(&s.Arena, w.b)
 	w.b = d.hosts.Append(&s.Arena, w.b)
 }
@@ -189,18 +199,19 @@ func (b *dayBase) append(w *writer) {
 
 // accountValue is a checked account that is not yet in a store.
 type accountValue struct {
-	a       account
-	hours   [3]hourSets
-	told    [2][]byte
-	hosts   [2][]byte
-	watch   *watchValue
-	past    *past
-	tries   []byte
-	entered []byte
-	known   []byte
-	elder   []byte
-	sources []byte
-	records []byte
+	a         account
+	hours     [3]hourSets
+	told      [2][]byte
+	hosts     [2][]byte
+	watch     *watchValue
+	past      *past
+	newcomers []byte
+	tries     []byte
+	entered   []byte
+	known     []byte
+	elder     []byte
+	sources   []byte
+	records   []byte
 }
 
 type hourSets struct {
@@ -239,6 +250,7 @@ func (r *reader) account() (v accountValue) {
 		v.past = &past{r.hourBase(), r.dayBase()}
 	}
 	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
+	v.newcomers = r.prints()
 	v.tries, v.entered = r.cut(cutLogins), r.cut(cutMarks)
 	v.watch = r.watch()
 	// The clock and what is derived from it must agree, or windows would be mixed up.
@@ -256,6 +268,7 @@ func (r *reader) hourWindow() (h hourWindow, sets hourSets) {
 	h.recipients, h.peak, h.squares = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), r.uint(math.MaxUint64)
 	h.listed, h.asked, h.since = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 	h.raised, h.bounces, h.complaints, h.alarmed, h.told = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), r.bool(), r.bool()
+	h.away = r.bool()
 	sets.strangers, sets.fresh, sets.bounced = r.distinct(), r.prints(), r.prints()
 	return h, sets
 }
@@ -263,7 +276,7 @@ func (r *reader) hourWindow() (h hourWindow, sets hourSets) {
 func (r *reader) dayWindow() (d dayWindow, told, hosts []byte) {
 	d.recipients, d.strangers = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 	d.newSources, d.before, d.raised, d.hours = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), r.uint(math.MaxUint64), uint8(r.uint(24))
-	d.active, d.alarmed, d.away = r.bool(), r.bool(), r.bool()
+	d.active, d.alarmed, d.away, d.awayBefore = r.bool(), r.bool(), r.bool(), r.bool()
 	return d, r.prints(), r.prints()
 }
 
@@ -319,6 +332,7 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.elder.Load(&s.Arena, v.elder)
 	a.sources.Load(&s.Arena, v.sources)
 	a.records = records{s.Put(v.records), uint32(len(v.records))}
+	a.newcomers.Load(&s.Arena, v.newcomers)
 	a.tries.load(&s.Arena, v.tries)
 	a.entered.load(&s.Arena, v.entered)
 	if v.past != nil {

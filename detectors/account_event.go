@@ -60,12 +60,9 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	a.applied[0] = in.Offset + 1
 	v := &e.view
 	v.e, v.in, v.emit, v.event, v.account, v.key = e, in, emit, ev, a, in.Key
-	a.advance(&e.store, ev.Time, e.onSettled)
+	a.advance(&e.store, ev.Time, &e.onSettled)
 	e.stats.events.Add(1)
 	v.look()
-	if a.watch != 0 {
-		v.judgeBounces()
-	}
 	v.activeToday()
 	v.count()
 	for _, d := range accountDetectors {
@@ -114,7 +111,11 @@ func (v *accountView) settled(h int32) {
 		return
 	}
 	if a.watch != 0 {
+		v.judgeLast(h)
 		v.judgeSettled(h)
+	}
+	if w.away {
+		a.away = max(a.away, dayOfHour(h))
 	}
 	judgeOutcomes(v, h)
 	judgeHabit(v, h)

@@ -59,6 +59,9 @@ func (v *accountView) countActor(from source) {
 	h.grade |= v.grade
 	open := &w.open[uint32(bucketOf(v.event.Time))%uint32(openBuckets)]
 	open.recipients = plus(open.recipients, n)
+	if from == sourceUnknown {
+		w.actors.add(&v.e.store.Arena, v.dayNo, addressNumber(v.event.IP), maxTold)
+	}
 	h.unnamed = plus(h.unnamed, n-min(n, uint32(len(v.event.Recipients))))
 	if from == sourceBlind {
 		h.blind = plus(h.blind, n)
@@ -73,44 +76,47 @@ func (v *accountView) countActor(from source) {
 	}
 }
 
-// bouncedAlready counts the bounce of a message that came before its send.
+// bouncedAlready counts the bounces of a message that came before its send.
 func (v *accountView) bouncedAlready(id uint64) {
-	for i := range v.account.hours {
-		if v.account.hours[i].bounced.Has(&v.e.store.Arena, id) {
-			v.actorBounced(i)
-			return
+	a := v.account
+	for b := bucketOf(hourStart(a.hour - 2)); b <= bucketOf(a.clock); b++ {
+		if a.hours[mod3(b/12)].bounced.Has(&v.e.store.Arena, bounceMark(id, b)) {
+			v.actorBounced(b)
 		}
 	}
 }
 
-// actorBounced counts a bounce of the actor's mail in an hour's slot, as of the
-// event's bucket.
-func (v *accountView) actorBounced(slot int) {
+// bounceMark is a bounce of a message within a bucket.
+func bounceMark(id uint64, bucket int32) uint64 { return id ^ uint64(bucket)*0x9e3779b97f4a7c15 }
+
+// actorBounced counts a bounce of the actor's mail in a bucket.
+func (v *accountView) actorBounced(bucket int32) {
 	w := v.e.store.watches.At(v.account.watch)
-	w.hours[slot].bounced = plus(w.hours[slot].bounced, 1)
-	open := &w.open[uint32(bucketOf(v.event.Time))%uint32(openBuckets)]
+	h := &w.hours[mod3(bucket/12)]
+	h.bounced = plus(h.bounced, 1)
+	open := &w.open[uint32(bucket)%uint32(openBuckets)]
+	if bucket <= w.bucket-int32(openBuckets) {
+		open = &h.closed
+	}
 	open.bounced = plus(open.bounced, 1)
 }
 
-// judgeBounces looks at the actor's bounces among what it sent in this hour and the
-// one before, as far as that has settled, whenever a new bucket has begun. The
-// greatest surprise stays: like all that an hour is judged by it only grows.
-func (v *accountView) judgeBounces() {
-	a := v.account
-	w := v.e.store.watches.At(a.watch)
-	if !w.stepBucket(bucketOf(a.clock)) {
-		return
-	}
-	now, last := &w.hours[mod3(a.hour)], &w.hours[mod3(a.hour-1)]
-	n, b := float64(now.recipients)+float64(last.recipients), float64(now.bounced)+float64(last.bounced)
-	for _, open := range w.open {
-		n, b = n-float64(open.recipients), b-float64(open.bounced)
-	}
+// judgeBounces looks at the actor's bounces among what it sent in an hour and the
+// one before, as far as that has settled, whenever a bucket has. The greatest
+// surprise stays: like all that an hour is judged by it only grows.
+func (v *accountView) judgeBounces(w *watch, bucket int32) {
+	a, h := v.account, bucket/12
+	now, last := &w.hours[mod3(h)], &w.hours[mod3(h-1)]
+	n := float64(now.closed.recipients) + float64(last.closed.recipients)
+	b := float64(now.closed.bounced) + float64(last.closed.bounced)
 	if b < 2 || n < b {
 		return
 	}
-	p := &v.e.versions.at(hourStart(a.hour)).Actor
-	now.reputation = max(now.reputation, float32(v.bounceSurprise(p, &a.hourly, b, n)))
+	p := &v.e.versions.at(hourStart(h)).Actor
+	if s := float32(v.bounceSurprise(p, &a.hourly, b, n)); s > now.reputation {
+		now.reputation = s
+		v.judgeActorHour(w, h, &a.hourly)
+	}
 }
 
 // bounceSurprise is how surprising b bounces of n recipients are by the account's
@@ -164,11 +170,22 @@ func (v *accountView) judgeActor() {
 	if v.account.watch == 0 {
 		return
 	}
-	w := v.e.store.watches.At(v.account.watch)
-	v.judgeActorHour(w, v.hourNo)
+	w, s := v.e.store.watches.At(v.account.watch), &v.e.store
+	v.judgeActorHour(w, v.hourNo, v.account.hourlyAt(s, v.hourNo))
 	if v.hourNo < v.account.hour {
-		v.judgeActorHour(w, v.account.hour)
+		v.judgeActorHour(w, v.account.hour, &v.account.hourly)
 	}
+}
+
+// judgeLast judges an hour when it has settled, with all that is known of it by then:
+// what was said of it before may have depended on what came first.
+func (v *accountView) judgeLast(h int32) {
+	w := v.e.store.watches.At(v.account.watch)
+	for _, x := range [...]int32{h, h - 1} {
+		w.hours[mod3(x)].looked = looked{}
+		w.hours[mod3(x)].since = w.hours[mod3(x)].asked
+	}
+	v.judgeActorHour(w, h, &v.account.hourly)
 }
 
 // verdictOn is how surprising the actor is, and in what.
@@ -188,7 +205,8 @@ func (x verdictOn) joint() float64 {
 	return what + min(x.network, 3) + x.reputation
 }
 
-func (v *accountView) judgeActorHour(w *watch, h int32) {
+// judgeActorHour judges an hour by a past.
+func (v *accountView) judgeActorHour(w *watch, h int32, base *hourBase) {
 	now, last := &w.hours[mod3(h)], &w.hours[mod3(h-1)]
 	p := &v.e.versions.at(hourStart(h)).Actor
 	blind := grid(now.blind) + grid(last.blind)
@@ -197,7 +215,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 		return
 	}
 	s := grid(uint32(v.actorStrangers(now))) + grid(uint32(v.actorStrangers(last)))
-	k, network := v.newSources(dayOfHour(h))
+	k, network := v.sourcesUntil(h)
 	// A new country is about as rare as a new source is for those who never travel;
 	// a hosted one says less.
 	graded := now.grade | last.grade
@@ -213,7 +231,6 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	}
 	now.looked = seen
 	a := v.account
-	base := a.hourlyAt(&v.e.store, h)
 	expected := v.expectedAt(h, base) + v.expectedAt(h-1, base)
 	volume, strangers := v.beliefs(p, base, expected/2, float64(h-a.since))
 	volume, strangers = volume.times(2), strangers.times(2)
@@ -240,7 +257,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	}
 	// Of sends that name no address nothing is known but whom they went to, and a
 	// list as long as one of late is no news.
-	if blind > 0 && !v.learning() && all >= p.BlindFloor && s >= p.BlindFloor && s > float64(base.most) {
+	if blind > 0 && !v.learningOn(dayOfHour(h)) && all >= p.BlindFloor && s >= p.BlindFloor && s > float64(base.most) {
 		v.raiseActor(h, p, verdictOn{recipients: all, strangers: s, usual: expected, list: strangers.surprise(s)}, &overHours)
 	}
 }
@@ -288,16 +305,32 @@ func (v *accountView) expectedAt(h int32, base *hourBase) float64 {
 // chance (Gelman et al., Bayesian Data Analysis, 3rd edition,
 // section 2.6).
 func (v *accountView) newSources(d sketch.Day) (k, surprise float64) {
-	today, base := &v.account.days[mod2(d)], v.account.dailyAt(&v.e.store, d)
-	before := v.account.days[mod2(d-1)].newSources
+	return v.surprising(d, v.sourcesOn(d))
+}
+
+// sourcesUntil is the same as far as they were used before an hour was over.
+func (v *accountView) sourcesUntil(h int32) (k, surprise float64) {
+	a, d := v.account, dayOfHour(h)
+	k = v.sourcesOn(d)
+	if h < a.hour && d == a.day {
+		k -= float64(a.newcomers.Len())
+	}
+	return v.surprising(d, k)
+}
+
+func (v *accountView) sourcesOn(d sketch.Day) float64 {
+	today, before := &v.account.days[mod2(d)], v.account.days[mod2(d-1)].newSources
 	if d < v.account.day {
 		before = today.before
 	}
-	k = float64(today.newSources) + float64(before)
-	if k == 0 {
+	return float64(today.newSources) + float64(before)
+}
+
+func (v *accountView) surprising(d sketch.Day, k float64) (sources, surprise float64) {
+	if k <= 0 {
 		return 0, 0
 	}
-	mean, shape := base.sourceRate()
+	mean, shape := v.account.dailyAt(&v.e.store, d).sourceRate()
 	return k, belief{2 * mean, min(shape, 3)}.surprise(k)
 }
 
@@ -331,9 +364,8 @@ func (v *accountView) raiseActor(h int32, p *ActorParameters, x verdictOn, s *st
 	day := &v.account.days[mod2(dayOfHour(h))]
 	raised := day.given()
 	value := windowValue(s.name, dayOfHour(h).Start())
-	v.alarmAway(day)
-	v.account.away = max(v.account.away, dayOfHour(h))
-	v.account.hours[mod3(h)].alarmed = true
+	v.alarmAway(dayOfHour(h))
+	v.account.hours[mod3(h)].alarmed, v.account.hours[mod3(h)].away = true, true
 	if x.network > 0 {
 		v.actor(raised, s.actor, 2, schemas.SeverityMedium, p.Floor, value, s.window, x)
 		if joint >= p.High {
@@ -358,10 +390,11 @@ func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.
 }
 
 // alarmAway freezes the day and tells the sources that alarmed it.
-func (v *accountView) alarmAway(day *dayWindow) {
+func (v *accountView) alarmAway(d sketch.Day) {
+	day := &v.account.days[mod2(d)]
 	first := !day.away
-	if day.alarmed, day.away = true, true; first && day == v.day {
-		v.tellAllRaised()
+	if day.alarmed, day.away = true, true; first {
+		v.tellAllRaised(d)
 	}
 }
 
@@ -420,7 +453,7 @@ func (v *accountView) judgeSettled(h int32) {
 	if sums.bounced >= 2 {
 		x.reputation = v.bounceSurprise(p, base, float64(sums.bounced), n)
 	}
-	x.sources, x.network = v.newSources(dayOfHour(h))
+	x.sources, x.network = v.sourcesUntil(h)
 	if x.network < stableSources || v.unfamiliar(dayOfHour(h)) {
 		active := float64(day.volume.Active)
 		x.volume = min(x.volume, succession(x.strangers+float64(sums.unnamed), active, float64(day.volume.Max)))

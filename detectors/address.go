@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"encoding/binary"
 	"math"
 	"net/netip"
 	"strings"
@@ -66,9 +67,9 @@ type sockets struct {
 // heldRing is how many buckets may still change: the lateness and the newest.
 const heldRing = 4
 
-// note counts a connection opened or closed at a time and returns the most that
-// was held in any bucket that has settled with it, and that bucket.
-func (s *sockets) note(ms int64, change int32) (most int32, at int32) {
+// note counts a connection opened or closed at a time, and shows to settled what
+// was held in each bucket that has settled with it.
+func (s *sockets) note(ms int64, change int32, settled func(held, bucket int32)) {
 	b := bucketOf(ms)
 	if s.bucket == 0 {
 		s.bucket = b
@@ -78,9 +79,7 @@ func (s *sockets) note(ms int64, change int32) (most int32, at int32) {
 		oldest := &s.open[uint32(s.bucket)%heldRing]
 		s.held = max(0, s.held+*oldest)
 		*oldest = 0
-		if s.held > most {
-			most, at = s.held, s.bucket-heldRing
-		}
+		settled(s.held, s.bucket-heldRing)
 		if s.bucket+heldRing < b && s.open == [heldRing]int32{} {
 			s.bucket = b // nothing changes in between
 		}
@@ -91,7 +90,6 @@ func (s *sockets) note(ms int64, change int32) (most int32, at int32) {
 			*x += change
 		}
 	}
-	return most, at
 }
 
 // addressEvent folds a connection in.
@@ -115,11 +113,15 @@ func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	if ev.State == "close" {
 		change = -1
 	}
-	if most, bucket := a.held.note(ev.Time, change); most > 0 {
+	a.held.note(ev.Time, change, func(held, bucket int32) {
+		at := int64(bucket) * msBucket
+		if float64(held) < e.versions.at(sketch.DayOf(at).Start()).Source.HeldSome {
+			return
+		}
 		v := e.sourceView(a, ev.Entity(), emit)
 		v.trigger, v.time, v.arrival, v.origin = ev.ID, ev.Time, in.Arrival, in.Origin
-		v.judgeHeld(float64(most), int64(bucket)*msBucket)
-	}
+		v.judgeHeld(float64(held), at)
+	})
 	return true
 }
 
@@ -200,27 +202,43 @@ func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schema
 
 // tellRaised tells an address that it is one of the unknown sources that an
 // account was alarmed by, once a day.
-func (v *accountView) tellRaised(addr netip.Addr, event string) {
-	if !addr.IsValid() || !v.day.told.Add(&v.e.store.Arena, v.e.sourceHash(addr, false)^0x5bd1e9955bd1e995, maxTold) {
+func (v *accountView) tellRaised(addr netip.Addr, d sketch.Day) {
+	if !addr.IsValid() || !v.account.days[mod2(d)].told.Add(&v.e.store.Arena, v.e.sourceHash(addr, false)^0x5bd1e9955bd1e995, maxTold) {
 		return
 	}
 	ev, ip := v.event, schemas.IPEntity(addr)
-	v.e.tell(v.emit, schemas.Fact{Name: factRaised, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: v.dayNo.Start() / 1000,
-		Account: ev.Account, Address: ip.ID, Event: event, Origin: v.in.Origin, Arrival: v.in.Arrival})
+	v.e.tell(v.emit, schemas.Fact{Name: factRaised, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: d.Start() / 1000,
+		Account: ev.Account, Address: ip.ID, Event: ev.ID, Origin: v.in.Origin, Arrival: v.in.Arrival})
 }
 
-// tellAllRaised tells the sources that were used before the alarm.
-func (v *accountView) tellAllRaised() {
-	list := v.account.records.list(&v.e.store.Store, v.e.scratch)
-	v.e.scratch = list[:0]
-	for i := range list {
-		if x := &list[i]; x.kind == recordUse && x.day == v.dayNo {
-			place, _, _ := strings.Cut(x.place, "/") // of IPv6 the /64
-			if addr, err := netip.ParseAddr(place); err == nil {
-				v.tellRaised(addr, x.event)
-			}
+// tellAllRaised tells the sources that sent before the alarm.
+func (v *accountView) tellAllRaised(d sketch.Day) {
+	w, ar := v.e.store.watches.At(v.account.watch), &v.e.store.Arena
+	for i := range int(w.actors.n) {
+		if day, n := w.actors.at(ar, i); day == d {
+			v.tellRaised(numberedAddress(n), d)
 		}
 	}
+}
+
+// addressNumber is an address, of IPv6 the /64, in 64 bits: those of a /64 below 2^32
+// are given to nobody.
+func addressNumber(a netip.Addr) uint64 {
+	if a = a.Unmap(); a.Is4() {
+		four := a.As4()
+		return uint64(binary.BigEndian.Uint32(four[:]))
+	}
+	wide := a.As16()
+	return binary.BigEndian.Uint64(wide[:])
+}
+
+func numberedAddress(n uint64) netip.Addr {
+	if n>>32 == 0 {
+		return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+	}
+	var wide [16]byte
+	binary.BigEndian.PutUint64(wide[:], n)
+	return netip.AddrFrom16(wide)
 }
 
 // append encodes the address.

@@ -74,6 +74,19 @@ func (l *dayList) remove(a *slab.Arena, i int) {
 	}
 }
 
+// drop removes entries from before a day; they stand first.
+func (l *dayList) drop(a *slab.Arena, since sketch.Day) {
+	gone, _ := l.find(a, since, 0)
+	if gone == 0 {
+		return
+	}
+	b := a.Block(l.ref)
+	copy(b, b[gone*dayBytes:int(l.n)*dayBytes])
+	if l.n -= uint16(gone); l.n == 0 {
+		l.clear(a)
+	}
+}
+
 // distinct is how many numbers stand on a day or the one before.
 func (l *dayList) distinct(a *slab.Arena, d sketch.Day) (n int) {
 	from := d - min(d, 1)

@@ -153,19 +153,29 @@ var fanOutSpec = Spec{
 type fanOut struct{}
 
 func (fanOut) account(v *accountView) {
-	k := float64(v.day.newSources)
-	if v.event.Type != schemas.TypeSend || k < v.dayP.FanOut.Floor || v.learning() {
+	switch v.event.Type {
+	case schemas.TypeSend, schemas.TypeLogin:
+		v.fanOut(v.dayNo)
+		if v.dayNo < v.account.day {
+			v.fanOut(v.account.day)
+		}
+	}
+}
+
+func (v *accountView) fanOut(d sketch.Day) {
+	day, p := &v.account.days[mod2(d)], &v.e.versions.at(d.Start()).FanOut
+	k := float64(day.newSources)
+	if k < p.Floor || v.learningOn(d) {
 		return
 	}
-	p := &v.dayP.FanOut
-	_, surprise := v.newSources(v.dayNo)
+	_, surprise := v.newSources(d)
 	for level := 2; level <= 3; level++ {
 		if surprise < p.Rarity*float64(level-1) {
 			return
 		}
 		score, severity := grade(level - 1)
-		v.hit(&fanOutSpec, v.day.given(), measureFanOut, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
-			evidence: schemas.Evidence{Observed: k, Expected: round(float64(v.dayBase.sources)), Threshold: p.Floor, Unit: "sources", Window: "24h0m0s", Floor: p.Floor,
+		v.hit(&fanOutSpec, day.given(), measureFanOut, finding{value: windowValue("24h", d.Start()), level: level, score: score, severity: severity,
+			evidence: schemas.Evidence{Observed: k, Expected: round(float64(v.account.dailyAt(&v.e.store, d).sources)), Threshold: p.Floor, Unit: "sources", Window: "24h0m0s", Floor: p.Floor,
 				Text: fmt.Sprintf("%s sources within the day that the account did not use before: a chance of 1 in 10^%.0f by its own rate of new ones", count(k), surprise)}})
 	}
 }

@@ -49,7 +49,7 @@ type Engine struct {
 	senders   *senders
 	recent    *recentSources
 	view      accountView
-	onSettled func(h int32)
+	onSettled closing
 	scratch   []record
 	buf       []byte
 	stats     stats
@@ -76,7 +76,7 @@ func (e *Engine) Stats() Stats {
 // reported by every Apply, so that nothing is judged by other numbers than asked for.
 func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, byAccount: newIndex(), byAddress: newIndex(), employees: map[string]*employee{}}
-	e.onSettled = e.view.settled
+	e.onSettled = closing{e.view.settled, e.view.judgeBounces}
 	e.senders, e.recent = new(senders), new(recentSources)
 	e.rekey(cfg.HashSecret)
 	return e

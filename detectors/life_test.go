@@ -224,8 +224,11 @@ func (l *life) breakIns(days int) {
 			at += int64(l.rng.IntN(20*msMinute)) - 15*msMinute
 			l.add(at, `"type":"login","account":%q,"user":"u%d","outcome":"success","ip":%q`, acct(a), a, ip)
 		}
-		key := fmt.Sprintf("key-new-%d", a)
-		l.add(at+int64(l.rng.IntN(80*msMinute))-10*msMinute, `"type":"credential","account":%q,"credential":%q,"kind":"api_key","change":"created","actor":"customer","ip":%q`, acct(a), key, ip)
+		// Whether a key was made by the account's own people has to be known when it is
+		// used: the sends begin more than the lateness after it.
+		key, made := fmt.Sprintf("key-new-%d", a), at+int64(l.rng.IntN(80*msMinute))-10*msMinute
+		at = max(at, made) + 21*msMinute
+		l.add(made, `"type":"credential","account":%q,"credential":%q,"kind":"api_key","change":"created","actor":"customer","ip":%q`, acct(a), key, ip)
 		for range l.rng.IntN(40) {
 			l.send(at+int64(l.rng.IntN(3*msHour)), acct(a), key, fmt.Sprintf("198.51.100.%d", 100+l.rng.IntN(3)), l.people(100000, 1+l.rng.IntN(3), 900000))
 		}
@@ -266,6 +269,9 @@ func newBorder(seed uint64, days int) *life {
 	l := &life{rng: rand.New(rand.NewPCG(seed, 8)), start: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC).UnixMilli()}
 	border := func(hour int64) int64 { return l.start + hour*msHour + int64(l.rng.IntN(16*msMinute)) - 8*msMinute }
 	for h := int64(1); h < int64(days)*24; h++ {
+		if h%24 == 0 {
+			l.midnight(int(h/24), func() int64 { return border(h) })
+		}
 		if l.rng.IntN(3) == 0 {
 			continue
 		}
@@ -273,9 +279,6 @@ func newBorder(seed uint64, days int) *life {
 			for range 1 + l.rng.IntN(2+2*a) {
 				l.send(border(h), acct(a), "key-0", fmt.Sprintf("10.0.0.%d", l.rng.IntN(6)), l.people(3+int(h)*a, 1+l.rng.IntN(3), 0))
 			}
-		}
-		if h%24 == 0 {
-			l.midnight(int(h/24), func() int64 { return border(h) })
 		}
 		for range l.rng.IntN(5) - 2 {
 			ticket := []string{"", `,"ticket":"T"`}[l.rng.IntN(2)]
@@ -298,7 +301,7 @@ func (l *life) midnight(day int, at func() int64) {
 			l.add(at(), `"type":"credential","account":"acct-0","credential":"key-%d","kind":"api_key","change":"created","ip":%q`, l.rng.IntN(3), ip)
 		}
 	}
-	for range l.rng.IntN(4) {
+	for range 1 + l.rng.IntN(3) {
 		l.mail(at(), acct(0), "key-0", "", "", fmt.Sprintf(`"recipient_count":%d`, 1+l.rng.IntN(9)))
 		l.mail(at(), acct(1), "key-0", fmt.Sprintf("198.51.100.%d", l.rng.IntN(60)), fmt.Sprintf("x@h%d.border.example", l.rng.IntN(9)), fmt.Sprintf(`"recipients":["b%d@x.example"]`, l.rng.IntN(400)))
 		l.add(at(), `"type":"connection","ip":"10.3.0.1","state":%q`, []string{"open", "open", "close"}[l.rng.IntN(3)])

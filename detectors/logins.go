@@ -111,6 +111,16 @@ func (l *logins) drop(a *slab.Arena, since sketch.Day) {
 	}
 }
 
+// has reports whether there were attempts of a source and user on a day.
+func (l *logins) has(a *slab.Arena, t try) bool {
+	for i := range int(l.n) {
+		if x := l.at(a, i); x.from == t.from && x.user == t.user && x.day == t.day {
+			return true
+		}
+	}
+	return false
+}
+
 // pair sums a source's and user's attempts of a day and the one before.
 func (l *logins) pair(a *slab.Arena, t try) (fails uint32, flags byte) {
 	for i := range int(l.n) {

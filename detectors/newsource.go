@@ -53,9 +53,9 @@ func (v *accountView) countSource(recipients int64) source {
 		}
 	}
 	known := v.usedBefore(h)
-	fresh := !a.sources.Has(ar, h)
+	fresh, later := !a.sources.UsedBetween(ar, h, 1, d), a.sources.Has(ar, h)
 	first := a.sources.Use(ar, h, d)
-	if v.useNetwork(h, fresh) {
+	if v.useNetwork(h, fresh, later) {
 		known = true
 	}
 	grade := v.gradePlace()
@@ -66,9 +66,7 @@ func (v *accountView) countSource(recipients int64) source {
 		return sourceKnown
 	}
 	v.grade = grade
-	if first && v.day.newSources < math.MaxUint16 {
-		v.day.newSources++
-	}
+	v.newcomer(h, first)
 	if v.learning() {
 		return sourceKnown
 	}
@@ -78,6 +76,22 @@ func (v *accountView) countSource(recipients int64) source {
 		}
 	}
 	return sourceUnknown
+}
+
+// newcomer counts an unknown source on its first use of the day. A late use may show
+// that the first was not in the clock's hour.
+func (v *accountView) newcomer(h uint64, first bool) {
+	a, ar := v.account, &v.e.store.Arena
+	if first && v.day.newSources < math.MaxUint16 {
+		v.day.newSources++
+	}
+	switch {
+	case v.dayNo < a.day:
+	case v.hourNo < a.hour:
+		a.newcomers.Remove(ar, h)
+	case first:
+		a.newcomers.Add(ar, h, maxTold)
+	}
 }
 
 // What can be odd about where a source is.
@@ -131,8 +145,9 @@ func (r *recentSources) of(a *account, addr netip.Addr) *recentSource {
 // useNetwork notes the network around the source and reports whether the account
 // is known to use changing addresses of it: at least two, two days ago or before.
 // Pools that rotate, and providers at home, give an address of the same network
-// tomorrow.
-func (v *accountView) useNetwork(h uint64, fresh bool) (known bool) {
+// tomorrow. fresh says that the source was not used until the day, later that it was
+// used afterwards: by an event that came first.
+func (v *accountView) useNetwork(h uint64, fresh, later bool) (known bool) {
 	a, ar, d := v.account, &v.e.store.Arena, v.dayNo
 	n := v.e.sourceHash(v.event.IP, true)
 	if n == h || a.sources.Len() >= maxSources+maxNetworks-2 {
@@ -140,14 +155,17 @@ func (v *accountView) useNetwork(h uint64, fresh bool) (known bool) {
 	}
 	changing := n ^ changingMark
 	switch {
-	case !a.sources.Has(ar, n):
+	case !a.sources.UsedBetween(ar, n, 1, d):
+		if a.sources.Has(ar, n) && !later {
+			a.sources.Use(ar, changing, a.day)
+		}
 		a.sources.Use(ar, n, d)
 	case fresh:
 		a.sources.Use(ar, n, d)
 		a.sources.Use(ar, changing, d)
 	default:
 		a.sources.Use(ar, n, d)
-		if a.sources.Has(ar, changing) {
+		if a.sources.UsedBetween(ar, changing, 1, d) {
 			a.sources.Use(ar, changing, d)
 		}
 	}
@@ -167,7 +185,11 @@ func (v *accountView) age() float64 {
 }
 
 // learning reports whether the account's sources are still being learnt on the day.
-func (v *accountView) learning() bool { return v.age() < v.dayP.NewSource.LearnDays }
+func (v *accountView) learning() bool { return v.learningOn(v.dayNo) }
+
+func (v *accountView) learningOn(d sketch.Day) bool {
+	return float64(firstHour(d)-v.account.first)/24 < v.e.versions.at(d.Start()).NewSource.LearnDays
+}
 
 func (newSource) account(v *accountView) {
 	switch v.event.Type {
@@ -178,26 +200,28 @@ func (newSource) account(v *accountView) {
 	default:
 		return
 	}
-	if v.day.newSources > 0 && !v.learning() && !v.day.given().has(measureSource, 1) {
-		v.rareSource()
-	}
-	if v.event.Type != schemas.TypeSend {
-		return
+	v.rareSource(v.dayNo)
+	if v.dayNo < v.account.day {
+		v.rareSource(v.account.day)
 	}
 	v.judgeActor()
 	if v.day.away && v.unknownSend {
-		v.tellRaised(v.event.IP, v.event.ID)
+		v.tellRaised(v.event.IP, v.dayNo)
 	}
 }
 
 // rareSource mentions new sources that are rare for the account. By itself that
 // is never reason for more than a mention.
-func (v *accountView) rareSource() {
-	k, surprise := v.newSources(v.dayNo)
-	if surprise < -math.Log10(v.dayP.NewSource.Rarity) {
+func (v *accountView) rareSource(d sketch.Day) {
+	day := &v.account.days[mod2(d)]
+	if day.newSources == 0 || v.learningOn(d) || day.given().has(measureSource, 1) {
 		return
 	}
-	v.hit(&newSourceSpec, v.day.given(), measureSource, finding{value: windowValue("24h", v.dayNo.Start()), level: 1, score: 0.2, severity: schemas.SeverityLow,
+	k, surprise := v.newSources(d)
+	if surprise < -math.Log10(v.e.versions.at(d.Start()).NewSource.Rarity) {
+		return
+	}
+	v.hit(&newSourceSpec, day.given(), measureSource, finding{value: windowValue("24h", d.Start()), level: 1, score: 0.2, severity: schemas.SeverityLow,
 		evidence: schemas.Evidence{Observed: k, Expected: round(2 * float64(v.dayBase.sources)), Threshold: 1, Unit: "sources", Window: "48h0m0s", Floor: 1,
 			Text: fmt.Sprintf("%s source(s) that the account did not use before, %s last", count(k), schemas.IPKey(v.event.IP))}})
 }

@@ -51,13 +51,13 @@ func (v *accountView) bounced() {
 		return
 	}
 	id, ar := v.e.hasher.String(v.event.MessageID), &v.e.store.Arena
-	v.hour.bounced.Add(ar, id, maxBounced)
+	v.hour.bounced.Add(ar, bounceMark(id, bucketOf(v.event.Time)), maxBounced)
 	if v.account.watch == 0 {
 		return
 	}
 	w := v.e.store.watches.At(v.account.watch)
 	if w.messages[0].Has(ar, id) || w.messages[1].Has(ar, id) {
-		v.actorBounced(mod3(v.hourNo))
+		v.actorBounced(bucketOf(v.event.Time))
 	}
 }
 

@@ -97,19 +97,19 @@ func (unexplained) employee(v *employeeView) {
 }
 
 func (v *employeeView) alone(level int, n, limit float64, text string) {
-	v.hit(&unexplainedSpec, &v.day.raised, 1, level, "24h", n, limit, "accesses", "24h0m0s", text)
+	v.hit(&unexplainedSpec, v.dayNo, 1, level, "24h", n, limit, "accesses", "24h0m0s", text)
 }
 
 // hit raises a finding about an employee once a level and day. Level 1 is worth
 // a mention, 2 a look.
-func (v *employeeView) hit(spec *Spec, raised *uint64, measure, level int, window string, n, limit float64, unit, long, text string) {
-	bit := levelBit(measure, level)
+func (v *employeeView) hit(spec *Spec, d sketch.Day, measure, level int, window string, n, limit float64, unit, long, text string) {
+	raised, bit := &v.employee.days[mod2(d)].raised, levelBit(measure, level)
 	if *raised&bit != 0 {
 		return
 	}
 	*raised |= bit
 	v.e.raise(v.emit, spec, finding{
-		entity: schemas.Entity{Kind: schemas.KindEmployee, ID: strings.Clone(v.event.Employee)}, value: windowValue(window, v.dayNo.Start()), level: level,
+		entity: schemas.Entity{Kind: schemas.KindEmployee, ID: strings.Clone(v.event.Employee)}, value: windowValue(window, d.Start()), level: level,
 		score: [...]float64{0, 0.2, 0.5, 0.8}[level], severity: [...]schemas.Severity{1: schemas.SeverityLow, 2: schemas.SeverityMedium, 3: schemas.SeverityHigh}[level],
 		trigger: v.event.ID, time: v.event.Time, arrival: v.in.Arrival, origin: v.in.Origin,
 		evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: unit, Window: long, Floor: limit, Samples: []string{v.event.ID}, Text: text}})
@@ -176,7 +176,12 @@ func (v *employeeView) isNew(h uint64) bool {
 // ones beside it.
 func (v *employeeView) offHours() bool {
 	h, total, near := int(uint32(v.hourNo)%24), 0, 0
-	for i, n := range v.employee.habits.hours {
+	m := v.employee
+	hours := m.habits.hours
+	if settled := m.hour - 2; v.hourNo < m.hour && settled >= m.since && m.hours[mod3(settled)].active {
+		hours[uint32(settled)%24] -= min(hours[uint32(settled)%24], 1) // which an hour before was not known yet
+	}
+	for i, n := range hours {
 		total += int(n)
 		if d := (i - h + 24) % 24; d <= 1 || d == 23 {
 			near += int(n)
@@ -240,8 +245,9 @@ func (staffLogin) employee(v *employeeView) {
 	s := &v.employee.habits
 	within := int64(v.p.StaffLogin.Hours * msHour)
 	for _, o := range s.odd {
-		if sketch.DayOf(o.time) != v.dayNo {
-			continue
+		d := sketch.DayOf(o.time)
+		if d+1 < v.employee.day {
+			continue // its day is closed
 		}
 		for _, t := range s.secrets {
 			if t < o.time || t-o.time > within {
@@ -249,7 +255,7 @@ func (staffLogin) employee(v *employeeView) {
 			}
 			level := min(int(o.score)-1, 3)
 			for l := 1; l <= level; l++ {
-				v.hit(&staffLoginSpec, &v.day.raised, 2, l, "24h", float64(o.score), float64(l+1), "oddities", "4h0m0s",
+				v.hit(&staffLoginSpec, d, 2, l, "24h", float64(o.score), float64(l+1), "oddities", "4h0m0s",
 					fmt.Sprintf("%d of: a new address, a new network, a new device, a hosting or VPN address, an hour at which the employee does not work; and secrets or personal data viewed within %s hours", o.score, count(v.p.StaffLogin.Hours)))
 			}
 		}

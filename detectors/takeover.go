@@ -63,8 +63,7 @@ func (v *accountView) countLogin() {
 		a.entered.add(ar, m)
 	}
 	v.judgeGuesses(t)
-	if v.dayNo < a.day {
-		t.day++
+	if t.day++; t.day == a.day && a.tries.has(ar, t) {
 		v.judgeGuesses(t)
 	}
 	if a.watch != 0 {

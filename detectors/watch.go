@@ -17,8 +17,11 @@ type watch struct {
 	// What was counted in the five-minute buckets that may still change, so that it
 	// can be taken off where only what has settled is to be looked at.
 	bucket int32
-	open   [openBuckets]struct{ recipients, bounced uint32 }
+	open   [openBuckets]openBucket
+	actors dayList // the last days' unknown sources that sent: of IPv6 the /64
 }
+
+type openBucket struct{ recipients, bounced uint32 }
 
 // openBuckets is the number of buckets that an event within the lateness can
 // belong to.
@@ -33,7 +36,8 @@ type actorHour struct {
 	asked      uint32
 	since      uint32
 	bounced    uint32
-	reputation float32 // the greatest surprise at its bounces so far, in powers of ten
+	closed     openBucket // of recipients and bounced, what can no longer change
+	reputation float32    // the greatest surprise at its bounces so far, in powers of ten
 	strangers  sketch.Distinct
 	grade      byte   // what is odd about where the sources are, see gradeCountry
 	looked     looked // not saved: to look once more changes nothing
@@ -90,6 +94,7 @@ func (w *watch) clear(s *sketch.Store) {
 	for _, m := range [...]*marks{&w.fresh, &w.places} {
 		m.clear(&s.Arena)
 	}
+	w.actors.clear(&s.Arena)
 	*w = watch{}
 }
 
@@ -109,26 +114,28 @@ func (w *watch) stepHour(s *sketch.Store, hour int32, told bool) {
 	w.sums[1].add(settled, k)
 }
 
-// stepBucket makes room for the bucket that has begun and reports whether one has.
-func (w *watch) stepBucket(bucket int32) bool {
-	if bucket <= w.bucket {
+// leave makes room for the bucket that has begun and closes the one in its place. It
+// reports whether anything was in it.
+func (w *watch) leave() bool {
+	open := &w.open[uint32(w.bucket)%uint32(openBuckets)]
+	if *open == (openBucket{}) {
 		return false
 	}
-	for i := int32(1); i <= int32(openBuckets) && w.bucket+i <= bucket; i++ {
-		w.open[uint32(bucket-i+1)%uint32(openBuckets)] = struct{ recipients, bounced uint32 }{}
-	}
-	w.bucket = bucket
+	sum := &w.hours[mod3((w.bucket-int32(openBuckets))/12)].closed
+	sum.recipients, sum.bounced = plus(sum.recipients, open.recipients), plus(sum.bounced, open.bounced)
+	*open = openBucket{}
 	return true
 }
 
 // stepDay forgets what is too old and reports whether nothing is left.
 func (w *watch) stepDay(s *sketch.Store, day sketch.Day) (empty bool) {
 	w.messages[mod2(day)].Clear(&s.Arena)
+	w.actors.drop(&s.Arena, day-min(day, 1))
 	since := day - min(day, watchDays)
 	for _, m := range [...]*marks{&w.fresh, &w.places} {
 		m.drop(&s.Arena, since.Start())
 	}
-	busy := w.fresh.n > 0 || w.places.n > 0 || w.sums[1] != actorSums{} || w.sums[0] != actorSums{}
+	busy := w.actors.n > 0 || w.fresh.n > 0 || w.places.n > 0 || w.sums[1] != actorSums{} || w.sums[0] != actorSums{}
 	for i := range w.hours {
 		busy = busy || w.hours[i].recipients > 0
 	}
@@ -142,6 +149,7 @@ func (w *watch) stepDay(s *sketch.Store, day sketch.Day) (empty bool) {
 func (e *Engine) watching(a *account) *watch {
 	if a.watch == 0 {
 		a.watch = e.store.watches.New()
+		e.store.watches.At(a.watch).bucket = bucketOf(a.clock)
 	}
 	return e.store.watches.At(a.watch)
 }

@@ -108,6 +108,22 @@ func (f *Fingerprints) Add(a *slab.Arena, h uint64, limit int) bool {
 	return true
 }
 
+// Remove takes the hash's fingerprint out.
+func (f *Fingerprints) Remove(a *slab.Arena, h uint64) {
+	if f.n == 0 {
+		return
+	}
+	b := a.Block(f.ref)
+	at, ok := f.search(b, print24(h))
+	if !ok {
+		return
+	}
+	copy(b[at*printBytes:], b[(at+1)*printBytes:int(f.n)*printBytes])
+	if f.n--; f.n == 0 {
+		f.Clear(a)
+	}
+}
+
 // Merge adds all of other's members, up to limit, lowest first, and empties other.
 func (f *Fingerprints) Merge(a *slab.Arena, other *Fingerprints, limit int) {
 	defer other.Clear(a)

@@ -179,11 +179,13 @@ func (s *Novelty) Keep(a *slab.Arena, since Day, limit int) {
 	}
 }
 
-// Unlearn removes every value that was never used before a day.
-func (s *Novelty) Unlearn(a *slab.Arena, since Day) {
+// Unlearn takes back the use on a day from every value that was not used before
+// since, and removes the value where it was used on no later day either. Nothing
+// before since is looked at again: since is the day itself or the one before.
+func (s *Novelty) Unlearn(a *slab.Arena, since, day Day) {
 	b, kept := a.Block(s.ref), 0
 	for i := range int(s.n) {
-		if e := s.at(a, i); since > 0 && e.latestUpTo(since-1) != 0 {
+		if e := s.at(a, i); e.latestUpTo(max(since, 1)-1) != 0 || e.takeBack(day) {
 			copy(b[kept*entryBytes:], e)
 			kept++
 		}
@@ -191,6 +193,25 @@ func (s *Novelty) Unlearn(a *slab.Arena, since Day) {
 	if s.n = uint16(kept); s.n == 0 {
 		s.Clear(a)
 	}
+}
+
+// takeBack removes the use on a day and all before it, and reports whether there
+// are later ones.
+func (e entry) takeBack(day Day) bool {
+	last := e.last()
+	if last <= day {
+		return last != day && last != 0
+	}
+	recent := e[8]
+	if keep := last - day - 1; keep < 8 {
+		recent &= 1<<keep - 1
+	}
+	older := e.older()
+	if older <= day {
+		older = 0
+	}
+	e.set(last, recent, older)
+	return true
 }
 
 // Clear empties the set.
