@@ -47,7 +47,10 @@ func DefaultParameters() Parameters {
 // recipients an hour}} over the defaults. The error names every mistake.
 func ParseParameters(data []byte, h sketch.Hasher) (Parameters, error) {
 	p := DefaultParameters()
-	p.cohorts = map[uint32]float64{planPrint(h, "free"): 60}
+	p.cohorts = map[uint32]float64{}
+	for plan, n := range DefaultCohorts() {
+		p.cohorts[planPrint(h, plan)] = n
+	}
 	if len(data) == 0 {
 		return p, nil
 	}
@@ -72,6 +75,10 @@ func ParseParameters(data []byte, h sketch.Hasher) (Parameters, error) {
 	}
 	return p, nil
 }
+
+// DefaultCohorts returns the recipients an hour of plans, by which an account is
+// judged while its own past is too short.
+func DefaultCohorts() map[string]float64 { return map[string]float64{"free": 60} }
 
 func (p *Parameters) set(detector string, values map[string]float64) (mistakes []string) {
 	specs := Specs()

@@ -2,9 +2,7 @@ package policy
 
 import (
 	"fmt"
-	"math"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,34 +44,6 @@ func Parse(name string, data []byte) (*Set, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// parameters reads the detectors' numbers: detector, name, number. Which of them
-// there are is the detectors' business, and checked where both are known.
-func (r *reader) parameters(s *Set, n *yaml.Node) {
-	if n.Kind != yaml.MappingNode {
-		r.at(n, "parameters is no mapping", "write detector:, and below it name: number")
-		return
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		detector, values := n.Content[i], n.Content[i+1]
-		if values.Kind != yaml.MappingNode {
-			r.at(values, fmt.Sprintf("parameters.%s is no mapping", detector.Value), "write name: number below it")
-			continue
-		}
-		for j := 0; j+1 < len(values.Content); j += 2 {
-			name, value := values.Content[j], values.Content[j+1]
-			x, err := strconv.ParseFloat(value.Value, 64)
-			if err != nil || value.Kind != yaml.ScalarNode || math.IsNaN(x) || math.IsInf(x, 0) {
-				r.at(value, fmt.Sprintf("parameters.%s.%s is no number", detector.Value, name.Value), "write a number")
-				continue
-			}
-			if s.Parameters = append(s.Parameters, Setting{detector.Value, name.Value, x, name.Line}); len(s.Parameters) > maxSettings {
-				r.at(name, fmt.Sprintf("there are more than %d parameters", maxSettings), "leave out those that keep their default")
-				return
-			}
-		}
-	}
 }
 
 func (r *reader) certain(s *Set, n *yaml.Node) {

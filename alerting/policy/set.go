@@ -33,16 +33,6 @@ type Set struct {
 	allow      map[string][]Allow // by entity key
 }
 
-// Setting is one number of one detector, as it stands in a line of the file.
-type Setting struct {
-	Detector, Name string
-	Value          float64
-	Line           int
-}
-
-// maxSettings is how many numbers a file may set.
-const maxSettings = 10_000
-
 // Policy is one rule from signals to a verdict.
 type Policy struct {
 	Name    string

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
-	"text/tabwriter"
 	"time"
+
+	"golang.org/x/term"
 
 	"holdfast/cmd/internal/app"
 	"holdfast/cmd/internal/backtest"
@@ -16,40 +16,27 @@ import (
 )
 
 type backtestCmd struct {
-	From   string `required:"" help:"Since when decisions count: a length of time (30d) or a time (2026-01-02T15:04:05Z)."`
-	To     string `help:"Until when (default: now)."`
-	WarmUp string `default:"28d" name:"warm-up" help:"How much before that is replayed, so that accounts have a past."`
-	Policy string `placeholder:"FILE" help:"Policies and detectors' numbers to try (default: the configuration's)."`
-	Shadow bool   `help:"Look at what policies in shadow decide."`
-	JSON   bool   `help:"As JSON."`
-	Limit  int    `default:"50" help:"Name at most so many of each kind; 0 is all."`
+	From     string   `required:"" help:"Since when decisions count: a length of time (30d), a time (2026-01-02T15:04:05Z) or a day."`
+	To       string   `help:"Until when, not included (default: now)."`
+	WarmUp   string   `default:"28d" name:"warm-up" help:"How much before that is replayed, so that accounts have a past."`
+	Policy   string   `placeholder:"FILE" help:"Policies and detectors' numbers to try (default: those in force at each time)."`
+	Accounts []string `placeholder:"ID" sep:"," help:"Tell of these alone: accounts' ids, or kind:id. All are replayed."`
+	AsLive   bool     `help:"Take imported events as live ones that arrived when they happened."`
+	Limit    int      `default:"50" help:"Name at most so many stops of each kind; 0 is all."`
+	JSON     bool     `help:"One JSON object a line: a summary, then policies, stops, cases and what is missing."`
 }
 
 // Run replays history and prints what would have been decided.
 func (b *backtestCmd) Run(ctx context.Context, c *common) error {
-	from, err := sinceTime(b.From, time.Now())
-	if err != nil {
-		return err
-	}
-	to := time.Now()
-	if b.To != "" {
-		if to, err = sinceTime(b.To, time.Now()); err != nil {
-			return err
-		}
-	}
-	if !from.Before(to) {
-		return fmt.Errorf("--from %s is not before --to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
-	}
-	warm, err := config.ParseDuration(b.WarmUp)
-	if err != nil {
-		return fmt.Errorf("--warm-up: %w", err)
-	}
 	cfg, err := c.running()
 	if err != nil {
 		return err
 	}
-	set, params, err := policies(b.Policy, cfg.Respond.PoliciesFile)
+	t, err := b.trial(time.Now())
 	if err != nil {
+		return err
+	}
+	if err := b.judges(ctx, &cfg, &t); err != nil {
 		return err
 	}
 	store, err := app.OpenStore(&cfg, quiet())
@@ -57,84 +44,71 @@ func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	defer store.Close()
-	mode := schemas.ModeLive
-	if b.Shadow {
-		mode = schemas.ModeShadow
-	}
-	res, err := backtest.Run(ctx, backtest.Config{From: from.UTC(), To: to.UTC(), WarmUp: warm, Policies: set, Parameters: params, Mode: mode}, history.New(store))
+	begin := time.Now()
+	res, err := backtest.Try(ctx, t, history.New(store))
 	if err != nil {
 		return fmt.Errorf("back-test: %w", err)
 	}
-	if b.JSON {
-		return printJSON(res)
+	// The time it took is no part of the answer, which is the same each time.
+	fmt.Fprintf(os.Stderr, "%d events replayed in %s\n", res.Summary.Events, time.Since(begin).Round(time.Millisecond))
+	p := backtestPrinter{limit: b.Limit, width: 120}
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 60 {
+		p.width = w
 	}
-	return b.print(res)
+	if b.JSON {
+		return p.ndjson(os.Stdout, res)
+	}
+	return p.text(os.Stdout, res)
 }
 
-func (b *backtestCmd) print(res *backtest.Result) error {
-	out := bufio.NewWriter(os.Stdout)
-	fmt.Fprintf(out, "%d events replayed in %s\n\n", res.Events, res.Elapsed)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "policy\tverdict\tthen\tnow")
-	for _, t := range res.Tallies {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\n", clean(t.Policy), t.Verdict, t.Then, t.Now)
+// trial reads the flags that say which stretch of time, and of whom is told.
+func (b *backtestCmd) trial(now time.Time) (t backtest.Config, err error) {
+	if t.From, err = pastTime("--from", b.From, now); err != nil {
+		return t, err
 	}
-	if err := w.Flush(); err != nil {
+	if t.To, err = pastTime("--to", b.To, now); err != nil {
+		return t, err
+	}
+	if t.To.IsZero() {
+		t.To = now
+	}
+	if !t.From.Before(t.To) {
+		return t, fmt.Errorf("--from %s is not before --to %s", t.From.Format(time.RFC3339), t.To.Format(time.RFC3339))
+	}
+	if t.WarmUp, err = config.ParseDuration(b.WarmUp); err != nil {
+		return t, fmt.Errorf("--warm-up: %w", err)
+	}
+	for _, a := range b.Accounts {
+		e, err := entity(a)
+		if err != nil {
+			return t, fmt.Errorf("--accounts: %w", err)
+		}
+		t.Only = append(t.Only, e)
+	}
+	t.AsLive = b.AsLive
+	return t, nil
+}
+
+// judges sets by what is judged. The installation's secret is part of it: sketches
+// at their margin depend on it.
+func (b *backtestCmd) judges(ctx context.Context, cfg *config.Config, t *backtest.Config) error {
+	client, err := app.Connect(cfg, quiet())
+	if err != nil {
 		return err
 	}
-	kinds := []struct {
-		title string
-		is    func(s *backtest.Stop) bool
-	}{
-		{"would be stopped now, and was not", func(s *backtest.Stop) bool { return s.Now != nil && s.Then == nil }},
-		{"was stopped, and would not be now", func(s *backtest.Stop) bool { return s.Now == nil && s.Then != nil }},
-		{"stopped then and now", func(s *backtest.Stop) bool { return s.Now != nil && s.Then != nil }},
+	defer client.Close()
+	in, err := app.ReadInstallation(ctx, client, cfg)
+	if err != nil {
+		return err
 	}
-	for _, k := range kinds {
-		n := 0
-		for i := range res.Stops {
-			if s := &res.Stops[i]; k.is(s) {
-				if n++; n == 1 {
-					fmt.Fprintf(out, "\n%s:\n", k.title)
-				}
-				if b.Limit == 0 || n <= b.Limit {
-					fmt.Fprintf(out, "  %s\n", stopLine(s))
-				}
-			}
-		}
-		if b.Limit > 0 && n > b.Limit {
-			fmt.Fprintf(out, "  and %d more\n", n-b.Limit)
-		}
+	t.HashSecret, t.AgeLimit, t.Brake = in.HashSecret, cfg.Respond.AgeLimit.Duration(), cfg.Respond.Brake
+	if b.Policy != "" {
+		t.Policies, t.Parameters, err = policies(b.Policy, "")
+		return err
 	}
-	fmt.Fprintln(out)
-	for i, when := range []string{"then", "now"} {
-		a := res.Accuracy[i]
-		p, ok := a.Precision()
-		if !ok {
-			fmt.Fprintf(out, "precision %s: nobody who was stopped has been confirmed or dismissed\n", when)
-		} else {
-			fmt.Fprintf(out, "precision %s: %.0f %% (%d of %d that people judged)\n", when, 100*p, a.Right, a.Stopped)
-		}
-		if r, ok := a.Recall(); ok {
-			fmt.Fprintf(out, "recall %s: %.0f %% (%d of %d confirmed)\n", when, 100*r, a.Right, a.Confirmed)
-		}
+	t.Control, err = app.ReadVersions(ctx, client, cfg)
+	if err == nil && t.Control[schemas.ControlPolicies] == nil {
+		err = fmt.Errorf("control holds no policies: name a file with --policy")
 	}
-	return out.Flush()
-}
-
-func stopLine(s *backtest.Stop) string {
-	text := clean(s.Entity.Key()) + " by " + clean(s.Policy)
-	if s.Then != nil {
-		text += ", then at " + s.Then.UTC().Format(time.RFC3339)
-	}
-	if s.Now != nil {
-		text += ", now at " + s.Now.UTC().Format(time.RFC3339)
-	}
-	if s.Confirmed != nil {
-		text += map[bool]string{true: " (confirmed)", false: " (dismissed)"}[*s.Confirmed]
-	}
-	if s.Reason != "" {
-		text += ": " + clean(s.Reason)
-	}
-	return text
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -97,6 +98,16 @@ func printJSON(v any) error {
 		return err
 	}
 	_, err = fmt.Println(string(escaped(b)))
+	return err
+}
+
+// jsonLine writes one object of NDJSON.
+func jsonLine(out io.Writer, v any) error {
+	b, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\n", escaped(b))
 	return err
 }
 

@@ -137,7 +137,7 @@ type replayCmd struct {
 	Files     []string `arg:"" help:"NDJSON files, plain or gzip; - is standard input."`
 	Decisions string   `placeholder:"OUT" help:"Write decisions here; - is standard output."`
 	Signals   string   `placeholder:"OUT" help:"Write signals here; - is standard output."`
-	Policies  string   `placeholder:"FILE" help:"Judge by these policies (default: the configuration's)."`
+	Policy    string   `aliases:"policies" placeholder:"FILE" help:"Judge by these policies and detectors' numbers (default: the configuration's)."`
 	Brake     bool     `help:"Let the gate brake automatic stops."`
 }
 
@@ -147,7 +147,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	set, params, err := policies(r.Policies, cfg.Respond.PoliciesFile)
+	set, params, err := policies(r.Policy, cfg.Respond.PoliciesFile)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	since, err := sinceTime(t.Since, time.Now())
+	since, err := pastTime("--since", t.Since, time.Now())
 	if err != nil {
 		return err
 	}
@@ -119,18 +119,20 @@ func sinceText(t time.Time) string {
 	return " since " + t.UTC().Format(time.RFC3339)
 }
 
-func sinceTime(s string, now time.Time) (time.Time, error) {
+// pastTime reads a flag that names a time or how long ago it is; empty is the zero time.
+func pastTime(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
 	if d, err := config.ParseDuration(s); err == nil {
 		return now.Add(-d), nil
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return t, fmt.Errorf("--since %q: write a length of time (24h, 30d) or a time (2026-01-02T15:04:05Z)", s)
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
 	}
-	return t, nil
+	return time.Time{}, fmt.Errorf("%s %q: write a length of time (24h, 30d), a time (2026-01-02T15:04:05Z) or a day (2026-01-02)", flag, s)
 }
 
 // printer writes entries for people: the time, what it is, and a sentence, folded

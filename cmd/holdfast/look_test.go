@@ -60,11 +60,11 @@ func TestEntityAsPeopleWriteIt(t *testing.T) {
 func TestSince(t *testing.T) {
 	now := time.Date(2026, 3, 16, 12, 0, 0, 0, time.UTC)
 	for in, want := range map[string]time.Time{"": {}, "24h": now.Add(-24 * time.Hour), "2d": now.Add(-48 * time.Hour), "2026-03-01T00:00:00Z": time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)} {
-		if got, err := sinceTime(in, now); err != nil || !got.Equal(want) {
+		if got, err := pastTime("--since", in, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q is %v (%v), want %v", in, got, err, want)
 		}
 	}
-	if _, err := sinceTime("yesterday", now); err == nil {
+	if _, err := pastTime("--since", "yesterday", now); err == nil {
 		t.Error("a time that is none was taken")
 	}
 }

@@ -67,6 +67,15 @@ func TestCommandLine(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("kafka:\n  brokrs: [a:1]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	numbers := filepath.Join(dir, "policies.yaml")
+	file := "parameters: {volume: {floor_1h: 80}}\npolicies:\n  - {name: look, entity: account, verdict: review, when: severity >= high}\n"
+	if err := os.WriteFile(numbers, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	worse := filepath.Join(dir, "worse.yaml")
+	if err := os.WriteFile(worse, []byte(strings.Replace(file, "80", "-1", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name string
 		args []string
@@ -81,6 +90,12 @@ func TestCommandLine(t *testing.T) {
 		{"sound configuration", []string{"config", "check"}, 0, "sound", ""},
 		{"bad configuration", []string{"config", "check", "-c", bad}, 1, "", "bad.yaml:2: kafka.brokrs"},
 		{"configuration as JSON", []string{"config", "print", "--json"}, 0, `"age_limit": "6h"`, ""},
+		{"policies with their numbers", []string{"policies", "print", numbers}, 0, "#     floor_1h: 80  # recipients, 1 to 1e+07; set in line 1; default 50: ", ""},
+		{"numbers as JSON", []string{"policies", "print", numbers, "--json"}, 0, `"name":"floor_1h","value":80,"unit":"recipients","default":50`, ""},
+		{"sound policies", []string{"policies", "check", numbers}, 0, "1 policies and 1 numbers", ""},
+		{"bad numbers", []string{"policies", "check", worse}, 1, "", "worse.yaml:1: parameters: volume.floor_1h is -1"},
+		{"a back-test of nothing", []string{"--data-dir", dir, "backtest", "--from", "30d"}, 1, "", "start one with `holdfast run`"},
+		{"a back-test without a time", []string{"backtest"}, 2, "", "--from"},
 		{"nothing runs", []string{"--data-dir", dir, "status", "acct-1"}, 1, "", "start one with `holdfast run`"},
 		{"unknown kind", []string{"--data-dir", dir, "status", "user:1"}, 1, "", "use account, ip or employee"},
 		{"no reason", []string{"suspend", "acct-1"}, 2, "", "--why"},

@@ -3,9 +3,13 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 
+	"holdfast/alerting/policy"
 	"holdfast/cmd/internal/app"
 	"holdfast/detectors"
 )
@@ -15,36 +19,104 @@ type policiesCmd struct {
 	Check policiesCheckCmd `cmd:"" help:"Check a policy file; every mistake with its line."`
 }
 
-type policiesPrintCmd struct{}
+type policiesPrintCmd struct {
+	File string `arg:"" optional:"" help:"The file (default: the configuration's)."`
+	JSON bool   `help:"The detectors' numbers alone, one JSON object a line."`
+}
 
-// Run prints the file and, as comments where the file does not set them, the
-// detectors' numbers.
-func (policiesPrintCmd) Run(c *common) error {
-	cfg, err := c.load()
+// Run prints the file and, as comments below it, the detectors' numbers.
+func (p *policiesPrintCmd) Run(c *common) error {
+	name, err := policyFile(c, p.File)
 	if err != nil {
 		return err
 	}
-	file, set, err := app.ReadPolicies(cfg.Respond.PoliciesFile)
+	file, set, err := app.ReadPolicies(name)
 	if err != nil {
 		return err
-	}
-	given := map[[2]string]bool{}
-	for _, p := range set.Parameters {
-		given[[2]string{p.Detector, p.Name}] = true
 	}
 	out := bufio.NewWriter(os.Stdout)
-	fmt.Fprintf(out, "%s\n# The detectors' numbers. Take away the # of a line and of the two above it to set one;\n# they belong under the file's one parameters: section.\n# parameters:\n", file)
+	if p.JSON {
+		err = printNumbersJSON(out, set)
+	} else {
+		fmt.Fprintf(out, "%s\n", file)
+		printNumbers(out, set)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// policyFile is the file that is named, or else the configuration's; nothing stands
+// for the one that Holdfast brings.
+func policyFile(c *common, name string) (string, error) {
+	if name != "" {
+		return name, nil
+	}
+	cfg, err := c.load()
+	return cfg.Respond.PoliciesFile, err
+}
+
+// printNumbers prints every number as the file could set it, in comments that tell
+// its unit, its bounds and where its default comes from.
+func printNumbers(out io.Writer, set *policy.Set) {
+	given := map[[2]string]policy.Setting{}
+	for _, p := range set.Parameters {
+		given[[2]string{p.Detector, p.Name}] = p
+	}
+	fmt.Fprint(out, "# Every number of every detector, as in force. To change one, write it under parameters: above.\n#\n# parameters:\n")
+	line := func(detector, name, about, source string, standard float64) {
+		value, note := standard, "default: "+source
+		if p, ok := given[[2]string{detector, name}]; ok {
+			value, note = p.Value, fmt.Sprintf("set in line %d; default %s: %s", p.Line, number(standard), source)
+		}
+		fmt.Fprintf(out, "#     %s: %s  # %s; %s\n", name, number(value), about, note)
+	}
 	for _, s := range detectors.Specs() {
 		fmt.Fprintf(out, "#   %s:\n", s.Name)
 		for _, p := range s.Parameters {
-			note := ""
-			if given[[2]string{s.Name, p.Name}] {
-				note = "; set above"
-			}
-			fmt.Fprintf(out, "#     %s: %s  # %s, %s to %s%s; default: %s\n", p.Name, number(p.Default), p.Unit, number(p.Min), number(p.Max), note, p.Source)
+			line(s.Name, p.Name, fmt.Sprintf("%s, %s to %s", p.Unit, number(p.Min), number(p.Max)), p.Source, p.Default)
 		}
 	}
-	return out.Flush()
+	fmt.Fprint(out, "#   cohorts:  # by plan, for accounts whose own past is too short; any plan may be named\n")
+	cohorts := detectors.DefaultCohorts()
+	for _, p := range set.Parameters {
+		if _, ok := cohorts[p.Name]; p.Detector == "cohorts" && !ok {
+			fmt.Fprintf(out, "#     %s: %s  # recipients an hour; set in line %d\n", p.Name, number(p.Value), p.Line)
+		}
+	}
+	for _, plan := range slices.Sorted(maps.Keys(cohorts)) {
+		line("cohorts", plan, "recipients an hour, 1 to 1e+09", "what such plans allow", cohorts[plan])
+	}
+}
+
+func printNumbersJSON(out io.Writer, set *policy.Set) error {
+	given := map[[2]string]float64{}
+	for _, p := range set.Parameters {
+		given[[2]string{p.Detector, p.Name}] = p.Value
+	}
+	for _, s := range detectors.Specs() {
+		for _, p := range s.Parameters {
+			value, ok := given[[2]string{s.Name, p.Name}]
+			if !ok {
+				value = p.Default
+			}
+			err := jsonLine(out, struct {
+				Detector string  `json:"detector"`
+				Name     string  `json:"name"`
+				Value    float64 `json:"value"`
+				Unit     string  `json:"unit"`
+				Default  float64 `json:"default"`
+				Min      float64 `json:"min"`
+				Max      float64 `json:"max"`
+				Source   string  `json:"source"`
+			}{s.Name, p.Name, value, p.Unit, p.Default, p.Min, p.Max, p.Source})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func number(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
@@ -55,13 +127,9 @@ type policiesCheckCmd struct {
 
 // Run checks.
 func (p *policiesCheckCmd) Run(c *common) error {
-	name := p.File
-	if name == "" {
-		cfg, err := c.load()
-		if err != nil {
-			return err
-		}
-		name = cfg.Respond.PoliciesFile
+	name, err := policyFile(c, p.File)
+	if err != nil {
+		return err
 	}
 	_, set, err := app.ReadPolicies(name)
 	if err != nil {

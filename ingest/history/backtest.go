@@ -2,129 +2,192 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"time"
 
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/go-json-experiment/json"
 
 	"holdfast/schemas"
 )
 
-// slice is how much of the past is asked for at a time.
-const slice = 48 * time.Hour
+// Order is in which order events are read.
+type Order string
 
-// InTime gives the events that happened from one time up to, not including,
-// another, in the order of their own time, as a back-test reads them: what was
-// imported yesterday about last year comes where it belongs. Events of one
-// millisecond come in the order of their logs.
-func (h *History) InTime(ctx context.Context, from, to time.Time) iter.Seq2[Recorded, error] {
+// The orders. A log's own order is kept by the first: the broker stamps each record
+// when it is appended.
+const (
+	ByArrival Order = "arrival" // as they came in, over all partitions
+	ByTime    Order = "time"    // as they happened
+)
+
+// One question asks for so many events or a little more: the embedded engine holds
+// an answer of 0.3 KB an event in memory.
+const sliceEvents = 400_000
+
+// sliceGrain is how finely slices are cut, in milliseconds.
+const sliceGrain = 1000
+
+// Happened gives the events that happened from one time up to, not including,
+// another. Events of one millisecond come in the order of their logs; a row that
+// was written twice comes once.
+func (h *History) Happened(ctx context.Context, from, to time.Time, order Order) iter.Seq2[Recorded, error] {
 	return func(yield func(Recorded, error) bool) {
-		for ; from.Before(to); from = from.Add(slice) {
-			end := from.Add(slice)
-			if end.After(to) {
-				end = to
-			}
-			if !h.readSlice(ctx, from, end, yield) {
+		cuts, err := h.cuts(ctx, from, to, order)
+		if err != nil {
+			yield(Recorded{}, fmt.Errorf("history: %w", err))
+			return
+		}
+		for i := 1; i < len(cuts); i++ {
+			if !h.readSlice(ctx, sliceOf{from, to, order, cuts[i-1], cuts[i]}, yield) {
 				return
 			}
 		}
 	}
 }
 
-func (h *History) readSlice(ctx context.Context, from, to time.Time, yield func(Recorded, error) bool) bool {
+// cuts divides the events by the order's column, which is the whole sort order of
+// the slices, so that none of them is too large to be sorted and answered at once.
+func (h *History) cuts(ctx context.Context, from, to time.Time, order Order) ([]int64, error) {
+	rows, err := h.conn.Query(ctx, fmt.Sprintf("SELECT intDiv(toUnixTimestamp64Milli(`%s`), %d) AS at, count() FROM events WHERE %s GROUP BY at ORDER BY at", order, sliceGrain, happened),
+		from.UnixMilli(), to.UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var cuts []int64
+	var held, last int64
+	for rows.Next() {
+		var at int64
+		var n uint64
+		if err := rows.Scan(&at, &n); err != nil {
+			return nil, err
+		}
+		if cuts == nil || held+int64(n) > sliceEvents {
+			cuts, held = append(cuts, at*sliceGrain), 0
+		}
+		held, last = held+int64(n), at
+	}
+	if cuts != nil {
+		cuts = append(cuts, (last+1)*sliceGrain)
+	}
+	return cuts, rows.Err()
+}
+
+type sliceOf struct {
+	from, to    time.Time
+	order       Order
+	after, upTo int64 // of the order's column, Unix milliseconds
+}
+
+func (h *History) readSlice(ctx context.Context, s sliceOf, yield func(Recorded, error) bool) bool {
 	ctx, cancel := context.WithCancel(chgo.Context(ctx, chgo.WithSettings(sortSettings)))
 	defer cancel()
 	scan := newEventScan()
-	rows, err := h.conn.Query(ctx, "SELECT log_id, partition, offset, arrival, source, origin, "+networkNames()+", "+scan.names()+
-		" FROM events WHERE "+happened+" ORDER BY `time`, log_id, partition, offset", from.UnixMilli(), to.UnixMilli())
+	query := fmt.Sprintf("SELECT log_id, partition, offset, arrival, source, origin, %s, %s FROM events WHERE %s AND %s ORDER BY `%s`, log_id, partition, offset",
+		networkNames(), scan.names(), happened, within(string(s.order)), s.order)
+	rows, err := h.conn.Query(ctx, query, s.from.UnixMilli(), s.to.UnixMilli(), s.after, s.upTo)
 	if err != nil {
 		yield(Recorded{}, fmt.Errorf("history: %w", err))
 		return false
 	}
 	defer func() { _ = rows.Close() }()
 	defer cancel() // before Close, which would read the rest
-	last := Position{}
-	dest := scan.into()
+	r, last, origin := Recorded{}, Position{}, ""
+	dest := slices.Concat([]any{&r.LogID, &r.Partition, &r.Offset, &r.Arrival, &r.Source, &origin}, networkInto(&r.Network), scan.into())
 	for rows.Next() {
-		r := Recorded{Position: Position{Topic: schemas.TopicEvents}}
-		var origin string
-		if err := rows.Scan(slices.Concat([]any{&r.LogID, &r.Partition, &r.Offset, &r.Arrival, &r.Source, &origin}, networkInto(&r.Network), dest)...); err != nil {
+		r.Topic = schemas.TopicEvents
+		if err := rows.Scan(dest...); err != nil {
 			yield(Recorded{}, fmt.Errorf("history: %w", err))
 			return false
 		}
 		if r.Position == last {
-			continue // a double that is not merged yet
+			continue
 		}
 		last, r.Arrival, r.Origin, r.Event = r.Position, r.Arrival.UTC(), schemas.Origin(origin), scan.event()
 		if !yield(r, nil) {
 			return false
 		}
 	}
-	if err := rows.Err(); err != nil {
+	if err := errors.Join(rows.Err(), ctx.Err()); err != nil {
 		yield(Recorded{}, fmt.Errorf("history: %w", err))
 		return false
 	}
 	return true
 }
 
-const happened = "`time` >= fromUnixTimestamp64Milli(?, 'UTC') AND `time` < fromUnixTimestamp64Milli(?, 'UTC')"
-
-// Verdict is a decision as it is compared in a back-test.
-type Verdict struct {
-	Entity schemas.Entity
-	Policy string
-	Mode   schemas.Mode
-	Word   schemas.Verdict
-	Time   time.Time
+// within asks for a column from one time up to another, in Unix milliseconds.
+func within(column string) string {
+	return "`" + column + "` >= fromUnixTimestamp64Milli(?, 'UTC') AND `" + column + "` < fromUnixTimestamp64Milli(?, 'UTC')"
 }
 
-// Verdicts gives the decisions of a stretch of time that stopped, slowed down or
-// asked for a look, in their order.
-func (h *History) Verdicts(ctx context.Context, from, to time.Time) ([]Verdict, error) {
-	rows, err := h.conn.Query(ctx, "SELECT entity, policy, mode, verdict, min(`time`) AS first FROM decisions WHERE "+happened+
-		" AND verdict NOT IN ('observe', 'release') GROUP BY entity, policy, mode, verdict, id ORDER BY first, entity", from.UnixMilli(), to.UnixMilli())
+var happened = within("time")
+
+// findings reads the bodies of a table's records of a stretch of time in the order
+// of their arrival, each id once.
+func findings[T any](ctx context.Context, h *History, from, to time.Time, table schemas.Topic, kind schemas.Kind, also string) (out []T, arrivals []time.Time, err error) {
+	rows, err := h.conn.Query(chgo.Context(ctx, chgo.WithSettings(sortSettings)),
+		fmt.Sprintf("SELECT id, arrival, body FROM %s WHERE kind = ? AND %s%s ORDER BY arrival, log_id, partition, offset", table, happened, also), string(kind), from.UnixMilli(), to.UnixMilli())
 	if err != nil {
-		return nil, fmt.Errorf("history: %w", err)
+		return nil, nil, fmt.Errorf("history: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var out []Verdict
+	seen := map[string]bool{}
 	for rows.Next() {
-		var v Verdict
-		var entity, mode, word string
-		if err := rows.Scan(&entity, &v.Policy, &mode, &word, &v.Time); err != nil {
-			return nil, fmt.Errorf("history: %w", err)
+		var id, body string
+		var arrival time.Time
+		if err := rows.Scan(&id, &arrival, &body); err != nil {
+			return nil, nil, fmt.Errorf("history: %w", err)
 		}
-		if v.Entity, err = schemas.ParseEntity(entity); err != nil {
-			return nil, fmt.Errorf("history: a decision's entity: %w", err)
+		if seen[id] {
+			continue
 		}
-		v.Mode, v.Word, v.Time = schemas.Mode(mode), schemas.Verdict(word), v.Time.UTC()
-		out = append(out, v)
+		seen[id] = true
+		var v T
+		if err := json.Unmarshal([]byte(body), &v); err != nil {
+			return nil, nil, fmt.Errorf("history: %s %q in table %s: %w", kind, id, table, err)
+		}
+		out, arrivals = append(out, v), append(arrivals, arrival.UTC())
 	}
-	return out, rows.Err()
+	return out, arrivals, rows.Err()
 }
 
-// Judgements says of each entity that people confirmed or dismissed in a stretch
-// of time what they said last: true where they confirmed.
-func (h *History) Judgements(ctx context.Context, from, to time.Time) (map[schemas.Entity]bool, error) {
-	rows, err := h.conn.Query(ctx, "SELECT entity, argMax(act, `time`) FROM operator WHERE "+happened+
-		" AND act IN ('confirm', 'dismiss') AND refused = '' GROUP BY entity", from.UnixMilli(), to.UnixMilli())
-	if err != nil {
-		return nil, fmt.Errorf("history: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	out := map[schemas.Entity]bool{}
-	for rows.Next() {
-		var entity, act string
-		if err := rows.Scan(&entity, &act); err != nil {
-			return nil, fmt.Errorf("history: %w", err)
-		}
-		e, err := schemas.ParseEntity(entity)
-		if err != nil {
-			return nil, fmt.Errorf("history: an act's entity: %w", err)
-		}
-		out[e] = act == "confirm"
-	}
-	return out, rows.Err()
+// Decided gives the decisions of a stretch of time, of every mode and verdict.
+func (h *History) Decided(ctx context.Context, from, to time.Time) ([]schemas.Decision, error) {
+	out, _, err := findings[schemas.Decision](ctx, h, from, to, schemas.TopicDecisions, schemas.KindDecision, "")
+	return out, err
 }
+
+// Acts gives what people did to entities from a time on and what was not refused.
+func (h *History) Acts(ctx context.Context, from time.Time) ([]schemas.Operator, error) {
+	out, _, err := findings[schemas.Operator](ctx, h, from, endOfTime, schemas.TopicOperator, schemas.KindOperator, " AND refused = '' AND entity != ''")
+	return out, err
+}
+
+// Gaps gives what could not be seen in a stretch of time.
+func (h *History) Gaps(ctx context.Context, from, to time.Time) ([]schemas.Gap, error) {
+	out, _, err := findings[schemas.Gap](ctx, h, from, to, schemas.TopicGaps, schemas.KindGap, "")
+	return out, err
+}
+
+// Asked is a person's request and when it came to its entity's inbox.
+type Asked struct {
+	schemas.Request
+	Arrival time.Time
+}
+
+// Requests gives what people asked for in a stretch of time, in the order of arrival.
+func (h *History) Requests(ctx context.Context, from, to time.Time) ([]Asked, error) {
+	all, arrivals, err := findings[schemas.Request](ctx, h, from, to, schemas.TopicInbox, schemas.KindRequest, "")
+	out := make([]Asked, len(all))
+	for i := range all {
+		out[i] = Asked{all[i], arrivals[i]}
+	}
+	return out, err
+}
+
+// endOfTime is later than all that can be recorded.
+var endOfTime = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -38,6 +38,11 @@ var start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 // insertEvents stores events as the recorder would: position first, then the event.
 func insertEvents(tb testing.TB, c *clickhouse.Client, partition int32, from int64, events ...schemas.Event) {
 	tb.Helper()
+	insertArriving(tb, c, partition, from, func(e *schemas.Event) int64 { return e.Time + 1000 }, events...)
+}
+
+func insertArriving(tb testing.TB, c *clickhouse.Client, partition int32, from int64, arrival func(*schemas.Event) int64, events ...schemas.Event) {
+	tb.Helper()
 	t, _ := schemas.TableOf(schemas.TopicEvents)
 	b := clickhouse.NewBlock(t)
 	for i := range events {
@@ -46,7 +51,7 @@ func insertEvents(tb testing.TB, c *clickhouse.Client, partition int32, from int
 		b.Columns[1].Word("events")
 		b.Columns[2].Int32(partition)
 		b.Columns[3].Int64(from + int64(i))
-		b.Columns[4].Time(e.Time + 1000)
+		b.Columns[4].Time(arrival(e))
 		b.Columns[5].Text(e.Entity().Key())
 		b.Columns[6].Word("test")
 		b.Columns[7].Word("live")
@@ -255,28 +260,60 @@ func TestEventsInLogOrder(t *testing.T) {
 	}
 }
 
-func TestEventsInTheirOwnTime(t *testing.T) {
+// A back-test reads what happened in a stretch of time, in either order, cut into
+// slices or not.
+func TestHappened(t *testing.T) {
 	h, c := open(t)
 	e := func(id string, second int) schemas.Event {
 		return schemas.Event{ID: id, Type: schemas.TypeSend, Time: at(second), Account: "a1"}
 	}
-	insertEvents(t, c, 0, 0, e("e1", 1), e("e4", 4), e("e5", 5))
-	insertEvents(t, c, 1, 0, e("e2", 2), e("e3", 3), e("e9", 200_000))
-	insertEvents(t, c, 0, 1, e("e4", 4)) // a position once more
-	var got []string
-	for r, err := range h.InTime(t.Context(), start.Add(2*time.Second), start.Add(96*time.Hour)) {
-		if err != nil {
-			t.Fatal(err)
+	backwards := func(e *schemas.Event) int64 { return 2*start.UnixMilli() + 1e9 - e.Time }
+	insertArriving(t, c, 0, 0, backwards, e("e5", 5), e("e4", 4), e("e1", 1))
+	insertArriving(t, c, 1, 0, backwards, e("e9", 200_000), e("e3", 3), e("e2", 2), e("e10", 500_000))
+	insertArriving(t, c, 0, 1, backwards, e("e4", 4)) // a position once more
+	for order, want := range map[Order][]string{ByTime: {"e2", "e3", "e4", "e5", "e9"}, ByArrival: {"e9", "e5", "e4", "e3", "e2"}} {
+		var got []string
+		for r, err := range h.Happened(t.Context(), start.Add(2*time.Second), start.Add(96*time.Hour), order) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r.Event.ID)
 		}
-		got = append(got, r.Event.ID)
+		if !slices.Equal(got, want) {
+			t.Errorf("by %s: events %v, want %v", order, got, want)
+		}
 	}
-	if want := []string{"e2", "e3", "e4", "e5", "e9"}; !slices.Equal(got, want) {
-		t.Errorf("events %v, want %v", got, want)
+	for range h.Happened(t.Context(), start.Add(2*time.Hour), start.Add(3*time.Hour), ByTime) {
+		t.Error("an hour without events has one")
 	}
-	if v, err := h.Verdicts(t.Context(), start, start.Add(time.Hour)); err != nil || len(v) != 0 {
-		t.Errorf("verdicts %v, %v", v, err)
+}
+
+func TestFindingsOfAStretch(t *testing.T) {
+	h, c := open(t)
+	body := func(id string) string {
+		return `{"id":"` + id + `","time":"2026-03-02T00:00:00Z","act":"confirm","policy":"p"}`
 	}
-	if j, err := h.Judgements(t.Context(), start, start.Add(time.Hour)); err != nil || len(j) != 0 {
-		t.Errorf("judgements %v, %v", j, err)
+	insertFinding(t, c, schemas.TopicDecisions, schemas.KindDecision, 0, start, "d0", "account:a1", "a1", body("d0"))
+	insertFinding(t, c, schemas.TopicDecisions, schemas.KindDecision, 2, start.Add(time.Minute), "d2", "account:a1", "a1", body("d2"))
+	insertFinding(t, c, schemas.TopicDecisions, schemas.KindDecision, 1, start.Add(time.Minute), "d1", "account:a1", "a1", body("d1"))
+	insertFinding(t, c, schemas.TopicDecisions, schemas.KindDecision, 3, start.Add(time.Minute), "d1", "account:a1", "a1", body("d1"))
+	insertFinding(t, c, schemas.TopicInbox, schemas.KindRequest, 0, start.Add(time.Minute), "r1", "account:a1", "a1", body("r1"))
+	insertFinding(t, c, schemas.TopicInbox, schemas.KindSignal, 1, start.Add(time.Minute), "s1", "account:a1", "a1", body("s1"))
+	insertFinding(t, c, schemas.TopicOperator, schemas.KindOperator, 0, start.Add(time.Minute), "o1", "account:a1", "a1", body("o1"))
+	from, to := start.Add(time.Second), start.Add(time.Hour)
+	ds, err := h.Decided(t.Context(), from, to)
+	if err != nil || len(ds) != 2 || ds[0].ID != "d1" || ds[1].ID != "d2" || ds[0].Policy != "p" {
+		t.Errorf("decisions %+v (%v), want d1 and d2", ds, err)
+	}
+	asked, err := h.Requests(t.Context(), from, to)
+	if err != nil || len(asked) != 1 || asked[0].ID != "r1" || !asked[0].Arrival.Equal(start.Add(time.Minute)) {
+		t.Errorf("requests %+v (%v), want r1 as it arrived", asked, err)
+	}
+	acts, err := h.Acts(t.Context(), from)
+	if err != nil || len(acts) != 1 || acts[0].Act != "confirm" {
+		t.Errorf("acts %+v (%v), want one", acts, err)
+	}
+	if gaps, err := h.Gaps(t.Context(), from, to); err != nil || len(gaps) != 0 {
+		t.Errorf("gaps %+v (%v), want none", gaps, err)
 	}
 }

@@ -135,6 +135,14 @@ func ReadInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config) 
 	return in, nil
 }
 
+// ReadVersions returns the values of control that say how is judged, policies and
+// parameters, each with its history.
+func ReadVersions(ctx context.Context, c *kafka.Client, cfg *config.Config) (map[string][]byte, error) {
+	return lastValues(ctx, c, cfg.Kafka.Prefix+string(schemas.TopicControl), []int32{0}, func(k string) bool {
+		return k == schemas.ControlPolicies || k == schemas.ControlParameters
+	})
+}
+
 // EnsureInstallation reads the installation, or writes a new one. A number of lanes
 // that differs from the configured one is refused.
 func EnsureInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config) (schemas.Installation, error) {
@@ -162,46 +170,64 @@ func renewLogID(ctx context.Context, c *kafka.Client, cfg *config.Config, in sch
 }
 
 // EnsureVersions puts the configured policies and parameters into control where
-// they differ from the newest version there. The first version holds from the
-// beginning of time, a later one six minutes and more from now.
+// they differ from the newest version there. What a new installation begins with
+// holds from the beginning of time, what comes later six minutes and more from now.
 func EnsureVersions(ctx context.Context, c *kafka.Client, cfg *config.Config) error {
 	policies, params, err := configured(cfg)
 	if err != nil {
 		return err
 	}
-	all, err := lastValues(ctx, c, cfg.Kafka.Prefix+string(schemas.TopicControl), []int32{0}, func(string) bool { return true })
+	all, err := ReadVersions(ctx, c, cfg)
 	if err != nil {
 		return err
 	}
+	began := all[schemas.ControlPolicies] != nil
 	for _, x := range []struct {
 		key   string
 		value jsontext.Value
 	}{{schemas.ControlPolicies, policies}, {schemas.ControlParameters, params}} {
-		if x.value == nil {
-			continue
-		}
 		var v schemas.Versioned
 		if b, ok := all[x.key]; ok {
 			if err := json.Unmarshal(b, &v); err != nil {
 				return fmt.Errorf("control value %s: %w", x.key, err)
 			}
 		}
-		if n := len(v.Versions); n > 0 && string(v.Versions[n-1].Value) == string(x.value) {
+		if !grow(&v, x.value, began, time.Now().UTC()) {
 			continue
-		}
-		from := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-		if len(v.Versions) > 0 {
-			from = time.Now().UTC().Add(schemas.ControlDelay + time.Minute).Truncate(time.Second)
-		}
-		v.Versions = append(v.Versions, schemas.Version{From: from, Value: x.value})
-		if len(v.Versions) > maxVersions {
-			v.Versions = v.Versions[len(v.Versions)-maxVersions:]
 		}
 		if err := writeControl(ctx, c, cfg, x.key, v, "configuration", "the file changed"); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// grow adds a version to a history and reports whether it had to. No value means the
+// defaults: so a file that sets no number any more gives the defaults back, and one
+// that sets the first number does so from then on, not for what has been.
+func grow(v *schemas.Versioned, value jsontext.Value, began bool, now time.Time) bool {
+	none := value == nil
+	if none {
+		value = jsontext.Value("{}")
+	}
+	first := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	switch n := len(v.Versions); {
+	case n == 0 && none:
+		return false
+	case n == 0 && began:
+		v.Versions = []schemas.Version{{From: first, Value: jsontext.Value("{}")}}
+	case n > 0 && string(v.Versions[n-1].Value) == string(value):
+		return false
+	}
+	from := first
+	if len(v.Versions) > 0 {
+		from = now.Add(schemas.ControlDelay + time.Minute).Truncate(time.Second)
+	}
+	v.Versions = append(v.Versions, schemas.Version{From: from, Value: value})
+	if len(v.Versions) > maxVersions {
+		v.Versions = v.Versions[len(v.Versions)-maxVersions:]
+	}
+	return true
 }
 
 // maxVersions bounds a control value's history below the largest message.
@@ -251,7 +277,7 @@ func Parameters(name string, set *policy.Set) (jsontext.Value, error) {
 			return nil, err
 		}
 		if _, err := detectors.ParseParameters(one, hasher); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("%s:%d: %w: `holdfast policies print` lists them all", name, p.Line, err))
+			mistakes = append(mistakes, fmt.Errorf("%s:%d: %w: `holdfast policies print` lists what there is", name, p.Line, err))
 		}
 		if all[p.Detector] == nil {
 			all[p.Detector] = map[string]float64{}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,6 +124,76 @@ func TestPoliciesComeIntoForceLater(t *testing.T) {
 	}
 	if n := operatorRecords(t, c, cfg); n != 2 {
 		t.Errorf("%d operator records tell of 2 changes", n)
+	}
+}
+
+// A file's first numbers hold from when they were set, and without them the defaults
+// hold again; what has been keeps what it was judged by.
+func TestNumbersComeIntoForceLater(t *testing.T) {
+	c, cfg := created(t)
+	cfg.Respond.PoliciesFile = filepath.Join(t.TempDir(), "policies.yaml")
+	floor := func(n int) string { return fmt.Sprintf("parameters: {volume: {floor_1h: %d}}", n) }
+	for i, numbers := range []string{"parameters: {}", floor(80), floor(80), floor(90), "parameters: {}", "parameters: {}"} {
+		file := strings.Replace(string(policy.DefaultFile()), "parameters: {}", numbers, 1)
+		if err := os.WriteFile(cfg.Respond.PoliciesFile, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := EnsureVersions(t.Context(), c, cfg); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	var got []string
+	v := versions(t, c, cfg, schemas.ControlParameters)
+	for i, x := range v.Versions {
+		got = append(got, string(x.Value))
+		if old := x.From.Before(time.UnixMilli(schemas.EarliestTime).Add(time.Hour)); old != (i == 0) {
+			t.Errorf("version %d holds from %s", i, x.From)
+		}
+	}
+	if want := []string{"{}", `{"volume":{"floor_1h":80}}`, `{"volume":{"floor_1h":90}}`, "{}"}; !slices.Equal(got, want) {
+		t.Errorf("versions %v, want %v", got, want)
+	}
+}
+
+// Every mistake in a file's numbers is told with its line.
+func TestMistakesInNumbers(t *testing.T) {
+	const file = `parameters:
+  volume:
+    floor_1h: 80
+    flour_1h: 80
+    rarity: 2
+  volumes:
+    floor_1h: 80
+  cohorts:
+    free: 0
+    scale: 5000
+policies:
+  - {name: review, entity: account, verdict: review, when: severity >= high}
+`
+	name := filepath.Join(t.TempDir(), "policies.yaml")
+	if err := os.WriteFile(name, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := ReadPolicies(name)
+	for _, want := range []string{`:4: parameters: volume has no parameter "flour_1h"`, ":5: parameters: volume.rarity is 2, not", `:7: parameters: there is no detector "volumes"`, ":9: parameters: cohorts.free is 0"} {
+		if err == nil || !strings.Contains(err.Error(), name+want) {
+			t.Errorf("%v does not say %s%s", err, name, want)
+		}
+	}
+	if n := strings.Count(fmt.Sprint(err), "\n") + 1; n != 4 {
+		t.Errorf("%d mistakes, want 4: %v", n, err)
+	}
+	cfg := testConfig(t, t.TempDir())
+	cfg.Respond.PoliciesFile = name
+	if errs := CheckParts(&cfg); len(errs) != 1 || !strings.Contains(errs[0].Error(), ":4: ") {
+		t.Errorf("the check of the configuration says: %v", errs)
+	}
+	set, err := policy.Parse("numbers", []byte("parameters: {cohorts: {scale: 5000}, volume: {floor_1h: 80}}\n"+file[strings.Index(file, "policies:"):]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if params, err := Parameters("numbers", set); err != nil || string(params) != `{"cohorts":{"scale":5000},"volume":{"floor_1h":80}}` {
+		t.Errorf("detect is given %s (%v)", params, err)
 	}
 }
 

@@ -1,17 +1,16 @@
 // Package backtest asks what policies and parameters would have decided about a
 // stretch of the past, and compares that with what was decided and with what people
-// found. It reads the audit store and writes nothing: the past runs through the
-// very folds that decide live, in the order of event time, every event taken as
-// live and the brake off.
+// found. It reads the audit store and writes nothing. The past runs through the very
+// folds that decide live, with origin, arrival and network as they were recorded and
+// with what people asked for meanwhile; so the policies that were in force give the
+// decisions that were made, by their ids. The same past gives the same result.
 package backtest
 
 import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -24,166 +23,168 @@ import (
 
 // Config is one back-test.
 type Config struct {
-	From, To   time.Time     // decisions in [From, To) count
-	WarmUp     time.Duration // how much before From is replayed so that baselines exist
-	Policies   *policy.Set   // nil: the built-in ones
-	Parameters []byte        // detectors' parameters as JSON; nil: the defaults
-	Mode       schemas.Mode  // whose decisions are looked at: live, or shadow
+	From, To time.Time     // decisions in [From, To) count
+	WarmUp   time.Duration // how much before From is replayed so that baselines exist
+	// Control are the policies and parameters in force then, with their history. Where
+	// it is nil, Policies and Parameters are tried, nil each for the defaults.
+	Control    map[string][]byte
+	Policies   *policy.Set
+	Parameters []byte
+	HashSecret []byte        // the installation's; nil: a fixed one
+	AgeLimit   time.Duration // respond's
+	Brake      bool          // whether the gate may brake
+	// AsLive takes every event as live and as arriving when it happened, in the order
+	// of time: what would become of an imported past, were it to happen.
+	AsLive bool
+	// Only, where given, says of whom is told. All are replayed.
+	Only []schemas.Entity
 }
 
 // Past is where the past is read.
 type Past interface {
-	InTime(ctx context.Context, from, to time.Time) iter.Seq2[history.Recorded, error]
-	Verdicts(ctx context.Context, from, to time.Time) ([]history.Verdict, error)
-	Judgements(ctx context.Context, from, to time.Time) (map[schemas.Entity]bool, error)
-}
-
-// Stop is an entity that was stopped, then, now, or both.
-type Stop struct {
-	Entity    schemas.Entity `json:"entity"`
-	Then      *time.Time     `json:"then,omitempty"` // when it was stopped
-	Now       *time.Time     `json:"now,omitempty"`  // when it would have been
-	Policy    string         `json:"policy"`
-	Reason    string         `json:"reason,omitempty"` // of the stop now
-	Confirmed *bool          `json:"confirmed,omitempty"`
-}
-
-// Tally counts the decisions of one policy and verdict.
-type Tally struct {
-	Policy  string          `json:"policy"`
-	Verdict schemas.Verdict `json:"verdict"`
-	Then    int             `json:"then"`
-	Now     int             `json:"now"`
-}
-
-// Accuracy is how stops agree with what people found: of those stopped and
-// judged, how many were confirmed; of those confirmed, how many were stopped.
-type Accuracy struct {
-	Stopped   int `json:"stopped"`   // and judged by a person
-	Right     int `json:"right"`     // of them confirmed
-	Confirmed int `json:"confirmed"` // stopped or not
+	Happened(ctx context.Context, from, to time.Time, order history.Order) iter.Seq2[history.Recorded, error]
+	Requests(ctx context.Context, from, to time.Time) ([]history.Asked, error)
+	Decided(ctx context.Context, from, to time.Time) ([]schemas.Decision, error)
+	Acts(ctx context.Context, from time.Time) ([]schemas.Operator, error)
+	Gaps(ctx context.Context, from, to time.Time) ([]schemas.Gap, error)
 }
 
 // Result is what a back-test found.
 type Result struct {
-	Events   int64       `json:"events"`
-	Elapsed  string      `json:"elapsed"`
-	Stops    []Stop      `json:"stops"`
-	Tallies  []Tally     `json:"tallies"`
-	Accuracy [2]Accuracy `json:"accuracy"` // then, now
+	Summary  Summary
+	Policies []Effect // by name
+	Stops    []Stop   // by entity and time
+	Cases    []Case   // what people judged, by entity and time
+	Missing  []string // what could not be seen
 }
 
-// Run replays the past.
-func Run(ctx context.Context, cfg Config, past Past) (*Result, error) {
-	start := time.Now()
-	var now []schemas.Decision
-	r, err := replay.New(replay.Config{Policies: cfg.Policies, Parameters: cfg.Parameters}, replay.Deps{Decisions: func(b []byte) error {
-		var d schemas.Decision
-		if err := json.Unmarshal(b, &d); err != nil {
-			return fmt.Errorf("a decision of the back-test: %w", err)
-		}
-		if d.Mode == cfg.Mode && !d.Time.Before(cfg.From) && d.Time.Before(cfg.To) && d.Verdict.Rank() > 0 {
-			now = append(now, d)
-		}
-		return nil
-	}})
+// Summary is a back-test in a few numbers.
+type Summary struct {
+	From     time.Time `json:"from"`
+	To       time.Time `json:"to"`
+	WarmUp   string    `json:"warm_up"`
+	Events   int64     `json:"events"`
+	Then     Run       `json:"then"`
+	Now      Run       `json:"now"`
+	Same     int       `json:"same_decisions"` // decided then and now, by their ids
+	Both     int       `json:"stopped_in_both"`
+	OnlyThen int       `json:"stopped_only_then"`
+	OnlyNow  int       `json:"stopped_only_now"`
+}
+
+// Run is one side of the comparison: what was, or what would have been.
+type Run struct {
+	Decisions int      `json:"decisions"` // by policies, of any mode
+	Stops     int      `json:"stops"`
+	Unjudged  int      `json:"stops_unjudged"` // nobody has confirmed or dismissed them
+	Accuracy  Accuracy `json:"accuracy"`
+}
+
+// Try runs a back-test.
+func Try(ctx context.Context, cfg Config, past Past) (*Result, error) {
+	start := cfg.From.Add(-cfg.WarmUp)
+	now, seen, err := again(ctx, &cfg, past, start)
 	if err != nil {
 		return nil, err
 	}
-	for rec, err := range past.InTime(ctx, cfg.From.Add(-cfg.WarmUp), cfg.To) {
-		if err != nil {
-			return nil, err
-		}
-		if err := r.Event(rec.Event, rec.Network); err != nil {
-			return nil, err
-		}
-	}
-	then, err := past.Verdicts(ctx, cfg.From, cfg.To)
+	then, err := past.Decided(ctx, cfg.From, cfg.To)
 	if err != nil {
 		return nil, err
 	}
-	// What was imported was decided in mode history: it is what then was.
-	then = slices.DeleteFunc(then, func(v history.Verdict) bool {
-		return (v.Mode == schemas.ModeShadow) != (cfg.Mode == schemas.ModeShadow)
-	})
-	judged, err := past.Judgements(ctx, cfg.From, cfg.To.Add(30*24*time.Hour))
+	acts, err := past.Acts(ctx, cfg.From)
 	if err != nil {
 		return nil, err
 	}
-	out := compare(then, now, judged)
-	out.Events, out.Elapsed = r.Summary().Events, time.Since(start).Round(time.Millisecond).String()
+	gaps, err := past.Gaps(ctx, start, cfg.To)
+	if err != nil {
+		return nil, err
+	}
+	out := compare(cfg.concerned(then), cfg.concerned(now), acts)
+	out.Missing = seen.missing(&cfg, start, gaps)
+	s := &out.Summary
+	s.From, s.To, s.WarmUp, s.Events = cfg.From.UTC(), cfg.To.UTC(), cfg.WarmUp.String(), seen.events
 	return out, nil
 }
 
-// compare joins what was with what would have been.
-func compare(then []history.Verdict, now []schemas.Decision, judged map[schemas.Entity]bool) *Result {
-	stops := map[schemas.Entity]*Stop{}
-	tallies := map[[2]string]*Tally{}
-	stop := func(e schemas.Entity) *Stop {
-		if stops[e] == nil {
-			stops[e] = &Stop{Entity: e}
-			if ok, known := judged[e]; known {
-				stops[e].Confirmed = &ok
+// again replays the past and returns what is decided in [From, To).
+func again(ctx context.Context, cfg *Config, past Past, start time.Time) ([]schemas.Decision, *sight, error) {
+	var now []schemas.Decision
+	seen := newSight()
+	r, err := replay.New(replay.Config{
+		Policies: cfg.Policies, Parameters: cfg.Parameters, Control: cfg.Control, HashSecret: cfg.HashSecret, AgeLimit: cfg.AgeLimit, Brake: cfg.Brake,
+	}, replay.Deps{
+		Decisions: func(b []byte) error {
+			var d schemas.Decision
+			if err := json.Unmarshal(b, &d); err != nil {
+				return fmt.Errorf("a decision of the back-test: %w", err)
 			}
-		}
-		return stops[e]
-	}
-	tally := func(policy string, v schemas.Verdict) *Tally {
-		k := [2]string{policy, string(v)}
-		if tallies[k] == nil {
-			tallies[k] = &Tally{Policy: policy, Verdict: v}
-		}
-		return tallies[k]
-	}
-	for _, v := range then {
-		tally(v.Policy, v.Word).Then++
-		if s := v.Word.Stops(); s {
-			if at := stop(v.Entity); at.Then == nil {
-				at.Then, at.Policy = &v.Time, v.Policy
+			if !d.Time.Before(cfg.From) && d.Time.Before(cfg.To) {
+				now = append(now, d)
 			}
-		}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	for i := range now {
-		d := &now[i]
-		tally(d.Policy, d.Verdict).Now++
-		if d.Verdict.Stops() {
-			if at := stop(d.Entity); at.Now == nil {
-				at.Now, at.Policy, at.Reason = &d.Time, d.Policy, d.Reason
-			}
-		}
+	asked, err := past.Requests(ctx, start, cfg.To)
+	if err != nil {
+		return nil, nil, err
 	}
-	out := &Result{}
-	for _, s := range stops {
-		out.Stops = append(out.Stops, *s)
+	if err := feed(ctx, cfg, past, start, seen, r, asked); err != nil {
+		return nil, nil, err
 	}
-	slices.SortFunc(out.Stops, func(a, b Stop) int { return strings.Compare(a.Entity.Key(), b.Entity.Key()) })
-	for _, k := range slices.SortedFunc(maps.Keys(tallies), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		out.Tallies = append(out.Tallies, *tallies[k])
-	}
-	for e, confirmed := range judged {
-		s := stops[e]
-		for i, stopped := range [2]bool{s != nil && s.Then != nil, s != nil && s.Now != nil} {
-			a := &out.Accuracy[i]
-			if stopped {
-				a.Stopped++
-			}
-			if confirmed {
-				a.Confirmed++
-				if stopped {
-					a.Right++
-				}
-			}
-		}
-	}
-	return out
+	seen.refused = r.Summary().Refused
+	return now, seen, nil
 }
 
-// Precision and Recall are shares; ok is false where there is nothing to divide by.
-func (a Accuracy) Precision() (share float64, ok bool) {
-	return float64(a.Right) / float64(max(a.Stopped, 1)), a.Stopped > 0
+// feed gives events and requests to the folds in their order.
+func feed(ctx context.Context, cfg *Config, past Past, start time.Time, seen *sight, r *replay.Replay, asked []history.Asked) error {
+	order := history.ByArrival
+	if cfg.AsLive {
+		order = history.ByTime
+	}
+	next := 0
+	for rec, err := range past.Happened(ctx, start, cfg.To, order) {
+		if err != nil {
+			return err
+		}
+		x := replay.Recorded{Event: rec.Event, Arrival: rec.Arrival.UnixMilli(), Source: rec.Source, Origin: rec.Origin, Network: rec.Network, Double: seen.event(&rec, order)}
+		if cfg.AsLive {
+			x.Arrival, x.Origin = rec.Event.Time, schemas.OriginLive
+		}
+		for ; next < len(asked) && asked[next].Arrival.UnixMilli() < x.Arrival; next++ {
+			if err := request(r, asked[next]); err != nil {
+				return err
+			}
+		}
+		if err := r.Event(x); err != nil {
+			return err
+		}
+	}
+	for _, q := range asked[next:] {
+		if err := request(r, q); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Recall is the share of what people confirmed that was stopped.
-func (a Accuracy) Recall() (share float64, ok bool) {
-	return float64(a.Right) / float64(max(a.Confirmed, 1)), a.Confirmed > 0
+// request carries out what a person asked for. What they saw may stand otherwise
+// now, so the request is not bound to it.
+func request(r *replay.Replay, q history.Asked) error {
+	q.Episode, q.Step = nil, nil
+	return r.Request(q.Request, q.Arrival.UnixMilli())
+}
+
+// concerned leaves out whom nobody asked about.
+func (c *Config) concerned(all []schemas.Decision) []schemas.Decision {
+	if len(c.Only) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(d schemas.Decision) bool {
+		return !slices.ContainsFunc(c.Only, func(e schemas.Entity) bool {
+			return d.Entity == e || e.Kind == schemas.KindAccount && d.Account == e.ID
+		})
+	})
 }

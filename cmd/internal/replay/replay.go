@@ -1,7 +1,8 @@
 // Package replay runs detection and policies over files, with no broker and no
 // database: the very folds that lanes run, joined by queues instead of topics. It
-// promises the same output for the same input, byte for byte. Every record is taken
-// as live and as arriving when it happened, in the order of the files.
+// promises the same output for the same input, byte for byte. Every line of a file is
+// taken as live and as arriving when it happened, in the order of the files; what was
+// recorded is taken as it was written down.
 package replay
 
 import (
@@ -9,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -27,6 +30,10 @@ type Config struct {
 	Parameters []byte      // detectors' parameters as JSON; nil: the defaults
 	Brake      bool        // whether the gate may brake
 	HashSecret []byte      // 32 bytes; nil: a fixed one, so that runs can be compared
+	AgeLimit   time.Duration
+	// Control are values of the control topic, policies and parameters with their
+	// history; what they hold stands above Policies and Parameters.
+	Control map[string][]byte
 	// Networks tells what is known of an address, as intake would have noted it; nil: nothing.
 	Networks func(netip.Addr) schemas.Network
 }
@@ -80,7 +87,7 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 	r := &Replay{
 		deps:    deps,
 		detect:  detectors.New(detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters}),
-		respond: respond.New(respond.Config{Policies: cfg.Policies}),
+		respond: respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}),
 		gate:    gate.New(gate.Config{BrakeOff: !cfg.Brake}),
 	}
 	r.events, r.facts = stream{fold: r.detect}, stream{fold: r.detect}
@@ -91,9 +98,15 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 	if err != nil {
 		return nil, err
 	}
+	control := map[string][]byte{schemas.ControlPolicies: cfg.Control[schemas.ControlPolicies], schemas.ControlParameters: cfg.Control[schemas.ControlParameters], schemas.ControlInstallation: in}
 	for _, f := range []fold{r.detect, r.respond, r.gate} {
-		if err := f.Control(schemas.ControlInstallation, in); err != nil {
-			return nil, err
+		for _, key := range slices.Sorted(maps.Keys(control)) {
+			if control[key] == nil {
+				continue
+			}
+			if err := f.Control(key, control[key]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return r, nil
@@ -126,43 +139,6 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	return r.sum, ctx.Err()
 }
 
-// Event replays one event that is decoded already, with what is known of its
-// address. The event and its strings may be used again afterwards.
-func (r *Replay) Event(e *schemas.Event, net schemas.Network) error {
-	l := line{n: r.sum.Lines, key: e.Entity().Key(), event: *e, net: net, data: snapshot(e)}
-	l.double = r.reader.seen.Seen(r.sum.Lines, e.ID)
-	return r.line(&l)
-}
-
-// snapshot is what the folds read of an event's own bytes: respond looks at
-// accounts' snapshots.
-func snapshot(e *schemas.Event) []byte {
-	if e.Type != schemas.TypeAccount && e.Type != schemas.TypeCredential {
-		return []byte("{}")
-	}
-	v := struct {
-		ID         string            `json:"id"`
-		Type       schemas.EventType `json:"type"`
-		Time       time.Time         `json:"time"`
-		Account    string            `json:"account"`
-		Status     string            `json:"status,omitempty"`
-		Plan       string            `json:"plan,omitempty"`
-		Contacts   []schemas.Contact `json:"contacts,omitempty"`
-		Protected  bool              `json:"protected,omitzero"`
-		Credential string            `json:"credential,omitempty"`
-		Kind       string            `json:"kind,omitempty"`
-		Change     string            `json:"change,omitempty"`
-	}{e.ID, e.Type, time.UnixMilli(e.Time).UTC(), e.Account, e.Status, e.Plan, e.Contacts, e.Protected, e.Credential, e.Kind, e.Change}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return []byte("{}") // strings that were decoded always marshal
-	}
-	return b
-}
-
-// Summary says what was done so far.
-func (r *Replay) Summary() Summary { return r.sum }
-
 func (r *Replay) line(l *line) error {
 	r.sum.Lines++
 	if l.err != nil {
@@ -173,12 +149,18 @@ func (r *Replay) line(l *line) error {
 	if l.double {
 		r.sum.Duplicates++
 	}
-	r.arrival, r.at, r.queue = l.event.Time, l.n, r.queue[:0]
+	r.arrival, r.at = l.event.Time, l.n
 	r.in = schemas.Input{
 		Topic: schemas.TopicEvents, Arrival: r.arrival, Kind: schemas.KindEvent, ID: l.event.ID, Source: "replay", Origin: schemas.OriginLive,
 		Key: l.key, Value: l.data, Event: &l.event, Network: l.net, Duplicate: l.double,
 	}
-	if err := r.apply(&r.events); err != nil {
+	return r.fold(&r.events)
+}
+
+// fold folds r.in in as the stream's next record, and all that follows from it.
+func (r *Replay) fold(s *stream) error {
+	r.queue = r.queue[:0]
+	if err := r.apply(s); err != nil {
 		return err
 	}
 	for i := 0; i < len(r.queue); i++ {

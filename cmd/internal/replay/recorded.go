@@ -1,0 +1,85 @@
+package replay
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"holdfast/schemas"
+)
+
+// Recorded is an event of the past, with what was written down of how it came in.
+type Recorded struct {
+	Event   *schemas.Event
+	Arrival int64 // Unix milliseconds
+	Source  string
+	Origin  schemas.Origin
+	Network schemas.Network
+	Double  bool // its id stands among those shortly before in its log
+}
+
+// Event folds in one recorded event and all that follows from it. Events must come
+// in the order in which they are to be seen; that of one entity's matters, and
+// across entities that they lie within the lateness of each other.
+func (r *Replay) Event(x Recorded) error {
+	r.sum.Lines++
+	r.sum.Events++
+	if x.Double {
+		r.sum.Duplicates++
+	}
+	value, err := ownBytes(x.Event)
+	if err != nil {
+		return err
+	}
+	r.arrival, r.at = x.Arrival, r.sum.Lines
+	r.in = schemas.Input{
+		Topic: schemas.TopicEvents, Arrival: x.Arrival, Kind: schemas.KindEvent, ID: x.Event.ID, Source: x.Source, Origin: x.Origin,
+		Key: x.Event.Entity().Key(), Value: value, Event: x.Event, Network: x.Network, Duplicate: x.Double,
+	}
+	return r.fold(&r.events)
+}
+
+// Request folds in what a person asked for, as it stood in an inbox.
+func (r *Replay) Request(q schemas.Request, arrival int64) error {
+	b, err := json.Marshal(&q)
+	if err != nil {
+		return fmt.Errorf("request %q: %w", q.ID, err)
+	}
+	r.arrival, r.at = arrival, r.sum.Lines
+	r.in = schemas.Input{Topic: schemas.TopicInbox, Arrival: arrival, Kind: schemas.KindRequest, ID: q.ID, Origin: schemas.OriginLive, Key: q.Entity.Key(), Value: b}
+	r.in.Duplicate = r.inbox.seen.Seen(r.inbox.offset, q.ID)
+	return r.fold(&r.inbox)
+}
+
+// Summary says what was done so far.
+func (r *Replay) Summary() Summary { return r.sum }
+
+// none stands for the bytes that nobody looks at once they are decoded.
+var none = []byte("{}")
+
+// ownBytes writes again what is read of an event's own bytes: of the events that
+// detect hands on to respond, the fields that it needs and those that every such
+// event must have. The audit store keeps fields, not bytes.
+func ownBytes(e *schemas.Event) ([]byte, error) {
+	if e.Type != schemas.TypeAccount && e.Type != schemas.TypeCredential {
+		return none, nil
+	}
+	b, err := json.Marshal(struct {
+		ID         string            `json:"id"`
+		Type       schemas.EventType `json:"type"`
+		Time       time.Time         `json:"time"`
+		Account    string            `json:"account"`
+		Status     string            `json:"status,omitempty"`
+		Plan       string            `json:"plan,omitempty"`
+		Contacts   []schemas.Contact `json:"contacts,omitempty"`
+		Protected  bool              `json:"protected,omitzero"`
+		Credential string            `json:"credential,omitempty"`
+		Kind       string            `json:"kind,omitempty"`
+		Change     string            `json:"change,omitempty"`
+	}{e.ID, e.Type, time.UnixMilli(e.Time).UTC(), e.Account, e.Status, e.Plan, e.Contacts, e.Protected, e.Credential, e.Kind, e.Change})
+	if err != nil {
+		return nil, fmt.Errorf("event %q: %w", e.ID, err)
+	}
+	return b, nil
+}
