@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"strings"
 
 	"holdfast/detectors/baseline"
 	"holdfast/detectors/sketch"
@@ -29,7 +30,7 @@ type ActorParameters struct {
 var actorParameters = []Parameter{
 	{Name: "floor", Unit: "recipients", Default: 8, Min: 1, Max: 1e7, Source: "below it unknown sources have done little harm, and little can be said of them", at: func(p *Parameters) *float64 { return &p.Actor.Floor }},
 	{Name: "medium", Unit: "powers of ten", Default: 4, Min: 0.5, Max: 100, Source: "1 in 10,000 by the account's own past", at: func(p *Parameters) *float64 { return &p.Actor.Medium }},
-	{Name: "high", Unit: "powers of ten", Default: 5, Min: 1, Max: 100, Source: "1 in 1,000,000: on the labelled sets, attacks start here and honest changes end below", at: func(p *Parameters) *float64 { return &p.Actor.High }},
+	{Name: "high", Unit: "powers of ten", Default: 5, Min: 1, Max: 100, Source: "1 in 100,000: on the labelled sets attacks start here, and honest changes end below", at: func(p *Parameters) *float64 { return &p.Actor.High }},
 	{Name: "prior_hour", Unit: "recipients an hour", Default: 0.25, Min: 0.001, Max: 1e6, Source: "what an account is taken to send before anything is known of it", at: func(p *Parameters) *float64 { return &p.Actor.PriorHour }},
 	{Name: "prior_strangers", Unit: "strangers an hour", Default: 0.15, Min: 0.001, Max: 1e6, Source: "half of prior_hour", at: func(p *Parameters) *float64 { return &p.Actor.PriorStrangers }},
 	{Name: "prior_size", Unit: "size", Default: 0.3, Min: 0.01, Max: 1000, Source: "negative binomial: most hours nothing, then many", at: func(p *Parameters) *float64 { return &p.Actor.PriorSize }},
@@ -385,8 +386,8 @@ func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.
 	}
 	v.hit(&newSourceSpec, raised, measure, finding{value: value, level: level, score: share(x.joint()), severity: severity,
 		evidence: schemas.Evidence{Observed: x.recipients, Expected: round(x.usual), Threshold: floor, Unit: "recipients", Window: window, Floor: floor,
-			Text: fmt.Sprintf("%s source(s) that the account did not use before, judged as one, sent to %s recipients, %s of them strangers: a chance of 1 in 10^%.0f by its own past (volume %.1f, strangers %.1f, sources %.1f, bounces %.1f powers of ten)",
-				count(x.sources), count(x.recipients), count(x.strangers), math.Floor(x.joint()), x.volume, x.list, x.network, x.reputation)}})
+			Text: fmt.Sprintf("%s new to the account, judged as one, sent to %s, %s of them never written to before: a chance of 1 in 10^%.0f by its own past (%s)",
+				things(x.sources, "source"), things(x.recipients, "recipient"), count(x.strangers), math.Floor(x.joint()), x.parts())}})
 }
 
 // alarmAway freezes the day and tells the sources that alarmed it.
@@ -408,6 +409,20 @@ func (v *accountView) part(spec *Spec, raised bitSet, measure int, value, window
 			evidence: schemas.Evidence{Observed: observed, Expected: round(usual), Threshold: floor, Unit: unit, Window: window, Floor: floor,
 				Text: fmt.Sprintf("%s %s: a chance of 1 in 10^%.0f by its own past", count(observed), what, math.Floor(surprise))}})
 	}
+}
+
+// parts says what the joint chance is made of, as powers of ten.
+func (x *verdictOn) parts() string {
+	var out []string
+	for _, p := range [...]struct {
+		name     string
+		surprise float64
+	}{{"volume", x.volume}, {"strangers", x.list}, {"sources", min(x.network, 3)}, {"bounces", x.reputation}} {
+		if p.surprise >= 0.5 {
+			out = append(out, fmt.Sprintf("%s 10^%.1f", p.name, p.surprise))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // share turns a surprise in powers of ten into a score: 1 in 10^4 is 0.63, 1 in

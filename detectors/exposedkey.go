@@ -141,5 +141,5 @@ func after(use, saw *record) string {
 	if use.day == saw.day {
 		return "on the day on which"
 	}
-	return fmt.Sprintf("%d day(s) after", use.day-saw.day)
+	return things(float64(use.day-saw.day), "day") + " after"
 }

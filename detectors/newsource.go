@@ -223,5 +223,5 @@ func (v *accountView) rareSource(d sketch.Day) {
 	}
 	v.hit(&newSourceSpec, day.given(), measureSource, finding{value: windowValue("24h", d.Start()), level: 1, score: 0.2, severity: schemas.SeverityLow,
 		evidence: schemas.Evidence{Observed: k, Expected: round(2 * float64(v.dayBase.sources)), Threshold: 1, Unit: "sources", Window: "48h0m0s", Floor: 1,
-			Text: fmt.Sprintf("%s source(s) that the account did not use before, %s last", count(k), schemas.IPKey(v.event.IP))}})
+			Text: fmt.Sprintf("%s new to the account, %s last", things(k, "source"), schemas.IPKey(v.event.IP))}})
 }

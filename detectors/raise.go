@@ -138,6 +138,14 @@ func count(n float64) string {
 	return strconv.FormatFloat(n, 'g', 2, 64)
 }
 
+// things is a number of things in words: 1 source, 2 sources.
+func things(n float64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(n) + " " + one + "s"
+}
+
 // plain keeps a text printable on one line whatever an id held.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {

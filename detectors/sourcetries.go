@@ -134,7 +134,7 @@ func (v *sourceView) judgeTries(d sketch.Day) {
 			v.hit(spec, d, measure, finding{value: "48h", level: level, evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: unit, Window: "48h0m0s", Floor: p.Attempts, Text: text}})
 		}
 	}
-	tried := fmt.Sprintf("%s failed logins at %s user(s), at most %s at one, and %s that succeeded, all at accounts that did not use the address before", count(s.attempts), count(s.users), count(s.most), count(s.successes))
+	tried := fmt.Sprintf("%s at %s, at most %s at one, and %s that succeeded, all at accounts that did not use the address before", things(s.attempts, "failed login"), things(s.users, "user"), count(s.most), count(s.successes))
 	// A few tries at each of some colleagues are typing errors behind one address.
 	say(&bruteForceSpec, markedBrute, 1, max(s.most, s.attempts-1), p.Attempts, "failed logins", tried)
 	say(&bruteForceSpec, markedBrute, 2, s.attempts, p.Many, "failed logins", tried)
