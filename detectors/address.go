@@ -157,6 +157,12 @@ func (v *sourceView) hit(spec *Spec, day sketch.Day, measure int, f finding) {
 	v.e.raise(v.emit, spec, f)
 }
 
+// given reports whether a finding was raised.
+func (v *sourceView) given(day sketch.Day, measure, level int) bool {
+	_, ok := v.address.marked.find(&v.e.store.Arena, day, levelBit(measure, level))
+	return ok
+}
+
 // sourceFact folds in what an account's lane tells of an address.
 func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schemas.Output)) (bool, error) {
 	if len(f.Account) == 0 || len(f.Account) > schemas.MaxID || len(f.Event) > schemas.MaxID || len(f.Value) > 2*schemas.MaxID || f.N < 0 {

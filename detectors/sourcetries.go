@@ -66,31 +66,43 @@ const maxPairs = 256
 
 // told notes what an account has told: the highest number wins.
 func (l *logins) told(a *slab.Arena, t try) {
-	for i := range int(l.n) {
-		if x := l.at(a, i); x.day == t.day && x.from == t.from && x.user == t.user {
+	at := l.place(a, t)
+	if at < int(l.n) {
+		if x := l.at(a, at); !t.before(x) {
 			x.fails, x.flags = max(x.fails, t.fails), x.flags|t.flags
-			x.put(a.Block(l.ref)[i*tryBytes:])
+			x.put(a.Block(l.ref)[at*tryBytes:])
 			return
 		}
 	}
 	if l.n >= maxPairs {
-		if oldest := l.at(a, 0); t.before(oldest) || oldest.day == t.day {
+		if at == 0 || l.at(a, 0).day == t.day {
 			return
 		}
 		b := a.Block(l.ref)
 		copy(b, b[tryBytes:int(l.n)*tryBytes])
 		l.n--
-	}
-	lo := 0
-	for lo < int(l.n) && l.at(a, lo).before(t) {
-		lo++
+		at--
 	}
 	used := int(l.n) * tryBytes
 	l.ref = a.Grow(l.ref, used, used+tryBytes)
 	b := a.Block(l.ref)
-	copy(b[(lo+1)*tryBytes:used+tryBytes], b[lo*tryBytes:used])
-	t.put(b[lo*tryBytes:])
+	copy(b[(at+1)*tryBytes:used+tryBytes], b[at*tryBytes:used])
+	t.put(b[at*tryBytes:])
 	l.n++
+}
+
+// place returns where an entry stands or would stand.
+func (l *logins) place(a *slab.Arena, t try) int {
+	lo, hi := 0, int(l.n)
+	for lo < hi {
+		m := int(uint(lo+hi) >> 1)
+		if l.at(a, m).before(t) {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	return lo
 }
 
 // shape is what an address's attempts look like over a day and the one before.
@@ -100,7 +112,7 @@ type shape struct {
 }
 
 func (l *logins) shape(a *slab.Arena, d sketch.Day) (s shape) {
-	tries := map[uint32]float64{}
+	var users userTries
 	for i := range int(l.n) {
 		x := l.at(a, i)
 		if x.day != d && x.day+1 != d {
@@ -112,21 +124,43 @@ func (l *logins) shape(a *slab.Arena, d sketch.Day) (s shape) {
 		if x.fails == 0 {
 			continue
 		}
-		if x.flags&tryNobody != 0 && tries[x.user] == 0 {
-			s.unknown++
+		n, first := users.add(x.user, x.fails)
+		if first {
+			s.users++
+			if x.flags&tryNobody != 0 {
+				s.unknown++
+			}
 		}
 		s.attempts += float64(x.fails)
-		tries[x.user] += float64(x.fails)
-		s.most = max(s.most, tries[x.user])
+		s.most = max(s.most, float64(n))
 	}
-	s.users = float64(len(tries))
 	return s
+}
+
+// userTries sums failures by user, in a table that needs no memory of its own.
+type userTries [2 * maxPairs]struct{ user, fails uint32 }
+
+func (u *userTries) add(user, fails uint32) (sum uint32, first bool) {
+	for i := user; ; i++ {
+		x := &u[i%uint32(len(u))]
+		if x.fails == 0 {
+			x.user, x.fails = user, fails
+			return fails, true
+		}
+		if x.user == user {
+			x.fails = plus(x.fails, fails)
+			return x.fails, false
+		}
+	}
 }
 
 // judgeTries tells three shapes apart: many tries at few users (brute force), few
 // tries at many (spray), and a list of users of whom the platform does not even
 // know some (stuffing). All of these counts only grow within the two days.
 func (v *sourceView) judgeTries(d sketch.Day) {
+	if v.given(d, markedBrute, 2) && v.given(d, markedSpray, 2) && v.given(d, markedStuffing, 2) {
+		return // there is nothing worse to say
+	}
 	s := v.address.tries.shape(&v.e.store.Arena, d)
 	p := &v.e.versions.at(d.Start()).Source
 	say := func(spec *Spec, measure, level int, n, limit float64, unit, text string) {
