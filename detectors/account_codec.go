@@ -89,6 +89,7 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 		w.b = m.append(s, w.b)
 	}
 	w.b = x.actors.append(s, w.b)
+	w.b = x.heavy.Append(&s.Arena, w.b)
 }
 
 // watchValue is a checked watch that is not yet in a store.
@@ -98,6 +99,7 @@ type watchValue struct {
 	messages  [2][]byte
 	marks     [2][]byte
 	actors    []byte
+	heavy     []byte
 }
 
 func (r *reader) watch() *watchValue {
@@ -127,6 +129,7 @@ func (r *reader) watch() *watchValue {
 		v.marks[i] = r.cut(cutMarks)
 	}
 	v.actors = r.cut(cutDays)
+	v.heavy = r.cut(sketch.CutTopK)
 	return v
 }
 
@@ -149,6 +152,7 @@ func (v *watchValue) load(a *account, s *store) {
 		m.load(&s.Arena, v.marks[i])
 	}
 	w.actors.load(&s.Arena, v.actors)
+	w.heavy.Load(&s.Arena, v.heavy)
 }
 
 func (h *hourWindow) append(w *writer, s *sketch.Store) {

@@ -61,7 +61,9 @@ func (v *accountView) countActor(from source) {
 	open := &w.open[uint32(bucketOf(v.event.Time))%uint32(openBuckets)]
 	open.recipients = plus(open.recipients, n)
 	if from == sourceUnknown {
-		w.actors.add(&v.e.store.Arena, v.dayNo, addressNumber(v.event.IP), maxTold)
+		number := addressNumber(v.event.IP)
+		w.actors.add(&v.e.store.Arena, v.dayNo, number, maxTold)
+		w.heavy.Add(&v.e.store.Arena, number, n, heavySources)
 	}
 	h.unnamed = plus(h.unnamed, n-min(n, uint32(len(v.event.Recipients))))
 	if from == sourceBlind {
@@ -386,8 +388,8 @@ func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.
 	}
 	v.hit(&newSourceSpec, raised, measure, finding{value: value, level: level, score: share(x.joint()), severity: severity,
 		evidence: schemas.Evidence{Observed: x.recipients, Expected: round(x.usual), Threshold: floor, Unit: "recipients", Window: window, Floor: floor,
-			Text: fmt.Sprintf("%s new to the account, judged as one, sent to %s, %s of them never written to before: a chance of 1 in 10^%.0f by its own past (%s)",
-				things(x.sources, "source"), things(x.recipients, "recipient"), count(x.strangers), math.Floor(x.joint()), x.parts())}})
+			Text: fmt.Sprintf("%s new to the account, judged as one%s, sent to %s, %s of them never written to before: a chance of 1 in 10^%.0f by its own past (%s)",
+				things(x.sources, "source"), v.heaviest(x.sources), things(x.recipients, "recipient"), count(x.strangers), math.Floor(x.joint()), x.parts())}})
 }
 
 // alarmAway freezes the day and tells the sources that alarmed it.
@@ -409,6 +411,18 @@ func (v *accountView) part(spec *Spec, raised bitSet, measure int, value, window
 			evidence: schemas.Evidence{Observed: observed, Expected: round(usual), Threshold: floor, Unit: unit, Window: window, Floor: floor,
 				Text: fmt.Sprintf("%s %s: a chance of 1 in 10^%.0f by its own past", count(observed), what, math.Floor(surprise))}})
 	}
+}
+
+// heavySources is how many of a day's unknown sources are counted one by one.
+const heavySources = 8
+
+// heaviest names the source that sent most of the day's, where there are several.
+func (v *accountView) heaviest(sources float64) string {
+	top, ok := v.e.store.watches.At(v.account.watch).heavy.Top(&v.e.store.Arena)
+	if !ok || sources < 2 || top.Count <= 2*top.Error {
+		return ""
+	}
+	return " (" + schemas.IPKey(numberedAddress(top.Key)) + " most)"
 }
 
 // parts says what the joint chance is made of, as powers of ten.

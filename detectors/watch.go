@@ -18,7 +18,8 @@ type watch struct {
 	// can be taken off where only what has settled is to be looked at.
 	bucket int32
 	open   [openBuckets]openBucket
-	actors dayList // the last days' unknown sources that sent: of IPv6 the /64
+	heavy  sketch.TopK // of the day: recipients by source, for the evidence
+	actors dayList     // the last days' unknown sources that sent: of IPv6 the /64
 }
 
 type openBucket struct{ recipients, bounced uint32 }
@@ -95,6 +96,7 @@ func (w *watch) clear(s *sketch.Store) {
 		m.clear(&s.Arena)
 	}
 	w.actors.clear(&s.Arena)
+	w.heavy.Clear(&s.Arena)
 	*w = watch{}
 }
 
@@ -131,6 +133,7 @@ func (w *watch) leave() bool {
 func (w *watch) stepDay(s *sketch.Store, day sketch.Day) (empty bool) {
 	w.messages[mod2(day)].Clear(&s.Arena)
 	w.actors.drop(&s.Arena, day-min(day, 1))
+	w.heavy.Clear(&s.Arena)
 	since := day - min(day, watchDays)
 	for _, m := range [...]*marks{&w.fresh, &w.places} {
 		m.drop(&s.Arena, since.Start())
