@@ -255,6 +255,9 @@ func (a *account) advance(s *store, t int64, settled *closing) {
 			a.keepPast(s).hour = a.hourly
 		}
 		a.stepHour(s, settled)
+		if a.watch != 0 {
+			s.watches.At(a.watch).bases[mod3(a.hour)] = actorBase{a.hourly, float32(a.expectedBy(a.hour, &a.hourly))}
+		}
 		if a.day < dayOfHour(a.hour) {
 			if a.day++; a.hour == h {
 				a.keepPast(s).day = a.daily

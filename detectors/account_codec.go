@@ -72,6 +72,10 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 		w.byte(h.grade)
 		w.b = h.strangers.Append(s, w.b)
 	}
+	for i := range x.bases {
+		x.bases[i].hour.append(w)
+		w.float(x.bases[i].expected)
+	}
 	w.uint(uint64(x.bucket))
 	for _, o := range x.open {
 		w.uint(uint64(o.recipients))
@@ -115,6 +119,9 @@ func (r *reader) watch() *watchValue {
 		h.closed.recipients, h.closed.bounced = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 		h.reputation, h.grade = r.float(), r.byte()
 		v.strangers[i] = r.distinct()
+	}
+	for i := range v.w.bases {
+		v.w.bases[i] = actorBase{r.hourBase(), r.float()}
 	}
 	v.w.bucket = int32(r.uint(math.MaxInt32))
 	for i := range v.w.open {

@@ -108,7 +108,7 @@ func (v *accountView) actorBounced(bucket int32) {
 // one before, as far as that has settled, whenever a bucket has. The greatest
 // surprise stays: like all that an hour is judged by it only grows.
 func (v *accountView) judgeBounces(w *watch, bucket int32) {
-	a, h := v.account, bucket/12
+	h := bucket / 12
 	now, last := &w.hours[mod3(h)], &w.hours[mod3(h-1)]
 	n := float64(now.closed.recipients) + float64(last.closed.recipients)
 	b := float64(now.closed.bounced) + float64(last.closed.bounced)
@@ -116,9 +116,9 @@ func (v *accountView) judgeBounces(w *watch, bucket int32) {
 		return
 	}
 	p := &v.e.versions.at(hourStart(h)).Actor
-	if s := float32(v.bounceSurprise(p, &a.hourly, b, n)); s > now.reputation {
+	if s := float32(v.bounceSurprise(p, &w.bases[mod3(h)].hour, b, n)); s > now.reputation {
 		now.reputation = s
-		v.judgeActorHour(w, h, &a.hourly)
+		v.judgeActorHour(w, h)
 	}
 }
 
@@ -173,10 +173,10 @@ func (v *accountView) judgeActor() {
 	if v.account.watch == 0 {
 		return
 	}
-	w, s := v.e.store.watches.At(v.account.watch), &v.e.store
-	v.judgeActorHour(w, v.hourNo, v.account.hourlyAt(s, v.hourNo))
+	w := v.e.store.watches.At(v.account.watch)
+	v.judgeActorHour(w, v.hourNo)
 	if v.hourNo < v.account.hour {
-		v.judgeActorHour(w, v.account.hour, &v.account.hourly)
+		v.judgeActorHour(w, v.account.hour)
 	}
 }
 
@@ -188,7 +188,7 @@ func (v *accountView) judgeLast(h int32) {
 		w.hours[mod3(x)].looked = looked{}
 		w.hours[mod3(x)].since = w.hours[mod3(x)].asked
 	}
-	v.judgeActorHour(w, h, &v.account.hourly)
+	v.judgeActorHour(w, h)
 }
 
 // verdictOn is how surprising the actor is, and in what.
@@ -208,8 +208,7 @@ func (x verdictOn) joint() float64 {
 	return what + min(x.network, 3) + x.reputation
 }
 
-// judgeActorHour judges an hour by a past.
-func (v *accountView) judgeActorHour(w *watch, h int32, base *hourBase) {
+func (v *accountView) judgeActorHour(w *watch, h int32) {
 	now, last := &w.hours[mod3(h)], &w.hours[mod3(h-1)]
 	p := &v.e.versions.at(hourStart(h)).Actor
 	blind := grid(now.blind) + grid(last.blind)
@@ -234,7 +233,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32, base *hourBase) {
 	}
 	now.looked = seen
 	a := v.account
-	expected := v.expectedAt(h, base) + v.expectedAt(h-1, base)
+	base, expected := &w.bases[mod3(h)].hour, float64(w.bases[mod3(h)].expected)
 	volume, strangers := v.beliefs(p, base, expected/2, float64(h-a.since))
 	volume, strangers = volume.times(2), strangers.times(2)
 	unnamed := grid(now.unnamed) + grid(last.unnamed)
@@ -295,10 +294,12 @@ func (v *accountView) actorStrangers(h *actorHour) float64 {
 	return float64(h.asked)
 }
 
-// expectedAt is the recipients to expect in an hour by a past.
-func (v *accountView) expectedAt(h int32, base *hourBase) float64 {
-	days := int(h-v.account.since) / 24
-	return v.account.rhythm.Expected(int(uint32(h)%24), weekday(dayOfHour(h)), float64(base.volume.Mean), days)
+// expectedBy is the recipients to expect in an hour and the one before by a past.
+func (a *account) expectedBy(h int32, base *hourBase) (n float64) {
+	for _, x := range [...]int32{h, h - 1} {
+		n += a.rhythm.Expected(int(uint32(x)%24), weekday(dayOfHour(x)), float64(base.volume.Mean), int(x-a.since)/24)
+	}
+	return n
 }
 
 // newSources is how many unknown sources were used on a day and the one before,

@@ -68,7 +68,7 @@ type sockets struct {
 const heldRing = 4
 
 // note counts a connection opened or closed at a time, and shows to settled what
-// was held in each bucket that has settled with it.
+// was held in each bucket that has settled with it, where that has changed.
 func (s *sockets) note(ms int64, change int32, settled func(held, bucket int32)) {
 	b := bucketOf(ms)
 	if s.bucket == 0 {
@@ -77,9 +77,11 @@ func (s *sockets) note(ms int64, change int32, settled func(held, bucket int32))
 	for s.bucket < b {
 		s.bucket++
 		oldest := &s.open[uint32(s.bucket)%heldRing]
-		s.held = max(0, s.held+*oldest)
-		*oldest = 0
-		settled(s.held, s.bucket-heldRing)
+		if *oldest != 0 {
+			s.held = max(0, s.held+*oldest)
+			*oldest = 0
+			settled(s.held, s.bucket-heldRing)
+		}
 		if s.bucket+heldRing < b && s.open == [heldRing]int32{} {
 			s.bucket = b // nothing changes in between
 		}

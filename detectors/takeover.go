@@ -63,6 +63,9 @@ func (v *accountView) countLogin() {
 		a.entered.add(ar, m)
 	}
 	v.judgeGuesses(t)
+	for d := v.dayNo; d <= a.day; d++ {
+		v.judgeDistributed(d)
+	}
 	if t.day++; t.day == a.day && a.tries.has(ar, t) {
 		v.judgeGuesses(t)
 	}
@@ -94,8 +97,25 @@ func (v *accountView) judgeGuesses(t try) {
 	if n >= many {
 		v.guessed(t.day, 2, n, many, "")
 	}
-	if all := float64(v.account.tries.unknown(ar, t.day)); flags&tryKnown == 0 && all >= p.Distributed {
-		v.guessed(t.day, 1, all, p.Distributed, ", from many sources together")
+}
+
+// judgeDistributed looks for a success among guesses of many unknown sources, of
+// which its own made some.
+func (v *accountView) judgeDistributed(d sketch.Day) {
+	l, ar, p := &v.account.tries, &v.e.store.Arena, &v.e.versions.at(d.Start()).Takeover
+	all := float64(l.unknown(ar, d))
+	if all < p.Distributed || v.account.days[mod2(d)].given().has(measureGuesses, 1) {
+		return
+	}
+	for i := range int(l.n) {
+		x := l.at(ar, i)
+		if x.day != d {
+			continue
+		}
+		if fails, flags := l.pair(ar, x); fails > 0 && flags&tryOK != 0 && flags&tryKnown == 0 {
+			v.guessed(d, 1, all, p.Distributed, ", from many sources together")
+			return
+		}
 	}
 }
 

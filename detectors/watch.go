@@ -10,6 +10,7 @@ import (
 // have none; one that has been quiet in this respect for a week loses it again.
 type watch struct {
 	hours    [3]actorHour // by the clock's hour, as account.hours
+	bases    [3]actorBase
 	sums     [2]actorSums // settled hours, decaying; [1] for the clock's hour, [0] for the one before
 	messages [2]sketch.Fingerprints
 	fresh    marks // credentials made of late
@@ -20,6 +21,13 @@ type watch struct {
 	open   [openBuckets]openBucket
 	heavy  sketch.TopK // of the day: recipients by source, for the evidence
 	actors dayList     // the last days' unknown sources that sent: of IPv6 the /64
+}
+
+// actorBase is the past by which an hour's actor is judged, each time by the same,
+// and the recipients to expect of that hour and the one before.
+type actorBase struct {
+	hour     hourBase
+	expected float32
 }
 
 type openBucket struct{ recipients, bounced uint32 }
@@ -152,7 +160,12 @@ func (w *watch) stepDay(s *sketch.Store, day sketch.Day) (empty bool) {
 func (e *Engine) watching(a *account) *watch {
 	if a.watch == 0 {
 		a.watch = e.store.watches.New()
-		e.store.watches.At(a.watch).bucket = bucketOf(a.clock)
+		w := e.store.watches.At(a.watch)
+		w.bucket = bucketOf(a.clock)
+		for _, h := range [...]int32{a.hour - 1, a.hour} {
+			base := a.hourlyAt(&e.store, h)
+			w.bases[mod3(h)] = actorBase{*base, float32(a.expectedBy(h, base))}
+		}
 	}
 	return e.store.watches.At(a.watch)
 }

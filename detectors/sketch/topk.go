@@ -7,122 +7,157 @@ import (
 	"holdfast/detectors/slab"
 )
 
-const counterBytes = 16
+// MaxTop is the most values that a Top can hold: 4 KB.
+const MaxTop = 256
 
-// TopK finds the heaviest of many keys in the memory of k counters, by the
-// space-saving algorithm (Metwally, Agrawal and El Abbadi, Efficient computation of
-// frequent and top-k elements in data streams, 2005). Where a key without a counter
-// comes and none is free, it takes over the smallest and its count, which is then
-// its possible error. For N counted in all:
+const topBytes = 16
+
+// Top keeps the values that were counted most, by space-saving (A. Metwally,
+// D. Agrawal and A. El Abbadi, Efficient computation of frequent and top-k elements
+// in data streams, ICDT 2005). With room for k values and a total of N counted:
 //
-//   - a count is never below the true one, nor above it by more than its error;
-//   - no error is above N/k, and every key heavier than N/k has a counter.
+//   - a value's count is never too low, and too high by at most its Over ≤ N/k;
+//   - every value counted more than N/k times is among them;
+//   - counts are exact until there were more than k values.
 //
-// Counters stand in one block, 16 bytes each: key (8), count (4), error (4). Its zero
-// value is empty.
-type TopK struct {
+// Values are 64-bit hashes, or numbers that name something by themselves. Up to k
+// values the order in which they came makes no difference; beyond that it may, within
+// the bounds above. Entries stand sorted, the most first, 16 bytes each:
+//
+//	value (8) · count (4) · over (4), little-endian
+//
+// Its zero value is empty.
+type Top struct {
 	ref slab.Ref
-	n   uint8
+	n   uint16
 }
 
-// Counter is one key with its count, which is too high by Error at most.
-type Counter struct {
-	Key          uint64
-	Count, Error uint32
+// TopItem is a value with its count, which is too high by at most Over.
+type TopItem struct {
+	Value       uint64
+	Count, Over uint32
 }
 
-func (t *TopK) at(a *slab.Arena, i int) Counter { return counterOf(a.Block(t.ref)[i*counterBytes:]) }
+// AtLeast is what the value was counted for certain.
+func (x TopItem) AtLeast() uint32 { return x.Count - x.Over }
 
-func counterOf(b []byte) Counter {
-	return Counter{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])}
+func topOf(b []byte) TopItem {
+	return TopItem{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])}
 }
 
-func (c Counter) put(b []byte) {
-	binary.LittleEndian.PutUint64(b, c.Key)
-	binary.LittleEndian.PutUint32(b[8:], c.Count)
-	binary.LittleEndian.PutUint32(b[12:], c.Error)
+func (x TopItem) put(b []byte) {
+	binary.LittleEndian.PutUint64(b, x.Value)
+	binary.LittleEndian.PutUint32(b[8:], x.Count)
+	binary.LittleEndian.PutUint32(b[12:], x.Over)
 }
 
-// Add counts a key n times with at most k counters, k being the same every time.
-func (t *TopK) Add(a *slab.Arena, key uint64, n uint32, k int) {
-	least := 0
+// before orders items: the most first, equals by their values.
+func (x TopItem) before(o TopItem) bool {
+	return x.Count > o.Count || x.Count == o.Count && x.Value < o.Value
+}
+
+// Len is the number of values held.
+func (t *Top) Len() int { return int(t.n) }
+
+// At returns the value in a place, 0 being the one counted most.
+func (t *Top) At(a *slab.Arena, place int) TopItem {
+	return topOf(a.Block(t.ref)[place*topBytes : (place+1)*topBytes])
+}
+
+// Total is all that was counted, exact unless a count has reached what 32 bits hold.
+func (t *Top) Total(a *slab.Arena) (n uint64) {
 	for i := range int(t.n) {
-		c := t.at(a, i)
-		if c.Key == key {
-			c.Count = saturate(c.Count, n)
-			c.put(a.Block(t.ref)[i*counterBytes:])
-			return
-		}
-		if c.Count < t.at(a, least).Count {
-			least = i
-		}
+		n += uint64(t.At(a, i).Count)
 	}
-	c := Counter{Key: key, Count: n}
-	if int(t.n) < min(k, 255) {
-		used := int(t.n) * counterBytes
-		t.ref = a.Grow(t.ref, used, used+counterBytes)
-		least = int(t.n)
+	return n
+}
+
+// Sure reports whether the first place is certain: no other value, held or not, can
+// have been counted more often.
+func (t *Top) Sure(a *slab.Arena) bool {
+	switch t.n {
+	case 0:
+		return false
+	case 1:
+		x := t.At(a, 0)
+		return x.AtLeast() >= x.Over
+	}
+	return t.At(a, 0).AtLeast() >= t.At(a, 1).Count
+}
+
+// Add counts a value n more times, with room for k ≤ MaxTop values, k being the same
+// each time. Where there is no room the value takes the place of the one counted
+// least, and its count may be too high by that one's.
+func (t *Top) Add(a *slab.Arena, value uint64, n uint32, k int) {
+	if n == 0 {
+		return
+	}
+	i := 0
+	for i < int(t.n) && t.At(a, i).Value != value {
+		i++
+	}
+	x := TopItem{Value: value, Count: n}
+	switch {
+	case i < int(t.n):
+		x = t.At(a, i)
+		x.Count = saturate(x.Count, n)
+	case int(t.n) < min(k, MaxTop):
+		used := int(t.n) * topBytes
+		t.ref = a.Grow(t.ref, used, used+topBytes)
 		t.n++
-	} else {
-		old := t.at(a, least)
-		c.Count, c.Error = saturate(old.Count, n), old.Count
+	default:
+		i = int(t.n) - 1
+		least := t.At(a, i).Count
+		x.Count, x.Over = saturate(least, n), least
 	}
-	c.put(a.Block(t.ref)[least*counterBytes:])
+	t.lift(a, i, x)
 }
 
-// Top returns the heaviest key; ok is false where nothing was counted.
-func (t *TopK) Top(a *slab.Arena) (top Counter, ok bool) {
-	for i := range int(t.n) {
-		if c := t.at(a, i); !ok || c.Count > top.Count || c.Count == top.Count && c.Key < top.Key {
-			top, ok = c, true
-		}
+// lift moves an item that has grown from its place to where it belongs.
+func (t *Top) lift(a *slab.Arena, i int, x TopItem) {
+	b := a.Block(t.ref)
+	for i > 0 && x.before(topOf(b[(i-1)*topBytes:])) {
+		copy(b[i*topBytes:(i+1)*topBytes], b[(i-1)*topBytes:])
+		i--
 	}
-	return top, ok
+	x.put(b[i*topBytes:])
 }
 
-// All calls f for each counter, in no order that means anything.
-func (t *TopK) All(a *slab.Arena, f func(Counter)) {
-	for i := range int(t.n) {
-		f(t.at(a, i))
-	}
-}
-
-// Len is the number of counters in use.
-func (t *TopK) Len() int { return int(t.n) }
-
-// Clear empties it.
-func (t *TopK) Clear(a *slab.Arena) {
+// Clear empties the set.
+func (t *Top) Clear(a *slab.Arena) {
 	a.Free(t.ref)
-	*t = TopK{}
+	*t = Top{}
 }
 
-// Append appends the encoding: a count byte, then the counters.
-func (t *TopK) Append(a *slab.Arena, dst []byte) []byte {
-	dst = append(dst, t.n)
-	return append(dst, a.Block(t.ref)[:int(t.n)*counterBytes]...)
+// Append appends the set's encoding: a varint count, then the entries.
+func (t *Top) Append(a *slab.Arena, dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(t.n))
+	return append(dst, a.Block(t.ref)[:int(t.n)*topBytes]...)
 }
 
-var errTopK = errors.New("a list of counters is cut, or counts less than its errors")
+var errTop = errors.New("a list of those counted most is cut, too long or not in order")
 
-// CutTopK finds an encoding at the start of src and checks it.
-func CutTopK(src []byte) (counters, rest []byte, err error) {
-	if len(src) == 0 || len(src) < 1+int(src[0])*counterBytes {
-		return nil, nil, errTopK
+// CutTop finds an encoding of at most k entries at the start of src and checks it.
+func CutTop(src []byte, k int) (entries, rest []byte, err error) {
+	n, w := binary.Uvarint(src)
+	if w <= 0 || n > uint64(min(k, MaxTop)) || len(src)-w < int(n)*topBytes {
+		return nil, nil, errTop
 	}
-	n := int(src[0]) * counterBytes
-	counters, rest = src[1:1+n], src[1+n:]
-	for i := 0; i < n; i += counterBytes {
-		if c := counterOf(counters[i:]); c.Error > c.Count {
-			return nil, nil, errTopK
+	entries, rest = src[w:w+int(n)*topBytes], src[w+int(n)*topBytes:]
+	seen := make(map[uint64]bool, n)
+	for i := 0; i < len(entries); i += topBytes {
+		x := topOf(entries[i:])
+		sorted := i == 0 || topOf(entries[i-topBytes:]).before(x)
+		if !sorted || seen[x.Value] || x.Count == 0 || x.Over > x.Count {
+			return nil, nil, errTop
 		}
+		seen[x.Value] = true
 	}
-	return counters, rest, nil
+	return entries, rest, nil
 }
 
-// Load replaces it by counters that CutTopK has checked.
-func (t *TopK) Load(a *slab.Arena, counters []byte) {
+// Load replaces the set by entries that CutTop has checked.
+func (t *Top) Load(a *slab.Arena, entries []byte) {
 	t.Clear(a)
-	if len(counters) > 0 {
-		t.ref, t.n = a.Put(counters), uint8(len(counters)/counterBytes)
-	}
+	t.ref, t.n = a.Put(entries), uint16(len(entries)/topBytes)
 }
