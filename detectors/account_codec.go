@@ -136,7 +136,7 @@ func (r *reader) watch() *watchValue {
 		v.marks[i] = r.cut(cutMarks)
 	}
 	v.actors = r.cut(cutDays)
-	v.heavy = r.cut(sketch.CutTopK)
+	v.heavy = r.cut(func(b []byte) (top, rest []byte, err error) { return sketch.CutTop(b, heavySources) })
 	return v
 }
 

@@ -419,11 +419,11 @@ const heavySources = 8
 
 // heaviest names the source that sent most of the day's, where there are several.
 func (v *accountView) heaviest(sources float64) string {
-	top, ok := v.e.store.watches.At(v.account.watch).heavy.Top(&v.e.store.Arena)
-	if !ok || sources < 2 || top.Count <= 2*top.Error {
+	top := &v.e.store.watches.At(v.account.watch).heavy
+	if sources < 2 || !top.Sure(&v.e.store.Arena) {
 		return ""
 	}
-	return " (" + schemas.IPKey(numberedAddress(top.Key)) + " most)"
+	return " (" + schemas.IPKey(numberedAddress(top.At(&v.e.store.Arena, 0).Value)) + " most)"
 }
 
 // parts says what the joint chance is made of, as powers of ten.

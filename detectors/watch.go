@@ -19,8 +19,8 @@ type watch struct {
 	// can be taken off where only what has settled is to be looked at.
 	bucket int32
 	open   [openBuckets]openBucket
-	heavy  sketch.TopK // of the day: recipients by source, for the evidence
-	actors dayList     // the last days' unknown sources that sent: of IPv6 the /64
+	heavy  sketch.Top // of the day: recipients by source, for the evidence
+	actors dayList    // the last days' unknown sources that sent: of IPv6 the /64
 }
 
 // actorBase is the past by which an hour's actor is judged, each time by the same,
