@@ -43,7 +43,6 @@ type hourWindow struct {
 	complaints uint16
 	strangers  sketch.Distinct
 	fresh      sketch.Fingerprints // to be known once the hour has settled
-	bounced    sketch.Fingerprints // ids of messages that bounced, should their send still come
 	raised     uint16              // a bit for each signal given, see levelBit
 	alarmed    bool
 	told       bool // its unknown sources were called as unusual as can be
@@ -60,7 +59,6 @@ type dayWindow struct {
 	active     bool   // the gate has been told
 	alarmed    bool
 	away       bool // the alarm was about unknown sources
-	awayBefore bool // so it was on the day before, once that is settled
 	raised     uint64
 	told       sketch.Fingerprints // facts sent
 	hosts      sketch.Fingerprints // of senders, below their registrable domains
@@ -134,6 +132,7 @@ type account struct {
 	keyLen  uint8
 	open    uint8         // hours for which the alarm stays open
 	stuck   uint8         // days skipped as alarmed
+	strayed bool          // unknown sources alarmed on the day that settled last
 	frozen  uint16        // hours skipped as alarmed
 	past    uint32        // handle in the store's pasts, 0 once nothing late can come
 	watch   uint32        // handle in the store's watches, 0 for none
@@ -158,11 +157,9 @@ type account struct {
 	elder    sketch.Fingerprints // known before known was last started anew
 	sources  sketch.Novelty
 	records  records
-	// newcomers are the unknown sources whose first use on the clock's day was in the
-	// clock's hour, so that the hour before is not judged by them.
-	newcomers sketch.Fingerprints
-	tries     logins // of the last days
-	entered   marks  // logins that succeeded of late: source and user
+	bounced  [2]sketch.Fingerprints // messages that bounced in the clock's hour and the one before, should their send still come
+	tries    logins                 // of the last days
+	entered  marks                  // logins that succeeded of late: source and user
 }
 
 // free gives back everything that the account holds.
@@ -190,7 +187,9 @@ func (a *account) forget(s *store) {
 	a.hourly, a.daily = hourBase{}, dayBase{}
 	a.settle(s)
 	a.open, a.stuck, a.frozen = 0, 0, 0
-	a.newcomers.Clear(&s.Arena)
+	a.strayed = false
+	a.bounced[0].Clear(&s.Arena)
+	a.bounced[1].Clear(&s.Arena)
 	a.tries.clear(&s.Arena)
 	a.entered.clear(&s.Arena)
 	a.unwatch(s)
@@ -199,7 +198,7 @@ func (a *account) forget(s *store) {
 // unwatch ends the account's watch.
 func (a *account) unwatch(s *store) {
 	if a.watch != 0 {
-		s.watches.At(a.watch).clear(&s.Store)
+		s.watches.At(a.watch).clear(s)
 		s.watches.Free(a.watch)
 		a.watch = 0
 	}
@@ -216,7 +215,6 @@ func (w *hourWindow) countStrangers(s *store) float64 {
 func (w *hourWindow) clear(s *store) {
 	w.strangers.Clear(&s.Store)
 	w.fresh.Clear(&s.Arena)
-	w.bounced.Clear(&s.Arena)
 	*w = hourWindow{}
 }
 
@@ -255,9 +253,6 @@ func (a *account) advance(s *store, t int64, settled *closing) {
 			a.keepPast(s).hour = a.hourly
 		}
 		a.stepHour(s, settled)
-		if a.watch != 0 {
-			s.watches.At(a.watch).bases[mod3(a.hour)] = actorBase{a.hourly, float32(a.expectedBy(a.hour, &a.hourly))}
-		}
 		if a.day < dayOfHour(a.hour) {
 			if a.day++; a.hour == h {
 				a.keepPast(s).day = a.daily
@@ -274,7 +269,10 @@ func (a *account) advance(s *store, t int64, settled *closing) {
 		settled.hour(last)
 		a.judged = last
 	}
-	if a.past != 0 && a.clock >= hourStart(a.hour)+lateness {
+	if a.clock >= hourStart(a.hour)+lateness {
+		if a.watch != 0 {
+			s.watches.At(a.watch).newcomers.Clear(&s.Arena)
+		}
 		a.settle(s)
 	}
 }
@@ -338,6 +336,7 @@ func (a *account) dailyAt(s *store, d sketch.Day) *dayBase {
 // stepHour makes room for the hour that has begun: the recipients of the third
 // hour back become known, and the second hour back, settled now, is learnt.
 func (a *account) stepHour(s *store, closed *closing) {
+	a.bounced[uint32(a.hour)%2].Clear(&s.Arena)
 	w := &a.hours[mod3(a.hour)]
 	if w.fresh.Len() > 0 && !w.alarmed {
 		a.learn(s, &w.fresh)
@@ -351,9 +350,8 @@ func (a *account) stepHour(s *store, closed *closing) {
 		}
 		a.judged = settled
 	}
-	a.newcomers.Clear(&s.Arena)
 	if a.watch != 0 {
-		s.watches.At(a.watch).stepHour(&s.Store, a.hour, w.told)
+		s.watches.At(a.watch).stepHour(s, a.hour, w.told)
 	}
 	if settled < a.since {
 		return
@@ -436,14 +434,14 @@ func (a *account) stepDay(s *store) {
 	if a.stuck < frozenDays {
 		if w.away {
 			a.sources.Unlearn(&s.Arena, settled, settled)
-		} else if w.awayBefore {
+		} else if a.strayed {
 			a.sources.Unlearn(&s.Arena, settled-1, settled)
 		}
 	}
 	a.tries.drop(&s.Arena, settled)
 	a.entered.drop(&s.Arena, (a.day - 1).Start())
-	next := &a.days[mod2(a.day-1)]
-	next.before, next.awayBefore = w.newSources, w.away
+	a.strayed = w.away
+	a.days[mod2(a.day-1)].before = w.newSources
 	w.clear(s)
 	if a.watch != 0 && s.watches.At(a.watch).stepDay(&s.Store, a.day) {
 		a.unwatch(s)

@@ -14,6 +14,7 @@ func (a *account) append(w *writer, s *store) {
 		w.uint(v)
 	}
 	w.int(a.clock)
+	w.bool(a.strayed)
 	w.uint(uint64(a.first))
 	for i := range a.profiles {
 		p := &a.profiles[i]
@@ -51,16 +52,17 @@ func (a *account) append(w *writer, s *store) {
 	w.b = a.elder.Append(&s.Arena, w.b)
 	w.b = a.sources.Append(&s.Arena, w.b)
 	w.text(string(a.records.bytes(&s.Store)))
-	w.b = a.newcomers.Append(&s.Arena, w.b)
+	w.b = a.bounced[0].Append(&s.Arena, w.b)
+	w.b = a.bounced[1].Append(&s.Arena, w.b)
 	w.b = a.tries.append(&s.Store, w.b)
 	w.b = a.entered.append(&s.Store, w.b)
 	w.bool(a.watch != 0)
 	if a.watch != 0 {
-		s.watches.At(a.watch).append(w, &s.Store)
+		s.watches.At(a.watch).append(w, s)
 	}
 }
 
-func (x *watch) append(w *writer, s *sketch.Store) {
+func (x *watch) append(w *writer, s *store) {
 	for i := range x.hours {
 		h := &x.hours[i]
 		for _, v := range [...]uint32{h.recipients, h.blind, h.unnamed, h.asked, h.since, h.bounced} {
@@ -70,11 +72,7 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 		w.uint(uint64(h.closed.bounced))
 		w.float(h.reputation)
 		w.byte(h.grade)
-		w.b = h.strangers.Append(s, w.b)
-	}
-	for i := range x.bases {
-		x.bases[i].hour.append(w)
-		w.float(x.bases[i].expected)
+		w.b = h.strangers.Append(&s.Store, w.b)
 	}
 	w.uint(uint64(x.bucket))
 	for _, o := range x.open {
@@ -90,10 +88,22 @@ func (x *watch) append(w *writer, s *sketch.Store) {
 		w.b = x.messages[i].Append(&s.Arena, w.b)
 	}
 	for _, m := range [...]*marks{&x.fresh, &x.places} {
-		w.b = m.append(s, w.b)
+		w.b = m.append(&s.Store, w.b)
 	}
-	w.b = x.actors.append(s, w.b)
+	w.b = x.actors.append(&s.Store, w.b)
 	w.b = x.heavy.Append(&s.Arena, w.b)
+	w.b = x.newcomers.Append(&s.Arena, w.b)
+	for i := range x.hours {
+		if x.hours[i].base == 0 {
+			continue
+		}
+		b := s.bases.At(x.hours[i].base)
+		w.series(&b.volume)
+		w.series(&b.fresh)
+		w.float(b.named)
+		w.float(b.most)
+		w.float(b.expected)
+	}
 }
 
 // watchValue is a checked watch that is not yet in a store.
@@ -104,6 +114,8 @@ type watchValue struct {
 	marks     [2][]byte
 	actors    []byte
 	heavy     []byte
+	newcomers []byte
+	bases     [3]*actorBase // of the hours in which the actor sent
 }
 
 func (r *reader) watch() *watchValue {
@@ -120,9 +132,6 @@ func (r *reader) watch() *watchValue {
 		h.reputation, h.grade = r.float(), r.byte()
 		v.strangers[i] = r.distinct()
 	}
-	for i := range v.w.bases {
-		v.w.bases[i] = actorBase{r.hourBase(), r.float()}
-	}
 	v.w.bucket = int32(r.uint(math.MaxInt32))
 	for i := range v.w.open {
 		v.w.open[i].recipients, v.w.open[i].bounced = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
@@ -137,6 +146,12 @@ func (r *reader) watch() *watchValue {
 	}
 	v.actors = r.cut(cutDays)
 	v.heavy = r.cut(func(b []byte) (top, rest []byte, err error) { return sketch.CutTop(b, heavySources) })
+	v.newcomers = r.prints()
+	for i := range v.w.hours {
+		if v.w.hours[i].recipients > 0 {
+			v.bases[i] = &actorBase{r.series(), r.series(), r.float(), r.float(), r.float()}
+		}
+	}
 	return v
 }
 
@@ -160,6 +175,13 @@ func (v *watchValue) load(a *account, s *store) {
 	}
 	w.actors.load(&s.Arena, v.actors)
 	w.heavy.Load(&s.Arena, v.heavy)
+	w.newcomers.Load(&s.Arena, v.newcomers)
+	for i, b := range v.bases {
+		if b != nil {
+			w.hours[i].base = s.bases.New()
+			*s.bases.At(w.hours[i].base) = *b
+		}
+	}
 }
 
 func (h *hourWindow) append(w *writer, s *sketch.Store) {
@@ -176,7 +198,6 @@ func (h *hourWindow) append(w *writer, s *sketch.Store) {
 	w.bool(h.away)
 	w.b = h.strangers.Append(s, w.b)
 	w.b = h.fresh.Append(&s.Arena, w.b)
-	w.b = h.bounced.Append(&s.Arena, w.b)
 }
 
 func (d *dayWindow) append(w *writer, s *sketch.Store) {
@@ -186,7 +207,6 @@ func (d *dayWindow) append(w *writer, s *sketch.Store) {
 	w.bool(d.active)
 	w.bool(d.alarmed)
 	w.bool(d.away)
-	w.bool(d.awayBefore)
 	w.b = d.told.Append(&s.Arena, w.b)
 	w.b = d.hosts.Append(&s.Arena, w.b)
 }
@@ -210,25 +230,24 @@ func (b *dayBase) append(w *writer) {
 
 // accountValue is a checked account that is not yet in a store.
 type accountValue struct {
-	a         account
-	hours     [3]hourSets
-	told      [2][]byte
-	hosts     [2][]byte
-	watch     *watchValue
-	past      *past
-	newcomers []byte
-	tries     []byte
-	entered   []byte
-	known     []byte
-	elder     []byte
-	sources   []byte
-	records   []byte
+	a       account
+	hours   [3]hourSets
+	told    [2][]byte
+	hosts   [2][]byte
+	watch   *watchValue
+	past    *past
+	bounced [2][]byte
+	tries   []byte
+	entered []byte
+	known   []byte
+	elder   []byte
+	sources []byte
+	records []byte
 }
 
 type hourSets struct {
 	strangers sketch.Decoded
 	fresh     []byte
-	bounced   []byte
 }
 
 const maxHour = math.MaxInt32 / 2
@@ -239,7 +258,7 @@ func (r *reader) account() (v accountValue) {
 	a.day, a.hour, a.since = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour)), int32(r.uint(maxHour))
 	a.quiet = [4]sketch.Day{sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16))}
 	a.away, a.judged = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour))
-	a.clock, a.first = r.int(), int32(r.uint(maxHour))
+	a.clock, a.strayed, a.first = r.int(), r.bool(), int32(r.uint(maxHour))
 	for i := range a.profiles {
 		a.profiles[i] = profile{at: r.int(), created: sketch.Day(r.uint(math.MaxUint16)), plan: uint32(r.uint(math.MaxUint32))}
 	}
@@ -261,7 +280,7 @@ func (r *reader) account() (v accountValue) {
 		v.past = &past{r.hourBase(), r.dayBase()}
 	}
 	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
-	v.newcomers = r.prints()
+	v.bounced = [2][]byte{r.prints(), r.prints()}
 	v.tries, v.entered = r.cut(cutLogins), r.cut(cutMarks)
 	v.watch = r.watch()
 	// The clock and what is derived from it must agree, or windows would be mixed up.
@@ -280,14 +299,14 @@ func (r *reader) hourWindow() (h hourWindow, sets hourSets) {
 	h.listed, h.asked, h.since = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 	h.raised, h.bounces, h.complaints, h.alarmed, h.told = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), r.bool(), r.bool()
 	h.away = r.bool()
-	sets.strangers, sets.fresh, sets.bounced = r.distinct(), r.prints(), r.prints()
+	sets.strangers, sets.fresh = r.distinct(), r.prints()
 	return h, sets
 }
 
 func (r *reader) dayWindow() (d dayWindow, told, hosts []byte) {
 	d.recipients, d.strangers = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
 	d.newSources, d.before, d.raised, d.hours = uint16(r.uint(math.MaxUint16)), uint16(r.uint(math.MaxUint16)), r.uint(math.MaxUint64), uint8(r.uint(24))
-	d.active, d.alarmed, d.away, d.awayBefore = r.bool(), r.bool(), r.bool(), r.bool()
+	d.active, d.alarmed, d.away = r.bool(), r.bool(), r.bool()
 	return d, r.prints(), r.prints()
 }
 
@@ -333,7 +352,6 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	for i := range a.hours {
 		a.hours[i].strangers.Load(&s.Store, v.hours[i].strangers)
 		a.hours[i].fresh.Load(&s.Arena, v.hours[i].fresh)
-		a.hours[i].bounced.Load(&s.Arena, v.hours[i].bounced)
 	}
 	for i := range a.days {
 		a.days[i].told.Load(&s.Arena, v.told[i])
@@ -343,7 +361,8 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.elder.Load(&s.Arena, v.elder)
 	a.sources.Load(&s.Arena, v.sources)
 	a.records = records{s.Put(v.records), uint32(len(v.records))}
-	a.newcomers.Load(&s.Arena, v.newcomers)
+	a.bounced[0].Load(&s.Arena, v.bounced[0])
+	a.bounced[1].Load(&s.Arena, v.bounced[1])
 	a.tries.load(&s.Arena, v.tries)
 	a.entered.load(&s.Arena, v.entered)
 	if v.past != nil {

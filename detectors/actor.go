@@ -56,6 +56,9 @@ func (v *accountView) countActor(from source) {
 	w := v.e.watching(v.account)
 	h := &w.hours[mod3(v.hourNo)]
 	n := uint32(min(v.event.Volume(), schemas.MaxCount))
+	if n > 0 {
+		v.account.keepBase(&v.e.store, v.hourNo, h)
+	}
 	h.recipients = plus(h.recipients, n)
 	h.grade |= v.grade
 	open := &w.open[uint32(bucketOf(v.event.Time))%uint32(openBuckets)]
@@ -82,8 +85,8 @@ func (v *accountView) countActor(from source) {
 // bouncedAlready counts the bounces of a message that came before its send.
 func (v *accountView) bouncedAlready(id uint64) {
 	a := v.account
-	for b := bucketOf(hourStart(a.hour - 2)); b <= bucketOf(a.clock); b++ {
-		if a.hours[mod3(b/12)].bounced.Has(&v.e.store.Arena, bounceMark(id, b)) {
+	for b := bucketOf(hourStart(a.hour - 1)); b <= bucketOf(a.clock); b++ {
+		if a.bounced[uint32(b/12)%2].Has(&v.e.store.Arena, bounceMark(id, b)) {
 			v.actorBounced(b)
 		}
 	}
@@ -116,7 +119,7 @@ func (v *accountView) judgeBounces(w *watch, bucket int32) {
 		return
 	}
 	p := &v.e.versions.at(hourStart(h)).Actor
-	if s := float32(v.bounceSurprise(p, &w.bases[mod3(h)].hour, b, n)); s > now.reputation {
+	if s := float32(v.bounceSurprise(p, &v.account.hourly, b, n)); s > now.reputation {
 		now.reputation = s
 		v.judgeActorHour(w, h)
 	}
@@ -152,7 +155,7 @@ func (b belief) times(k float64) belief { return belief{b.mean * k, b.size} }
 // account's strangers are not known yet, three quarters of what it sends are taken
 // to be such. An account whose unknown sources are used to sending is judged by
 // what these are used to, where that is more.
-func (v *accountView) beliefs(p *ActorParameters, base *hourBase, expected, known float64) (volume, strangers belief) {
+func (v *accountView) beliefs(p *ActorParameters, base *actorBase, expected, known float64) (volume, strangers belief) {
 	volume = shrink(&base.volume, expected, known, p.PriorHour, p.PriorSize, p.PriorWeight)
 	prior := max(p.PriorStrangers, 0.75*volume.mean)
 	strangers = shrink(&base.fresh, float64(base.fresh.Mean), float64(base.fresh.N), prior, p.PriorSize, p.PriorWeight)
@@ -233,7 +236,8 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	}
 	now.looked = seen
 	a := v.account
-	base, expected := &w.bases[mod3(h)].hour, float64(w.bases[mod3(h)].expected)
+	base := v.e.store.bases.At(now.base)
+	expected := float64(base.expected)
 	volume, strangers := v.beliefs(p, base, expected/2, float64(h-a.since))
 	volume, strangers = volume.times(2), strangers.times(2)
 	unnamed := grid(now.unnamed) + grid(last.unnamed)
@@ -317,7 +321,7 @@ func (v *accountView) sourcesUntil(h int32) (k, surprise float64) {
 	a, d := v.account, dayOfHour(h)
 	k = v.sourcesOn(d)
 	if h < a.hour && d == a.day {
-		k -= float64(a.newcomers.Len())
+		k -= float64(v.e.store.watches.At(a.watch).newcomers.Len())
 	}
 	return v.surprising(d, k)
 }

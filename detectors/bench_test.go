@@ -121,6 +121,7 @@ func TestBytesAnAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	t.Log("watches", e.store.watches.Len(), "pasts", e.store.pasts.Len(), "bases", e.store.bases.Len(), "addresses", e.addresses.Len())
 	t.Logf("%.0f bytes an account in memory (%d in blocks, %d sketches), %d saved, %.0f events/s, saving %.0f accounts/s", each,
 		e.store.InUse()/accounts, e.store.Large(), saved/accounts, float64(len(events))/took.Seconds(), accounts/time.Since(saving).Seconds())
 	if each > 1024 {

@@ -66,6 +66,9 @@ func (v *accountView) countSource(recipients int64) source {
 		return sourceKnown
 	}
 	v.grade = grade
+	if v.event.Type == schemas.TypeSend && !v.learning() {
+		v.e.watching(a)
+	}
 	v.newcomer(h, first)
 	if v.learning() {
 		return sourceKnown
@@ -85,12 +88,15 @@ func (v *accountView) newcomer(h uint64, first bool) {
 	if first && v.day.newSources < math.MaxUint16 {
 		v.day.newSources++
 	}
+	if a.watch == 0 || v.dayNo < a.day {
+		return
+	}
+	w := v.e.store.watches.At(a.watch)
 	switch {
-	case v.dayNo < a.day:
 	case v.hourNo < a.hour:
-		a.newcomers.Remove(ar, h)
-	case first:
-		a.newcomers.Add(ar, h, maxTold)
+		w.newcomers.Remove(ar, h)
+	case first && v.event.Time < hourStart(a.hour)+lateness:
+		w.newcomers.Add(ar, h, maxTold)
 	}
 }
 

@@ -51,7 +51,7 @@ func (v *accountView) bounced() {
 		return
 	}
 	id, ar := v.e.hasher.String(v.event.MessageID), &v.e.store.Arena
-	v.hour.bounced.Add(ar, bounceMark(id, bucketOf(v.event.Time)), maxBounced)
+	v.account.bounced[uint32(v.hourNo)%2].Add(ar, bounceMark(id, bucketOf(v.event.Time)), maxBounced)
 	if v.account.watch == 0 {
 		return
 	}

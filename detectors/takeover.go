@@ -92,10 +92,10 @@ func (v *accountView) judgeGuesses(t try) {
 	some, many := p.limits(flags)
 	n := float64(fails)
 	if n >= some {
-		v.guessed(t.day, 1, n, some, "")
+		v.guessed(t.day, 1, n, some, v.guesses(n))
 	}
 	if n >= many {
-		v.guessed(t.day, 2, n, many, "")
+		v.guessed(t.day, 2, n, many, v.guesses(n))
 	}
 }
 
@@ -113,7 +113,7 @@ func (v *accountView) judgeDistributed(d sketch.Day) {
 			continue
 		}
 		if fails, flags := l.pair(ar, x); fails > 0 && flags&tryOK != 0 && flags&tryKnown == 0 {
-			v.guessed(d, 1, all, p.Distributed, ", from many sources together")
+			v.guessed(d, 1, all, p.Distributed, fmt.Sprintf("%s failed logins within a day from sources that the account does not know, and one from such that succeeded", count(all)))
 			return
 		}
 	}
@@ -134,12 +134,15 @@ func (v *accountView) usedBefore(h uint64) bool {
 	return v.account.sources.UsedBetween(&v.e.store.Arena, h, d-min(d, sourceDays), d-min(d, 2))
 }
 
-func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, how string) {
+func (v *accountView) guesses(n float64) string {
+	return fmt.Sprintf("%s failed logins of user %s and one that succeeded, from %s", count(n), brief(v.event.User), schemas.IPKey(v.event.IP))
+}
+
+func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, text string) {
 	day := &v.account.days[mod2(d)]
 	score, severity := grade(level)
 	v.hit(&takeoverSpec, day.given(), measureGuesses, finding{value: windowValue("guesses", d.Start()), level: level, score: score, severity: severity,
-		evidence: schemas.Evidence{Observed: n, Threshold: threshold, Unit: "failed logins", Window: "48h0m0s", Floor: threshold,
-			Text: fmt.Sprintf("%s failed logins of user %s%s and one that succeeded, from %s", count(n), brief(v.event.User), how, schemas.IPKey(v.event.IP))}})
+		evidence: schemas.Evidence{Observed: n, Threshold: threshold, Unit: "failed logins", Window: "48h0m0s", Floor: threshold, Text: text}})
 }
 
 // brief cuts what a text quotes of an event.

@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"holdfast/detectors/baseline"
 	"holdfast/detectors/sketch"
 	"holdfast/detectors/slab"
 )
@@ -10,7 +11,6 @@ import (
 // have none; one that has been quiet in this respect for a week loses it again.
 type watch struct {
 	hours    [3]actorHour // by the clock's hour, as account.hours
-	bases    [3]actorBase
 	sums     [2]actorSums // settled hours, decaying; [1] for the clock's hour, [0] for the one before
 	messages [2]sketch.Fingerprints
 	fresh    marks // credentials made of late
@@ -19,15 +19,30 @@ type watch struct {
 	// can be taken off where only what has settled is to be looked at.
 	bucket int32
 	open   [openBuckets]openBucket
-	heavy  sketch.Top // of the day: recipients by source, for the evidence
-	actors dayList    // the last days' unknown sources that sent: of IPv6 the /64
+	// newcomers are the unknown sources whose first use on the clock's day was in the
+	// clock's hour, so that the hour before is not judged by them. Kept while that
+	// can still change.
+	newcomers sketch.Fingerprints
+	heavy     sketch.Top // of the day: recipients by source, for the evidence
+	actors    dayList    // the last days' unknown sources that sent: of IPv6 the /64
 }
 
-// actorBase is the past by which an hour's actor is judged, each time by the same,
+// actorBase is what an hour's actor is judged by, each time by the same: the past,
 // and the recipients to expect of that hour and the one before.
 type actorBase struct {
-	hour     hourBase
-	expected float32
+	volume, fresh baseline.Series
+	named, most   float32
+	expected      float32
+}
+
+// keepBase notes the past of an hour in which the actor has begun to send.
+func (a *account) keepBase(s *store, h int32, hour *actorHour) {
+	if hour.base != 0 {
+		return
+	}
+	b := a.hourlyAt(s, h)
+	hour.base = s.bases.New()
+	*s.bases.At(hour.base) = actorBase{b.volume, b.fresh, b.named, b.most, float32(a.expectedBy(h, b))}
 }
 
 type openBucket struct{ recipients, bounced uint32 }
@@ -45,6 +60,7 @@ type actorHour struct {
 	asked      uint32
 	since      uint32
 	bounced    uint32
+	base       uint32     // handle in the store's bases, 0 where nothing was sent
 	closed     openBucket // of recipients and bounced, what can no longer change
 	reputation float32    // the greatest surprise at its bounces so far, in powers of ten
 	strangers  sketch.Distinct
@@ -88,12 +104,15 @@ func (s *actorSums) decay() {
 	}
 }
 
-func (h *actorHour) clear(s *sketch.Store) {
-	h.strangers.Clear(s)
+func (h *actorHour) clear(s *store) {
+	h.strangers.Clear(&s.Store)
+	if h.base != 0 {
+		s.bases.Free(h.base)
+	}
 	*h = actorHour{}
 }
 
-func (w *watch) clear(s *sketch.Store) {
+func (w *watch) clear(s *store) {
 	for i := range w.hours {
 		w.hours[i].clear(s)
 	}
@@ -105,17 +124,19 @@ func (w *watch) clear(s *sketch.Store) {
 	}
 	w.actors.clear(&s.Arena)
 	w.heavy.Clear(&s.Arena)
+	w.newcomers.Clear(&s.Arena)
 	*w = watch{}
 }
 
 // stepHour makes room for the hour that has begun and adds the one that has settled.
-func (w *watch) stepHour(s *sketch.Store, hour int32, told bool) {
+func (w *watch) stepHour(s *store, hour int32, told bool) {
+	w.newcomers.Clear(&s.Arena)
 	w.hours[mod3(hour)].clear(s)
 	settled := &w.hours[mod3(hour-2)]
 	w.sums[0] = w.sums[1]
 	k := 0.0
 	if settled.recipients > 0 {
-		k = float64(settled.strangers.Count(s))
+		k = float64(settled.strangers.Count(&s.Store))
 	}
 	if told {
 		w.sums[1] = actorSums{} // what has been told is not told again
@@ -160,12 +181,7 @@ func (w *watch) stepDay(s *sketch.Store, day sketch.Day) (empty bool) {
 func (e *Engine) watching(a *account) *watch {
 	if a.watch == 0 {
 		a.watch = e.store.watches.New()
-		w := e.store.watches.At(a.watch)
-		w.bucket = bucketOf(a.clock)
-		for _, h := range [...]int32{a.hour - 1, a.hour} {
-			base := a.hourlyAt(&e.store, h)
-			w.bases[mod3(h)] = actorBase{*base, float32(a.expectedBy(h, base))}
-		}
+		e.store.watches.At(a.watch).bucket = bucketOf(a.clock)
 	}
 	return e.store.watches.At(a.watch)
 }
@@ -175,4 +191,5 @@ type store struct {
 	sketch.Store
 	watches slab.Table[watch]
 	pasts   slab.Table[past]
+	bases   slab.Table[actorBase]
 }
