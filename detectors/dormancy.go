@@ -116,7 +116,7 @@ const maxHosts = 1024
 
 // senders remembers what was found out about the senders that came last, since an
 // account's are mostly the same.
-type senders [512]struct {
+type senders [2048]struct {
 	sender, host string
 	below        bool
 }

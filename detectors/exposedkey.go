@@ -29,6 +29,9 @@ var exposedKeySpec = Spec{
 type exposedKey struct{}
 
 func (exposedKey) pair(v *pairView) {
+	if !v.mayMeet() {
+		return
+	}
 	before := v.meetings(true)
 	for _, m := range v.meetings(false) {
 		known := slices.ContainsFunc(before, func(o meeting) bool { return o.id == m.id })
@@ -37,6 +40,19 @@ func (exposedKey) pair(v *pairView) {
 			v.exposed(m)
 		}
 	}
+}
+
+// mayMeet reports whether there are a use and what can make it suspect: mostly an
+// entity has only uses, and many.
+func (v *pairView) mayMeet() bool {
+	var any [recordKinds]bool
+	for i := range v.all {
+		any[v.all[i].kind] = true
+	}
+	if v.entity.Kind == schemas.KindIP {
+		return any[recordUse] && any[recordStaff]
+	}
+	return any[recordUse] && any[recordSeen] && any[recordSuspect]
 }
 
 // meeting is a use of a key and what makes it suspect.

@@ -14,34 +14,61 @@ func hashID(id string) idHash {
 
 // Ring knows the ids that stand among the last offsets of a partition. What it
 // knows is a function of the log alone: an offset without an id, a fence or a gap
-// takes a place too. It takes 24 bytes an offset in reach.
+// takes a place too. It takes 24 to 28 bytes an offset in reach.
+//
+// Ids with the same low bits are chained, newest first. Nothing is ever taken out of
+// a chain: it ends where it does not lead back in time, or to another chain, because
+// what stood there has been written over.
 type Ring struct {
-	next  int64    // the offset after the last one seen
-	ids   []idHash // by offset modulo the reach
-	table []uint32 // open addressing: place in ids, plus one; the latest of equal ids
+	next   int64    // the offset after the last one seen
+	ids    []idHash // by offset modulo the reach, which is the id's place
+	before []uint32 // by place: place of the one before in its chain, plus one
+	heads  []uint32 // by the low bits: place of the newest, plus one
+	ahead  []idHash // used by SeenAll, as what follows
+	touch  uint64
 }
 
 // NewRing returns a ring that has seen nothing and reaches so many offsets back
 // from the next one.
 func NewRing(reach, next int64) *Ring {
 	size := int64(1)
-	for size < 2*reach {
+	for size < reach {
 		size *= 2
 	}
-	return &Ring{next: next, ids: make([]idHash, reach), table: make([]uint32, size)}
+	return &Ring{next: next, ids: make([]idHash, reach), before: make([]uint32, reach), heads: make([]uint32, size)}
 }
 
 // Seen notes the id at an offset and tells whether it stands among the reach
 // before. Offsets must rise.
-func (r *Ring) Seen(offset int64, id string) bool {
-	h := hashID(id)
+func (r *Ring) Seen(offset int64, id string) bool { return r.seen(offset, hashID(id)) }
+
+// SeenAll appends to known what Seen says of ids at consecutive offsets. All places
+// are touched before any is needed, so that the waits for memory overlap.
+func (r *Ring) SeenAll(offset int64, ids []string, known []bool) []bool {
+	r.ahead = r.ahead[:0]
+	for _, id := range ids {
+		r.ahead = append(r.ahead, hashID(id))
+	}
+	mask, touched := uint64(len(r.heads)-1), uint64(0)
+	for i := range r.ahead {
+		if head := r.heads[r.ahead[i].a&mask]; head != 0 {
+			touched |= r.ids[head-1].a
+		}
+	}
+	r.touch = touched
+	for i := range r.ahead {
+		known = append(known, r.seen(offset+int64(i), r.ahead[i]))
+	}
+	return known
+}
+
+func (r *Ring) seen(offset int64, h idHash) bool {
 	r.Pass(offset)
-	_, known := r.find(h)
-	r.forget(offset) // the one that stood reach offsets before: the last still in reach
-	slot, _ := r.find(h)
 	place := uint32(offset % int64(len(r.ids)))
-	r.ids[place] = h
-	r.table[slot] = place + 1
+	known := r.find(h, place)
+	head := &r.heads[h.a&uint64(len(r.heads)-1)]
+	r.ids[place], r.before[place] = h, *head
+	*head = place + 1
 	r.next = offset + 1
 	return known
 }
@@ -50,54 +77,34 @@ func (r *Ring) Seen(offset int64, id string) bool {
 func (r *Ring) Pass(offset int64) {
 	if offset-r.next >= int64(len(r.ids)) {
 		clear(r.ids)
-		clear(r.table)
+		clear(r.before)
+		clear(r.heads)
 		r.next = offset
 	}
 	for ; r.next < offset; r.next++ {
-		r.forget(r.next)
-		r.ids[r.next%int64(len(r.ids))] = idHash{}
+		place := r.next % int64(len(r.ids))
+		r.ids[place], r.before[place] = idHash{}, 0
 	}
 }
 
-// find gives the slot of an id, or the free one where it belongs.
-func (r *Ring) find(h idHash) (slot uint64, known bool) {
-	mask := uint64(len(r.table) - 1)
-	for slot = h.a & mask; r.table[slot] != 0; slot = (slot + 1) & mask {
-		if r.ids[r.table[slot]-1] == h {
-			return slot, true
+// find walks the id's chain as seen from a place: what stands there is the oldest.
+func (r *Ring) find(h idHash, from uint32) bool {
+	mask := uint64(len(r.heads) - 1)
+	last := uint32(0)
+	for at := r.heads[h.a&mask]; at != 0; {
+		place := at - 1
+		age := from - place
+		if place >= from {
+			age += uint32(len(r.ids))
 		}
-	}
-	return slot, false
-}
-
-// forget takes the id at an offset's place out of the table, unless a later offset
-// has it too.
-func (r *Ring) forget(offset int64) {
-	place := uint32(offset % int64(len(r.ids)))
-	h := r.ids[place]
-	if h == (idHash{}) {
-		return
-	}
-	slot, known := r.find(h)
-	if known && r.table[slot] == place+1 {
-		r.remove(slot)
-	}
-}
-
-// remove empties a slot and moves those behind it up, so that none is cut off from
-// where its search begins.
-func (r *Ring) remove(slot uint64) {
-	mask := uint64(len(r.table) - 1)
-	for next := slot; ; {
-		next = (next + 1) & mask
-		if r.table[next] == 0 {
-			break
+		id := &r.ids[place]
+		if age <= last || (id.a^h.a)&mask != 0 {
+			return false
 		}
-		home := r.ids[r.table[next]-1].a & mask
-		if (next-home)&mask >= (next-slot)&mask {
-			r.table[slot] = r.table[next]
-			slot = next
+		if *id == h {
+			return true
 		}
+		last, at = age, r.before[place]
 	}
-	r.table[slot] = 0
+	return false
 }

@@ -1,6 +1,8 @@
 package respond
 
 import (
+	"strings"
+
 	"holdfast/alerting/decision"
 	"holdfast/schemas"
 )
@@ -21,9 +23,10 @@ func (w *work) event() (bool, error) {
 	if old := w.st.Account; old != nil && (old.Time > e.Time || old.Time == e.Time && old.ID >= e.ID) {
 		return false, nil
 	}
-	w.st.Account = &account{
-		Time: e.Time, ID: e.ID, Plan: clip(e.Plan, maxID), Protected: e.Protected,
-		Contacts: e.Contacts[:min(len(e.Contacts), decision.MaxContacts)],
+	contacts := e.Contacts[:min(len(e.Contacts), decision.MaxContacts)]
+	for i := range contacts { // the state outlives the record's bytes
+		contacts[i] = schemas.Contact{Email: strings.Clone(contacts[i].Email), Role: strings.Clone(contacts[i].Role)}
 	}
+	w.st.Account = &account{Time: e.Time, ID: strings.Clone(e.ID), Plan: strings.Clone(clip(e.Plan, maxID)), Protected: e.Protected, Contacts: contacts}
 	return true, nil
 }

@@ -14,6 +14,7 @@ type Fold struct {
 	cfg      Config
 	policies *policy.Versions
 	entities map[string]entry
+	warm     warm
 	decoder  schemas.Decoder
 }
 
@@ -22,6 +23,7 @@ type Fold struct {
 type entry struct {
 	applied int64
 	payload []byte
+	state   *state // the payload decoded, for those folded last; else nil
 }
 
 // New returns an empty fold.
@@ -50,6 +52,7 @@ func (f *Fold) Control(key string, value []byte) error {
 // Restore takes one record of the state projection.
 func (f *Fold) Restore(key string, value []byte) error {
 	if value == nil {
+		f.cool(key)
 		delete(f.entities, key)
 		return nil
 	}
@@ -61,7 +64,8 @@ func (f *Fold) Restore(key string, value []byte) error {
 		_, err := decodeState(frame.Version, nil)
 		return fmt.Errorf("respond state of %s: %w", key, err)
 	}
-	f.entities[strings.Clone(key)] = entry{frame.Applied[schemas.AppliedInbox], append([]byte(nil), frame.Payload...)}
+	f.cool(key)
+	f.entities[strings.Clone(key)] = entry{applied: frame.Applied[schemas.AppliedInbox], payload: append([]byte(nil), frame.Payload...)}
 	return nil
 }
 
@@ -87,26 +91,27 @@ func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 	if in.Offset < e.applied || in.Duplicate || in.Kind == schemas.KindFence {
 		return false, nil
 	}
-	st := &state{}
-	if e.payload != nil {
-		var err error
-		if st, err = decodeState(stateVersion, e.payload); err != nil {
-			return false, fmt.Errorf("respond state of %s: %w", in.Key, err)
-		}
+	st, err := e.decoded()
+	if err != nil {
+		return false, fmt.Errorf("respond state of %s: %w", in.Key, err)
 	}
 	w := &work{fold: f, in: in, st: st}
 	touched, err := w.apply()
 	if err == nil {
 		err = w.err
 	}
-	if err != nil || !touched {
-		return false, err
+	if err == nil && !touched {
+		return false, nil
 	}
-	payload, err := st.encode()
+	var payload []byte
+	if err == nil {
+		payload, err = st.encode()
+	}
 	if err != nil {
+		f.cool(in.Key) // it may be changed in part
 		return false, err
 	}
-	f.entities[strings.Clone(in.Key)] = entry{in.Offset + 1, payload}
+	f.put(in.Key, entry{in.Offset + 1, payload, st})
 	for _, o := range w.out {
 		emit(o)
 	}

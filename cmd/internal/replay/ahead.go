@@ -14,16 +14,16 @@ import (
 )
 
 // A block is small enough that what one core wrote of it still lies in a cache when
-// another reads it. At most blocksAhead of them are ever made: 4 MB with the events,
+// another reads it. At most blocksAhead of them are ever made: 6 MB with the events,
 // and more only for records that are larger than a block.
 const (
 	blockBytes  = 128 << 10
 	blockLines  = 512
-	blocksAhead = 6
+	blocksAhead = 8
 )
 
 // block is a run of lines. It is read by one goroutine, decoded by the next, folded
-// by the third, and then used again.
+// by the third and concluded by the fourth, and then used again.
 type block struct {
 	buf   []byte
 	lines []line
@@ -38,6 +38,7 @@ type line struct {
 	event  schemas.Event
 	net    schemas.Network
 	err    *schemas.Error
+	turn   turn
 }
 
 // reader reads and decodes files one after the other, ahead of the folding.
@@ -47,6 +48,8 @@ type reader struct {
 	keys     keys
 	seen     *schemas.Ring
 	events   int64
+	ids      []string // of a block, and which of them are doubles
+	doubles  []bool
 }
 
 // ahead returns blocks of decoded lines, and where to give them back.
@@ -149,6 +152,7 @@ func readLine(br *bufio.Reader, buf []byte) (_ []byte, long bool, _ error) {
 }
 
 func (r *reader) decode(b *block) {
+	r.ids = r.ids[:0]
 	for i := range b.lines {
 		l := &b.lines[i]
 		if l.err != nil {
@@ -156,11 +160,23 @@ func (r *reader) decode(b *block) {
 		}
 		if l.err = r.decoder.Decode(l.data, &l.event); l.err == nil {
 			l.key = r.keys.of(&l.event)
-			l.double = r.seen.Seen(r.events, l.event.ID)
-			r.events++
+			r.ids = append(r.ids, l.event.ID)
 			if l.net = (schemas.Network{}); r.networks != nil && l.event.IP.IsValid() {
 				l.net = r.networks(l.event.IP)
 			}
+		}
+	}
+	r.markDoubles(b)
+}
+
+func (r *reader) markDoubles(b *block) {
+	r.doubles = r.seen.SeenAll(r.events, r.ids, r.doubles[:0])
+	r.events += int64(len(r.ids))
+	n := 0
+	for i := range b.lines {
+		if l := &b.lines[i]; l.err == nil {
+			l.double = r.doubles[n]
+			n++
 		}
 	}
 }

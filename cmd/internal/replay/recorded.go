@@ -32,12 +32,13 @@ func (r *Replay) Event(x Recorded) error {
 	if err != nil {
 		return err
 	}
-	r.arrival, r.at = x.Arrival, r.sum.Lines
-	r.in = schemas.Input{
+	r.at = r.sum.Lines
+	in := schemas.Input{
 		Topic: schemas.TopicEvents, Arrival: x.Arrival, Kind: schemas.KindEvent, ID: x.Event.ID, Source: x.Source, Origin: x.Origin,
 		Key: x.Event.Entity().Key(), Value: value, Event: x.Event, Network: x.Network, Duplicate: x.Double,
 	}
-	return r.fold(&r.events)
+	r.detection.take(in, &r.turn)
+	return r.conclude(in, &r.turn)
 }
 
 // Request folds in what a person asked for, as it stood in an inbox.
@@ -46,10 +47,9 @@ func (r *Replay) Request(q schemas.Request, arrival int64) error {
 	if err != nil {
 		return fmt.Errorf("request %q: %w", q.ID, err)
 	}
-	r.arrival, r.at = arrival, r.sum.Lines
-	r.in = schemas.Input{Topic: schemas.TopicInbox, Arrival: arrival, Kind: schemas.KindRequest, ID: q.ID, Origin: schemas.OriginLive, Key: q.Entity.Key(), Value: b}
-	r.in.Duplicate = r.inbox.seen.Seen(r.inbox.offset, q.ID)
-	return r.fold(&r.inbox)
+	r.at = r.sum.Lines
+	r.detection.alone(&r.turn, schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindRequest, ID: q.ID, Origin: schemas.OriginLive, Key: q.Entity.Key(), Value: b})
+	return r.conclude(schemas.Input{Arrival: arrival}, &r.turn)
 }
 
 // Summary says what was done so far.

@@ -7,8 +7,6 @@ package replay
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/netip"
@@ -58,17 +56,20 @@ type fold interface {
 
 // Replay is one run. It is used from one goroutine, and not after an error.
 type Replay struct {
-	deps                  Deps
-	events, facts         stream
-	inbox, proposals      stream
-	detect, respond, gate fold
-	reader                reader
-	queue                 []schemas.Output
-	emit                  func(schemas.Output)
-	in                    schemas.Input
-	arrival               int64 // of the line being replayed
-	at                    int64 // its number
-	sum                   Summary
+	deps             Deps
+	reader           reader
+	detection        *detection
+	events, facts    stream // addresses'
+	inbox, proposals stream
+	queue            []queued
+	emit             func(schemas.Output)
+	in               schemas.Input
+	arrival          int64 // of the line being replayed
+	latest           int64 // the latest arrival, and what addresses were told of it
+	told             int64
+	at               int64 // the line's number
+	turn             turn  // of a record that came alone
+	sum              Summary
 }
 
 // stream stands for a topic's one partition.
@@ -84,22 +85,20 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 	if secret == nil {
 		secret = []byte("holdfast replay: a fixed secret!")
 	}
-	r := &Replay{
-		deps:    deps,
-		detect:  detectors.New(detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters}),
-		respond: respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}),
-		gate:    gate.New(gate.Config{BrakeOff: !cfg.Brake}),
-	}
-	r.events, r.facts = stream{fold: r.detect}, stream{fold: r.detect}
-	r.inbox, r.proposals = stream{fold: r.respond, seen: newRing()}, stream{fold: r.gate, seen: newRing()}
+	engine := detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters}
+	people, addresses := detectors.New(engine), detectors.New(engine)
+	decide, brake := respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}), gate.New(gate.Config{BrakeOff: !cfg.Brake})
+	r := &Replay{deps: deps, detection: newDetection(people)}
+	r.events, r.facts = stream{fold: addresses}, stream{fold: addresses}
+	r.inbox, r.proposals = stream{fold: decide, seen: newRing()}, stream{fold: brake, seen: newRing()}
 	r.reader.seen, r.reader.networks = newRing(), cfg.Networks
-	r.emit = func(out schemas.Output) { r.queue = append(r.queue, out) }
+	r.emit = func(out schemas.Output) { r.queue = append(r.queue, queued{out: out}) }
 	in, err := json.Marshal(schemas.Installation{ID: "replay", Lanes: 1, LogID: "replay", HashSecret: secret})
 	if err != nil {
 		return nil, err
 	}
 	control := map[string][]byte{schemas.ControlPolicies: cfg.Control[schemas.ControlPolicies], schemas.ControlParameters: cfg.Control[schemas.ControlParameters], schemas.ControlInstallation: in}
-	for _, f := range []fold{r.detect, r.respond, r.gate} {
+	for _, f := range []fold{people, addresses, decide, brake} {
 		for _, key := range slices.Sorted(maps.Keys(control)) {
 			if control[key] == nil {
 				continue
@@ -120,8 +119,8 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	blocks, spent := r.reader.ahead(ctx, in)
-	for b := range blocks {
+	decoded, spent := r.reader.ahead(ctx, in)
+	for b := range r.detection.ahead(ctx, decoded) {
 		for i := range b.lines {
 			if err := r.line(&b.lines[i]); err != nil {
 				return r.sum, err
@@ -149,26 +148,8 @@ func (r *Replay) line(l *line) error {
 	if l.double {
 		r.sum.Duplicates++
 	}
-	r.arrival, r.at = l.event.Time, l.n
-	r.in = schemas.Input{
-		Topic: schemas.TopicEvents, Arrival: r.arrival, Kind: schemas.KindEvent, ID: l.event.ID, Source: "replay", Origin: schemas.OriginLive,
-		Key: l.key, Value: l.data, Event: &l.event, Network: l.net, Duplicate: l.double,
-	}
-	return r.fold(&r.events)
-}
-
-// fold folds r.in in as the stream's next record, and all that follows from it.
-func (r *Replay) fold(s *stream) error {
-	r.queue = r.queue[:0]
-	if err := r.apply(s); err != nil {
-		return err
-	}
-	for i := 0; i < len(r.queue); i++ {
-		if err := r.deliver(&r.queue[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	r.at = l.n
+	return r.conclude(l.input(), &l.turn)
 }
 
 // deliver hands one record to the fold that reads its topic, or out.
@@ -200,17 +181,17 @@ func (r *Replay) deliver(o *schemas.Output) error {
 
 // apply folds r.in in as the stream's next record.
 func (r *Replay) apply(s *stream) error {
+	if s.fold == r.facts.fold && r.latest > max(r.told, r.in.Arrival) {
+		// Addresses age by the latest arrival of all records, theirs or not.
+		if _, err := s.fold.Apply(&schemas.Input{Kind: schemas.KindFence, Arrival: r.latest}, r.emit); err != nil {
+			return err
+		}
+		r.told = r.latest
+	}
 	r.in.Offset = s.offset
 	s.offset++
 	_, err := s.fold.Apply(&r.in, r.emit)
-	if err == nil {
-		return nil
-	}
-	if refused, ok := errors.AsType[*schemas.Error](err); ok {
-		r.refuse(r.at, refused) // a lane rejects such a record and goes on
-		return nil
-	}
-	return fmt.Errorf("%s %q on %s: %w", r.in.Kind, r.in.ID, r.in.Topic, err)
+	return r.used(&r.in, err)
 }
 
 func (r *Replay) refuse(line int64, err *schemas.Error) {

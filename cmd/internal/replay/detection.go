@@ -1,0 +1,168 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"holdfast/schemas"
+)
+
+// detection is the first half of a run: what is seen of accounts and employees, and
+// what these tell each other. Nothing that follows from it ever comes back to it, so
+// that a goroutine of its own runs ahead of the second half: addresses, which are
+// only told things, and the decisions.
+type detection struct {
+	engine        fold
+	events, facts int64 // offsets
+	in            schemas.Input
+	to            *turn
+	from          int32
+	emit          func(schemas.Output)
+}
+
+// turn is what detection made of one line.
+type turn struct {
+	outs []produced
+	err  error // why the line itself could not be used
+}
+
+// produced is a record, and which of the turn's it followed from: the number of a
+// fact plus one, 0 for the line itself.
+type produced struct {
+	out  schemas.Output
+	from int32
+	err  error // why the fact could not be used
+}
+
+func newDetection(engine fold) *detection {
+	d := &detection{engine: engine}
+	d.emit = func(o schemas.Output) { d.to.outs = append(d.to.outs, produced{out: o, from: d.from}) }
+	return d
+}
+
+// ofAddress reports whether a key is an address's.
+func ofAddress(key string) bool { return strings.HasPrefix(key, string(schemas.KindIP)+":") }
+
+// take folds in an event and the facts that follow from it, in their order.
+func (d *detection) take(in schemas.Input, to *turn) {
+	clear(to.outs)
+	to.outs, to.err = to.outs[:0], nil
+	if ofAddress(in.Key) {
+		return
+	}
+	d.in, d.to, d.from = in, to, 0
+	d.in.Offset = d.events
+	d.events++
+	_, to.err = d.engine.Apply(&d.in, d.emit)
+	for i := 0; i < len(to.outs); i++ {
+		o := &to.outs[i].out
+		if o.Topic != schemas.TopicFacts || ofAddress(o.Key) {
+			continue
+		}
+		d.in = schemas.Input{Topic: o.Topic, Offset: d.facts, Arrival: in.Arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
+		d.facts++
+		d.from = int32(i + 1)
+		_, err := d.engine.Apply(&d.in, d.emit)
+		to.outs[i].err = err
+	}
+}
+
+// alone makes a turn of a record that is not detection's.
+func (*detection) alone(to *turn, o schemas.Output) {
+	clear(to.outs)
+	to.outs, to.err = append(to.outs[:0], produced{out: o}), nil
+}
+
+// ahead detects in blocks before they are needed.
+func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *block {
+	detected := make(chan *block, blocksAhead)
+	go func() {
+		defer close(detected)
+		for b := range decoded {
+			if ctx.Err() != nil {
+				return
+			}
+			for i := range b.lines {
+				if l := &b.lines[i]; l.err == nil {
+					d.take(l.input(), &l.turn)
+				}
+			}
+			detected <- b
+		}
+	}()
+	return detected
+}
+
+// input is the line's event as a lane would be given it.
+func (l *line) input() schemas.Input {
+	return schemas.Input{
+		Topic: schemas.TopicEvents, Arrival: l.event.Time, Kind: schemas.KindEvent, ID: l.event.ID, Source: "replay", Origin: schemas.OriginLive,
+		Key: l.key, Value: l.data, Event: &l.event, Network: l.net, Duplicate: l.double,
+	}
+}
+
+// conclude is the second half: it hands all that detection made of a record to
+// whoever it is for, and all that follows from that.
+func (r *Replay) conclude(in schemas.Input, t *turn) error {
+	r.queue, r.arrival = r.queue[:0], in.Arrival
+	if in.Topic == schemas.TopicEvents {
+		r.latest = max(r.latest, in.Arrival)
+	}
+	next := t.follow(0, 0, r)
+	if ofAddress(in.Key) {
+		r.in = in
+		if err := r.apply(&r.events); err != nil {
+			return err
+		}
+	} else if err := r.used(&in, t.err); err != nil {
+		return err
+	}
+	for i := 0; i < len(r.queue); i++ {
+		q := r.queue[i]
+		if q.out.Topic != schemas.TopicFacts || ofAddress(q.out.Key) {
+			if err := r.deliver(&q.out); err != nil {
+				return err
+			}
+			continue
+		}
+		if q.number == 0 {
+			return fmt.Errorf("fact %q to %s comes too late: only accounts and employees may tell something to these", q.out.ID, q.out.Key)
+		}
+		next = t.follow(next, q.number, r)
+		if err := r.used(&schemas.Input{Kind: q.out.Kind, ID: q.out.ID, Topic: q.out.Topic}, t.outs[q.number-1].err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queued is a record that has yet to be delivered, and its number among the turn's
+// plus one, 0 where it came later.
+type queued struct {
+	out    schemas.Output
+	number int32
+}
+
+// follow queues the turn's records that followed from one of them, of which the
+// first is the next. It returns the next one after them.
+func (t *turn) follow(next int, from int32, r *Replay) int {
+	for ; next < len(t.outs) && t.outs[next].from == from; next++ {
+		r.queue = append(r.queue, queued{t.outs[next].out, int32(next + 1)})
+	}
+	return next
+}
+
+// used takes the outcome of folding a record in: one that cannot be used is refused,
+// as a lane rejects it and goes on.
+func (r *Replay) used(in *schemas.Input, err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused, ok := errors.AsType[*schemas.Error](err); ok {
+		r.refuse(r.at, refused)
+		return nil
+	}
+	return fmt.Errorf("%s %q on %s: %w", in.Kind, in.ID, in.Topic, err)
+}
