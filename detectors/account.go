@@ -159,6 +159,7 @@ type account struct {
 	records  records
 	bounced  [2]sketch.Fingerprints // messages that bounced in the clock's hour and the one before, should their send still come
 	tries    logins                 // of the last days
+	recent   failures               // of the last minutes
 	entered  marks                  // logins that succeeded of late: source and user
 }
 
@@ -191,6 +192,7 @@ func (a *account) forget(s *store) {
 	a.bounced[0].Clear(&s.Arena)
 	a.bounced[1].Clear(&s.Arena)
 	a.tries.clear(&s.Arena)
+	a.recent.clear(&s.Arena)
 	a.entered.clear(&s.Arena)
 	a.unwatch(s)
 }
@@ -439,6 +441,7 @@ func (a *account) stepDay(s *store) {
 		}
 	}
 	a.tries.drop(&s.Arena, settled)
+	a.recent.drop(&s.Arena, a.day.Start()-keepFailures*msMinute)
 	a.entered.drop(&s.Arena, (a.day - 1).Start())
 	a.strayed = w.away
 	a.days[mod2(a.day-1)].before = w.newSources

@@ -55,6 +55,7 @@ func (a *account) append(w *writer, s *store) {
 	w.b = a.bounced[0].Append(&s.Arena, w.b)
 	w.b = a.bounced[1].Append(&s.Arena, w.b)
 	w.b = a.tries.append(&s.Store, w.b)
+	w.b = a.recent.append(&s.Store, w.b)
 	w.b = a.entered.append(&s.Store, w.b)
 	w.bool(a.watch != 0)
 	if a.watch != 0 {
@@ -238,6 +239,7 @@ type accountValue struct {
 	past    *past
 	bounced [2][]byte
 	tries   []byte
+	recent  []byte
 	entered []byte
 	known   []byte
 	elder   []byte
@@ -281,7 +283,7 @@ func (r *reader) account() (v accountValue) {
 	}
 	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
 	v.bounced = [2][]byte{r.prints(), r.prints()}
-	v.tries, v.entered = r.cut(cutLogins), r.cut(cutMarks)
+	v.tries, v.recent, v.entered = r.cut(cutLogins), r.cut(cutFailures), r.cut(cutMarks)
 	v.watch = r.watch()
 	// The clock and what is derived from it must agree, or windows would be mixed up.
 	if a.clock != 0 && (a.hour != hourOf(a.clock) || a.day != sketch.DayOf(a.clock) || a.since > a.hour || a.first > a.hour || a.clock < 0 ||
@@ -364,6 +366,7 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.bounced[0].Load(&s.Arena, v.bounced[0])
 	a.bounced[1].Load(&s.Arena, v.bounced[1])
 	a.tries.load(&s.Arena, v.tries)
+	a.recent.load(&s.Arena, v.recent)
 	a.entered.load(&s.Arena, v.entered)
 	if v.past != nil {
 		*a.keepPast(s) = *v.past

@@ -71,22 +71,14 @@ func (v *accountView) judgeFresh() {
 			if !v.follows(f, o) {
 				continue
 			}
-			if o.kind == enteredUnknown {
+			if o.kind&^enteredGuessed == enteredUnknown {
 				v.freshAfter(f, o, 1)
 			}
-			if v.wasGuessed(o) {
+			if o.wasGuessed() {
 				v.freshAfter(f, o, 2)
 			}
 		}
 	}
-}
-
-// wasGuessed reports whether a login came of guesses.
-func (v *accountView) wasGuessed(o mark) bool {
-	t := try{day: sketch.DayOf(o.time), from: o.a, user: uint32(o.b)}
-	fails, flags := v.account.tries.pair(&v.e.store.Arena, t)
-	some, _ := v.e.versions.at(t.day.Start()).Takeover.limits(flags)
-	return float64(fails) >= some
 }
 
 func (v *accountView) follows(f, o mark) bool {
@@ -131,7 +123,7 @@ func (v *accountView) vouched() bool {
 func (v *accountView) tainted(f mark) bool {
 	a := v.account
 	for j := range int(a.entered.n) {
-		if o := a.entered.at(&v.e.store.Arena, j); v.follows(f, o) && (o.kind == enteredUnknown || v.wasGuessed(o)) {
+		if o := a.entered.at(&v.e.store.Arena, j); v.follows(f, o) && (o.kind&^enteredGuessed == enteredUnknown || o.wasGuessed()) {
 			return true
 		}
 	}

@@ -213,7 +213,7 @@ func (l *life) ownBadList(at int64) {
 
 // breakIns are guesses, and what is done once one was right.
 func (l *life) breakIns(days int) {
-	for range 5 {
+	for n := range 5 {
 		a, at := l.rng.IntN(accounts), l.moment(days-1-l.rng.IntN(4))
 		ip := []string{fmt.Sprintf("10.0.%d.0", a), "198.51.100.1", "203.0.113.30", "203.0.113.31"}[l.rng.IntN(4)]
 		for range 2 + l.rng.IntN(20) {
@@ -226,7 +226,7 @@ func (l *life) breakIns(days int) {
 		}
 		// Whether a key was made by the account's own people has to be known when it is
 		// used: the sends begin more than the lateness after it.
-		key, made := fmt.Sprintf("key-new-%d", a), at+int64(l.rng.IntN(80*msMinute))-10*msMinute
+		key, made := fmt.Sprintf("key-new-%d", n), at+int64(l.rng.IntN(80*msMinute))-10*msMinute
 		at = max(at, made) + 21*msMinute
 		l.add(made, `"type":"credential","account":%q,"credential":%q,"kind":"api_key","change":"created","actor":"customer","ip":%q`, acct(a), key, ip)
 		for range l.rng.IntN(40) {

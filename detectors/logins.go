@@ -11,7 +11,9 @@ import (
 // logins are an account's attempts to sign in, by source, user and day: how many
 // failed, and whether one succeeded. Entries stand sorted, 20 bytes each:
 //
-//	day (2) · source (8) · user (4) · failures (4) · flags (1) · 0 (1)
+//	day (2) · source (8) · user (4) · failures (4) · flags (1) · stretches (1)
+//
+// A bit of the last byte says that some failed within three hours of the day.
 //
 // At the cap the attempts of further pairs are counted together, as of one source.
 type logins struct {
@@ -36,10 +38,11 @@ type try struct {
 	user  uint32
 	fails uint32
 	flags byte
+	three byte // of the day's stretches of three hours, those with failures
 }
 
 func tryOf(b []byte) try {
-	return try{sketch.Day(binary.BigEndian.Uint16(b)), binary.BigEndian.Uint64(b[2:]), binary.BigEndian.Uint32(b[10:]), binary.LittleEndian.Uint32(b[14:]), b[18]}
+	return try{sketch.Day(binary.BigEndian.Uint16(b)), binary.BigEndian.Uint64(b[2:]), binary.BigEndian.Uint32(b[10:]), binary.LittleEndian.Uint32(b[14:]), b[18], b[19]}
 }
 
 func (t try) put(b []byte) {
@@ -47,7 +50,7 @@ func (t try) put(b []byte) {
 	binary.BigEndian.PutUint64(b[2:], t.from)
 	binary.BigEndian.PutUint32(b[10:], t.user)
 	binary.LittleEndian.PutUint32(b[14:], t.fails)
-	b[18], b[19] = t.flags, 0
+	b[18], b[19] = t.flags, t.three
 }
 
 func (t try) before(o try) bool {
@@ -63,7 +66,7 @@ func (t try) before(o try) bool {
 func (l *logins) at(a *slab.Arena, i int) try { return tryOf(a.Block(l.ref)[i*tryBytes:]) }
 
 // note counts one attempt and returns its entry as it is now.
-func (l *logins) note(a *slab.Arena, t try, failed bool) try {
+func (l *logins) note(a *slab.Arena, t try, failed bool, ms int64) try {
 	lo := 0
 	for lo < int(l.n) && l.at(a, lo).before(t) {
 		lo++
@@ -88,6 +91,7 @@ func (l *logins) note(a *slab.Arena, t try, failed bool) try {
 	now.flags |= t.flags
 	if failed {
 		now.fails = plus(now.fails, 1)
+		now.three |= 1 << (uint64(ms/(3*msHour)) % 8)
 	} else {
 		now.flags |= tryOK
 	}
@@ -131,6 +135,23 @@ func (l *logins) pair(a *slab.Arena, t try) (fails uint32, flags byte) {
 	return fails, flags
 }
 
+// stretches is in how many stretches of three hours that ended by a time a source and
+// user failed, on a day and the one before.
+func (l *logins) stretches(a *slab.Arena, t try, by int64) (n int) {
+	for i := range int(l.n) {
+		x := l.at(a, i)
+		if x.from != t.from || x.user != t.user || x.day != t.day && x.day+1 != t.day {
+			continue
+		}
+		for k := range int64(8) {
+			if x.three&(1<<k) != 0 && x.day.Start()+(k+1)*3*msHour <= by {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // unknown sums the failures from sources unknown to the account on a day.
 func (l *logins) unknown(a *slab.Arena, day sketch.Day) (fails uint32) {
 	for i := range int(l.n) {
@@ -161,7 +182,7 @@ func cutLogins(src []byte) (list, rest []byte, err error) {
 	}
 	list, rest = src[w:w+int(n)*tryBytes], src[w+int(n)*tryBytes:]
 	for i := 0; i < len(list); i += tryBytes {
-		if list[i+19] != 0 || i > 0 && !tryOf(list[i-tryBytes:]).before(tryOf(list[i:])) {
+		if i > 0 && !tryOf(list[i-tryBytes:]).before(tryOf(list[i:])) {
 			return nil, nil, errLogins
 		}
 	}

@@ -85,6 +85,16 @@ func (l *marks) add(a *slab.Arena, m mark) bool {
 	return true
 }
 
+// has reports whether a mark stands in the list.
+func (l *marks) has(a *slab.Arena, m mark) bool {
+	for i := range int(l.n) {
+		if l.at(a, i) == m {
+			return true
+		}
+	}
+	return false
+}
+
 // drop removes marks from before a time.
 func (l *marks) drop(a *slab.Arena, since int64) {
 	gone := 0

@@ -31,7 +31,8 @@ var takeoverSpec = Spec{
 }
 
 // countLogin notes an attempt to sign in. Failures and success are compared by
-// day, so that it does not matter which came first.
+// day, so that it does not matter which came first; a success after the failures is
+// graver, see judgeEntered.
 func (v *accountView) countLogin() {
 	ev, a, ar := v.event, v.account, &v.e.store.Arena
 	ok := ev.Outcome == "success"
@@ -50,18 +51,17 @@ func (v *accountView) countLogin() {
 	if known {
 		t.flags = tryKnown
 	}
-	now := a.tries.note(ar, t, !ok)
+	now := a.tries.note(ar, t, !ok, ev.Time)
 	if !known {
 		v.tellTry(now, ok)
 	}
+	a.recent.drop(ar, a.clock-keepFailures*msMinute)
 	if ok {
-		m := mark{time: ev.Time, a: from, b: uint64(t.user)}
-		if m.kind = enteredKnown; !known && !v.learning() {
-			m.kind = enteredUnknown
-		}
-		a.entered.drop(ar, a.clock-2*msHour)
-		a.entered.add(ar, m)
+		v.enter(t)
+	} else {
+		a.recent.note(ar, stepOf(ev.Time), pairOf(t))
 	}
+	v.judgeEntered(t)
 	v.judgeGuesses(t)
 	for d := v.dayNo; d <= a.day; d++ {
 		v.judgeDistributed(d)
@@ -75,12 +75,6 @@ func (v *accountView) countLogin() {
 	v.travel()
 }
 
-// Kinds of successful login.
-const (
-	enteredKnown   byte = iota + 1
-	enteredUnknown      // from a source that the account does not know
-)
-
 // judgeGuesses looks for guesses and a success of the same user and source within
 // two days.
 func (v *accountView) judgeGuesses(t try) {
@@ -91,11 +85,10 @@ func (v *accountView) judgeGuesses(t try) {
 	}
 	some, many := p.limits(flags)
 	n := float64(fails)
-	if n >= some {
-		v.guessed(t.day, 1, n, some, v.guesses(n))
-	}
-	if n >= many {
-		v.guessed(t.day, 2, n, many, v.guesses(n))
+	for level, limit := range [...]float64{1: some, 2: many} {
+		if level > 0 && n >= limit && !v.account.days[mod2(t.day)].given().has(measureGuesses, level) {
+			v.guessed(t.day, level, n, limit, v.guesses(n, v.before(t)))
+		}
 	}
 }
 
@@ -132,10 +125,6 @@ func (p *TakeoverParameters) limits(flags byte) (some, many float64) {
 func (v *accountView) usedBefore(h uint64) bool {
 	d := v.dayNo
 	return v.account.sources.UsedBetween(&v.e.store.Arena, h, d-min(d, sourceDays), d-min(d, 2))
-}
-
-func (v *accountView) guesses(n float64) string {
-	return fmt.Sprintf("%s failed logins of user %s and one that succeeded, from %s", count(n), brief(v.event.User), schemas.IPKey(v.event.IP))
 }
 
 func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, text string) {

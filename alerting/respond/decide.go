@@ -68,16 +68,21 @@ func oneOf(signals []kept, of func(kept) string) string {
 type note struct {
 	page    bool // the brake has just tripped
 	pending bool // the gate is being asked for the stop itself
+	gravity int  // severity of the gravest signal behind it
 }
 
 // enact makes a live decision: where it raises the entity's standing, the status
 // is published with it; where its verdict is in force in its episode already, it
-// is recorded as observe. A standing is never lowered here.
+// is recorded as observe, but for a review on something graver than what is being
+// reviewed. A standing is never lowered here.
 func (w *work) enact(d schemas.Decision, n note) {
 	rank, now := d.Verdict.Rank(), w.st.Standing
 	switch {
 	case rank == 0:
 		w.decide(d, nil)
+	case d.Verdict == schemas.VerdictReview && rank == now.rank() && n.gravity > now.Gravity && d.Episode <= now.Episode:
+		w.st.Standing.Gravity = n.gravity
+		w.decideNoted(d, n)
 	case rank <= now.rank() && d.Episode <= now.Episode:
 		d.Reason = fmt.Sprintf("%s already: %s", now.word(), d.Reason)
 		d.Verdict = schemas.VerdictObserve
@@ -90,6 +95,7 @@ func (w *work) enact(d schemas.Decision, n note) {
 		w.decideNoted(d, n)
 	default:
 		s := w.stand(d)
+		w.st.Standing.Gravity = n.gravity
 		w.decideRecord(decision.Record{Decision: d, Status: &s, Page: n.page, Pending: n.pending, Again: d.Verdict.Stops() && rank == now.rank()})
 		w.openCase(d)
 	}

@@ -401,3 +401,34 @@ func BenchmarkSignal(b *testing.B) {
 	}
 	_ = policy.Default()
 }
+
+// TestReviewedForWorse shows that people who look at an account already are called
+// again for something graver, and only for that.
+func TestReviewedForWorse(t *testing.T) {
+	guessed := func(s *schemas.Signal) { s.Detector, s.Family = "takeover", schemas.FamilyIdentity }
+	guesses := sig("a", alice, schemas.FamilyIdentity, high, noon, guessed)
+	success := sig("b", alice, schemas.FamilyIdentity, schemas.SeverityCritical, noon.Add(7*time.Minute), guessed)
+	for _, c := range []struct {
+		name    string
+		signals []schemas.Signal
+		want    []string
+	}{
+		{"guesses, then a success", []schemas.Signal{guesses, success}, []string{"account-review review", "account-guessed review"}},
+		{"both at once", []schemas.Signal{success, guesses}, []string{"account-review review", "account-guessed review→observe"}},
+		{"twice as grave", []schemas.Signal{guesses, success, sig("c", alice, schemas.FamilyIdentity, schemas.SeverityCritical, noon.Add(time.Hour), guessed)},
+			[]string{"account-review review", "account-guessed review"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newInbox(t, parsed(policy.DefaultFile()))
+			for _, s := range c.signals {
+				b.signal(s)
+			}
+			if got := b.verdicts(); !cmp.Equal(got, c.want) {
+				t.Errorf("decisions: %s", cmp.Diff(c.want, got))
+			}
+			if got := b.status[alice.Key()].Status; got != "review" {
+				t.Errorf("status %q, want review", got)
+			}
+		})
+	}
+}

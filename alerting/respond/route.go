@@ -18,7 +18,7 @@ func (j *judgement) route() {
 	j.st.Top = max(j.st.Top, d.Episode)
 	switch {
 	case !d.Proposed.Stops():
-		j.enact(d, note{})
+		j.enact(d, note{gravity: j.env.Severity})
 	case j.st.protected():
 		d.Verdict = schemas.VerdictReview
 		d.Reason = "protected, so a person decides: " + d.Reason

@@ -92,6 +92,7 @@ type standing struct {
 	Step     int             `json:"step,omitzero"`
 	Verdict  schemas.Verdict `json:"verdict,omitempty"`
 	Decision string          `json:"decision,omitempty"`
+	Gravity  int             `json:"gravity,omitzero"` // severity of the gravest signal behind it
 }
 
 // The words of a standing.
