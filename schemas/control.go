@@ -11,6 +11,7 @@ const (
 	ControlInstallation = "installation"
 	ControlPolicies     = "policies"
 	ControlParameters   = "parameters"
+	ControlTrial        = "trial" // versions of Trial
 )
 
 // Installation is what is fixed when the topics are created.

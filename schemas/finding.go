@@ -99,6 +99,9 @@ type Signal struct {
 	Origin     Origin    `json:"origin"`  // the trigger's
 	Arrival    time.Time `json:"arrival"` // the trigger's
 	Evidence   Evidence  `json:"evidence"`
+	// Mode is shadow, and Trial its name, where numbers on trial raised the signal.
+	Mode  Mode   `json:"mode,omitempty"`
+	Trial string `json:"trial,omitempty"`
 }
 
 // Decision is a policy's verdict on an entity.
@@ -113,6 +116,7 @@ type Decision struct {
 	Policy        string    `json:"policy"`
 	PolicyVersion int       `json:"policy_version"`
 	Mode          Mode      `json:"mode"`
+	Trial         string    `json:"trial,omitempty"` // by whose signals, in mode shadow
 	Episode       int       `json:"episode"`
 	Signals       []string  `json:"signals"`
 	Shares        []float64 `json:"shares,omitempty"` // of the score, one for each signal, together 1

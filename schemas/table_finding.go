@@ -4,10 +4,12 @@ package schemas
 const ColumnBody = "body"
 
 // SignalsView shows the inbox's signals alone, with the numbers of their evidence.
+// Those of mode shadow come from numbers on trial.
 const SignalsView = "signals"
 
 const signalsView = `CREATE VIEW IF NOT EXISTS ` + SignalsView + ` AS
 SELECT log_id, topic, partition, offset, arrival, id, time, entity, account, source, origin, detector, family, level, score, severity,
+    if(kind = 'trial', 'shadow', 'live') AS mode, trial,
     JSONExtractString(body, 'technique') AS technique,
     JSONExtractBool(body, 'certain') AS certain,
     JSONExtractString(body, 'trigger') AS trigger,
@@ -19,7 +21,7 @@ SELECT log_id, topic, partition, offset, arrival, id, time, entity, account, sou
     JSONExtractString(body, 'evidence', 'window') AS window,
     JSONExtractString(body, 'evidence', 'text') AS text,
     body
-FROM inbox WHERE kind = 'signal'`
+FROM inbox WHERE kind IN ('signal', 'trial')`
 
 func word(name string) Column   { return Column{Name: name, Kind: ColumnWord} }
 func plain(name string) Column  { return Column{Name: name, Kind: ColumnText} }
@@ -45,10 +47,10 @@ func findingTables() []Table {
 	byEntity, byTime := []string{ColumnEntity, "time"}, []string{"time"}
 	return []Table{
 		findingTable(TopicInbox, 400, byEntity, word("detector"), word("family"), word("severity"), whole("level"),
-			Column{Name: "score", Kind: ColumnFloat64}, word("act"), plain("actor"), plain("decision")),
+			Column{Name: "score", Kind: ColumnFloat64}, word("act"), plain("actor"), plain("decision"), word("trial")),
 		findingTable(TopicDecisions, 1200, byEntity, word("verdict"), word("proposed"), word("policy"), whole("policy_version"), word("mode"),
 			whole("episode"), Column{Name: "score", Kind: ColumnFloat64}, Column{Name: "braked", Kind: ColumnBool},
-			plain("by"), Column{Name: "signals", Kind: ColumnTexts}, Column{Name: "shares", Kind: ColumnFloats}),
+			plain("by"), Column{Name: "signals", Kind: ColumnTexts}, Column{Name: "shares", Kind: ColumnFloats}, word("trial")),
 		findingTable(TopicActions, 1200, byEntity, plain("decision"), word("verdict"), word("channel"), plain("target"), word("outcome"), whole("attempts")),
 		findingTable(TopicNotices, 1200, byEntity, plain("decision"), word("audience"), word("channel"), plain("to"), word("outcome"), whole("attempts")),
 		findingTable(TopicCases, 1200, byEntity, whole("episode"), word("state"), plain("by")),

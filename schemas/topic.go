@@ -78,6 +78,7 @@ type Kind string
 const (
 	KindEvent    Kind = "event"
 	KindSignal   Kind = "signal"
+	KindTrial    Kind = "trial" // a signal by numbers on trial, which nobody acts on
 	KindRequest  Kind = "request"
 	KindAnswer   Kind = "answer"
 	KindDecision Kind = "decision"

@@ -90,7 +90,7 @@ func (c *common) fill(id string, t time.Time, entity schemas.Entity, account str
 
 func (e *encoder) readInbox(h *headers, r *kafka.Record, c *common) func(*row) {
 	switch h.kind {
-	case schemas.KindSignal:
+	case schemas.KindSignal, schemas.KindTrial:
 		return decoded(r, c, signal)
 	case schemas.KindRequest:
 		return decoded(r, c, request)
@@ -112,6 +112,8 @@ func signal(s *schemas.Signal, c *common) func(*row) {
 		w.word(string(s.Severity))
 		w.whole(s.Level)
 		w.float(s.Score)
+		w.end(inboxTrial)
+		w.word(s.Trial)
 	}
 }
 
@@ -132,7 +134,11 @@ func answer(a *schemas.Answer, c *common) func(*row) {
 	}
 }
 
-var inboxAct, inboxDecision = columnOf(schemas.TopicInbox, "act"), columnOf(schemas.TopicInbox, "decision")
+var (
+	inboxAct      = columnOf(schemas.TopicInbox, "act")
+	inboxDecision = columnOf(schemas.TopicInbox, "decision")
+	inboxTrial    = columnOf(schemas.TopicInbox, "trial")
+)
 
 func columnOf(topic schemas.Topic, name string) int {
 	t, _ := schemas.TableOf(topic)
@@ -153,6 +159,7 @@ func decision(d *schemas.Decision, c *common) func(*row) {
 		w.text(d.By)
 		w.texts(d.Signals)
 		w.next().Floats(d.Shares)
+		w.word(d.Trial)
 	}
 }
 
