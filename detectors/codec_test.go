@@ -111,7 +111,7 @@ func FuzzRestore(f *testing.F) {
 			return
 		}
 		r := newRouter(t, 1, 1)
-		r.engines[0] = e
+		r.folds[0].live = e
 		for _, x := range events[len(events)-60:] {
 			r.event([]byte(x.data))
 		}

@@ -28,6 +28,7 @@ type Config struct {
 // Engine folds one detect lane's events and facts. It implements the lane's Fold.
 type Engine struct {
 	cfg      Config
+	trial    onTrial
 	hasher   sketch.Hasher
 	keyed    bool
 	versions versions

@@ -30,6 +30,9 @@ type finding struct {
 
 // raise emits a finding as a signal to its entity's inbox.
 func (e *Engine) raise(emit func(schemas.Output), spec *Spec, f finding) {
+	if !e.trial.speaks(f.time) {
+		return
+	}
 	f.evidence.Text = plain(f.evidence.Text)
 	s := schemas.Signal{
 		ID: schemas.SignalID(spec.Name, f.entity, f.value, f.level), Time: time.UnixMilli(f.time).UTC(),
@@ -38,12 +41,13 @@ func (e *Engine) raise(emit func(schemas.Output), spec *Spec, f finding) {
 		Technique: spec.Technique, Certain: f.certain, Trigger: f.trigger, Origin: f.origin,
 		Arrival: time.UnixMilli(f.arrival).UTC(), Evidence: f.evidence,
 	}
+	e.trial.mark(&s)
 	value, err := json.Marshal(s)
 	if err != nil {
 		return // the signal's strings come from checked events, its numbers are finite
 	}
 	e.stats.signals.Add(1)
-	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindSignal, ID: s.ID, Key: f.entity.Key(), Origin: owned(f.origin), Value: value})
+	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: e.trial.kind(), ID: s.ID, Key: f.entity.Key(), Origin: owned(f.origin), Value: value})
 }
 
 // levelBit numbers the signals of one window: three levels of up to 21 measures.

@@ -18,7 +18,10 @@ import (
 type router struct {
 	now     int64 // the latest arrival of what was folded
 	t       testing.TB
-	engines []*Engine
+	engines []*Engine // the folds' live ones
+	folds   []*Fold
+	trial   []byte // the control value, if there is one
+	tried   map[string]schemas.Signal
 	logs    []map[schemas.Topic][]schemas.Input
 	read    []map[schemas.Topic]int
 	seen    []map[schemas.Topic]map[string]bool
@@ -39,11 +42,11 @@ type router struct {
 }
 
 func newRouter(t testing.TB, lanes int, seed uint64) *router {
-	r := &router{t: t, signals: map[string]schemas.Signal{}, outputs: map[string]bool{}, rng: rand.New(rand.NewPCG(seed, 99)),
+	r := &router{t: t, signals: map[string]schemas.Signal{}, tried: map[string]schemas.Signal{}, outputs: map[string]bool{}, rng: rand.New(rand.NewPCG(seed, 99)),
 		config: Config{Lanes: lanes, HashSecret: []byte("a secret of the tests' own, yes.")}}
 	for i := range lanes {
-		r.config.Lane = i
-		r.engines = append(r.engines, New(r.config))
+		r.engines, r.folds = append(r.engines, nil), append(r.folds, nil)
+		r.start(i)
 		r.logs = append(r.logs, map[schemas.Topic][]schemas.Input{})
 		r.read = append(r.read, map[schemas.Topic]int{})
 		r.seen = append(r.seen, map[schemas.Topic]map[string]bool{schemas.TopicEvents: {}, schemas.TopicFacts: {}})
@@ -58,8 +61,24 @@ func newRouter(t testing.TB, lanes int, seed uint64) *router {
 func (r *router) parameters(p string) {
 	r.config.Parameters = []byte(p)
 	for i := range r.engines {
-		r.config.Lane = i
-		r.engines[i] = New(r.config)
+		r.start(i)
+	}
+}
+
+// start makes a lane's fold anew.
+func (r *router) start(i int) {
+	r.config.Lane = i
+	r.folds[i] = NewFold(r.config)
+	r.engines[i] = r.folds[i].Live()
+}
+
+// control gives a lane what the control topic holds.
+func (r *router) control(i int) {
+	if r.trial == nil {
+		return
+	}
+	if err := r.folds[i].Control(schemas.ControlTrial, r.trial); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
@@ -106,7 +125,7 @@ func (r *router) step(i int, topic schemas.Topic) bool {
 	// What the engine is handed is only valid during the call: spoil it afterwards.
 	lent := bytes.Clone(in.Value)
 	in.Value = lent
-	touched, err := r.engines[i].Apply(&in, r.emit)
+	touched, err := r.folds[i].Apply(&in, r.emit)
 	for k := range lent {
 		lent[k] = '#'
 	}
@@ -135,7 +154,7 @@ func (r *router) emit(out schemas.Output) {
 			r.append(schemas.TopicFacts, in)
 		}
 	case schemas.TopicInbox:
-		if out.Kind != schemas.KindSignal {
+		if out.Kind == schemas.KindEvent {
 			return
 		}
 		var s schemas.Signal
@@ -144,6 +163,10 @@ func (r *router) emit(out schemas.Output) {
 		}
 		if s.ID != out.ID || s.Entity.Key() != out.Key {
 			r.t.Fatalf("signal %+v does not match its envelope %+v", s, out)
+		}
+		if out.Kind == schemas.KindTrial {
+			r.tried[s.ID] = s
+			return
 		}
 		if _, ok := r.signals[s.ID]; !ok {
 			r.signals[s.ID] = s
@@ -167,20 +190,20 @@ func (r *router) faults(i int) {
 		r.checkpoint[i] = maps.Clone(r.read[i])
 	}
 	if r.rng.Float64() < r.cut {
-		r.config.Lane = i
-		r.engines[i] = New(r.config)
+		r.start(i)
 		for key, value := range r.saved[i] {
-			if err := r.engines[i].Restore(key, value); err != nil {
+			if err := r.folds[i].Restore(key, value); err != nil {
 				r.t.Fatal(err)
 			}
 		}
+		r.control(i)
 		r.dirty[i] = map[string]bool{}
 		r.read[i] = maps.Clone(r.checkpoint[i])
 	}
 }
 
 func (r *router) save(i int, key string) {
-	err := r.engines[i].Save(key, func(key string, value []byte) {
+	err := r.folds[i].Save(key, func(key string, value []byte) {
 		if value == nil {
 			delete(r.saved[i], key)
 			return
@@ -196,6 +219,9 @@ func (r *router) save(i int, key string) {
 // run folds everything. Lanes and topics take turns at random where facts are
 // delayed, and otherwise facts go first.
 func (r *router) run() {
+	for i := range r.folds {
+		r.control(i)
+	}
 	topics := []schemas.Topic{schemas.TopicFacts, schemas.TopicEvents}
 	for busy := true; busy; {
 		busy = false

@@ -38,6 +38,16 @@ func (d *dirty) touch(c *change, key string, input int, offset int64, now time.T
 	}
 }
 
+// leave notes that a value is to be deleted, which no record asked for: it holds no
+// offset back.
+func (d *dirty) leave(key string, now time.Time) {
+	if d.open[key] == nil {
+		c := &change{key: key, first: [maxInputs]int64{-1, -1, -1, -1}, since: now}
+		d.open[key] = c
+		d.order.push(c)
+	}
+}
+
 // take removes the oldest change from those to be saved, to be saved now.
 func (d *dirty) take() *change {
 	c := d.order.pop()

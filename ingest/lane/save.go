@@ -50,6 +50,9 @@ func (l *lane) allot() int {
 func (l *lane) saveSome(all bool) {
 	if !l.now.Before(l.save.next) {
 		l.save.next = l.now.Add(l.r.cfg.SaveTick)
+		if !all {
+			l.sweep()
+		}
 		l.save.quota = l.allot()
 		l.meter.unsaved.Set(l.dirty.oldest(l.now).Seconds())
 	}
