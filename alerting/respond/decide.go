@@ -13,7 +13,7 @@ import (
 )
 
 func (j *judgement) decisionID(proposed schemas.Verdict) string {
-	return schemas.DecisionID(j.policy.Name, j.entity, proposed, j.mode, j.episode)
+	return schemas.OfTrial(schemas.DecisionID(j.policy.Name, j.entity, proposed, j.mode, j.episode), j.trial)
 }
 
 // maxNamed bounds the signals that a decision names.
@@ -25,7 +25,7 @@ func (j *judgement) decision(v schemas.Verdict) schemas.Decision {
 	slices.SortFunc(gravest, func(a, b kept) int { return byStrength(b, a) })
 	d := schemas.Decision{
 		ID: j.decisionID(v), Time: fromMilli(j.at), Entity: j.entity, Verdict: v, Proposed: v,
-		Policy: j.policy.Name, PolicyVersion: j.policy.Version, Mode: j.mode, Episode: j.episode,
+		Policy: j.policy.Name, PolicyVersion: j.policy.Version, Mode: j.mode, Trial: j.trial, Episode: j.episode,
 		Score: j.env.Risk, Arrival: fromMilli(j.signal.Arrival), Credential: oneOf(gravest, func(k kept) string { return k.Credential }),
 	}
 	if d.Account = j.entity.ID; j.entity.Kind != schemas.KindAccount {

@@ -20,6 +20,12 @@
 // verdict already in force in its episode is recorded with verdict observe:
 // nobody is told twice.
 //
+// # Trials
+//
+// Signals by numbers on trial come as another kind of record and are judged by the
+// live policies apart from the live ones, in a state of their own beside the entity's.
+// Their decisions are of mode shadow and name the trial; they touch no standing.
+//
 // # Bounds
 //
 // An entity keeps at most 128 signals of the last 48 h, or that arrived in the

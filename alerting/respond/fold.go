@@ -15,6 +15,7 @@ type Fold struct {
 	policies *policy.Versions
 	entities map[string]entry
 	warm     warm
+	trials   trials
 	decoder  schemas.Decoder
 }
 
@@ -32,12 +33,19 @@ func New(cfg Config) *Fold {
 	if set == nil {
 		set = policy.Default()
 	}
-	return &Fold{cfg: cfg, policies: policy.Only(set), entities: map[string]entry{}}
+	return &Fold{cfg: cfg, policies: policy.Only(set), entities: map[string]entry{}, trials: newTrials()}
 }
 
 // Control takes one value of the control topic. Where the policies cannot be
 // used, the former stay in force and the error names every mistake.
 func (f *Fold) Control(key string, value []byte) error {
+	if key == schemas.ControlTrial {
+		runs, err := schemas.TrialRuns(value)
+		if err == nil {
+			f.trials.runs = runs
+		}
+		return err
+	}
 	if key != schemas.ControlPolicies || value == nil {
 		return nil
 	}
@@ -51,6 +59,9 @@ func (f *Fold) Control(key string, value []byte) error {
 
 // Restore takes one record of the state projection.
 func (f *Fold) Restore(key string, value []byte) error {
+	if name, entity, ok := schemas.CutTrialKey(key, 0); ok {
+		return f.restoreTrial(name, entity, value)
+	}
 	if value == nil {
 		f.cool(key)
 		delete(f.entities, key)
@@ -69,17 +80,38 @@ func (f *Fold) Restore(key string, value []byte) error {
 	return nil
 }
 
-// Save encodes the entity's state. An entity of which nothing is known is deleted.
+// Save encodes the entity's state, live and under trials. An entity of which nothing
+// is known is deleted, and so is what Sweep returned.
 func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
-	e, ok := f.entities[key]
-	if !ok {
-		emit(key, nil)
+	if name, entity, ok := schemas.CutTrialKey(key, 0); ok {
+		if f.trials.get(entity, name).payload == nil {
+			emit(key, nil)
+		}
 		return nil
 	}
+	if e, ok := f.entities[key]; ok {
+		emit(key, e.frame())
+	} else {
+		emit(key, nil)
+	}
+	f.saveTrials(key, emit)
+	return nil
+}
+
+// frame is the entry as it stands on the projection.
+func (e entry) frame() []byte {
 	frame := schemas.StateFrame{Version: stateVersion, Payload: e.payload}
 	frame.Applied[schemas.AppliedInbox] = e.applied
-	emit(key, schemas.AppendStateFrame(make([]byte, 0, len(e.payload)+32), frame))
-	return nil
+	return schemas.AppendStateFrame(make([]byte, 0, len(e.payload)+32), frame)
+}
+
+// state decodes what is known of an entity.
+func (f *Fold) state(key string, e entry) (*state, error) {
+	st, err := e.decoded()
+	if err != nil {
+		return nil, fmt.Errorf("respond state of %s: %w", key, err)
+	}
+	return st, nil
 }
 
 // Len is the number of entities of which something is known.
@@ -87,13 +119,17 @@ func (f *Fold) Len() int { return len(f.entities) }
 
 // Apply folds one record of the inbox in.
 func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error) {
+	f.trials.arrived = max(f.trials.arrived, in.Arrival)
 	e := f.entities[in.Key]
 	if in.Offset < e.applied || in.Duplicate || in.Kind == schemas.KindFence {
 		return false, nil
 	}
-	st, err := e.decoded()
+	if in.Kind == schemas.KindTrial {
+		return f.trial(in, emit)
+	}
+	st, err := f.state(in.Key, e)
 	if err != nil {
-		return false, fmt.Errorf("respond state of %s: %w", in.Key, err)
+		return false, err
 	}
 	w := &work{fold: f, in: in, st: st}
 	touched, err := w.apply()
@@ -112,6 +148,9 @@ func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 		return false, err
 	}
 	f.put(in.Key, entry{in.Offset + 1, payload, st})
+	if w.ended {
+		f.forgetTrials(in.Key, in.Offset)
+	}
 	for _, o := range w.out {
 		emit(o)
 	}
@@ -124,6 +163,8 @@ type work struct {
 	in     *schemas.Input
 	entity schemas.Entity
 	st     *state
+	trial  string // whose signals are judged; empty for live ones
+	ended  bool   // a person has ended the entity's episode
 	out    []schemas.Output
 	err    error // the first output that could not be written
 }

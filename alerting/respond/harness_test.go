@@ -54,6 +54,7 @@ type inbox struct {
 	fold   *respond.Fold
 	offset int64
 	auto   bool
+	trials []byte // the control value
 
 	saved     map[string][]byte
 	outs      []schemas.Output
@@ -141,6 +142,25 @@ func (b *inbox) restart() {
 			b.t.Fatalf("restore %s: %v", k, err)
 		}
 	}
+	b.try(b.trials)
+}
+
+// try tells the fold which trials there are.
+func (b *inbox) try(control []byte) {
+	b.t.Helper()
+	if b.trials = control; control == nil {
+		return
+	}
+	if err := b.fold.Control(schemas.ControlTrial, control); err != nil {
+		b.t.Fatalf("control: %v", err)
+	}
+}
+
+// onTrial sends a signal as numbers on trial raise it.
+func (b *inbox) onTrial(s schemas.Signal, trial string) {
+	b.t.Helper()
+	s.ID, s.Mode, s.Trial = schemas.OfTrial(s.ID, trial), schemas.ModeShadow, trial
+	b.put(schemas.KindTrial, s.ID, s.Entity, s)
 }
 
 func (b *inbox) decisions() []*decision.Record {

@@ -124,7 +124,7 @@ func (w *work) dismiss(r *schemas.Request) string {
 func (w *work) end(r *schemas.Request, notice string) {
 	d := w.byHand(r, schemas.VerdictRelease, w.st.Standing.Episode, notice)
 	w.st.Base = max(w.st.Top, w.st.Standing.Episode, cellOf(w.st.Clock)) + 1
-	w.st.Pending = nil
+	w.st.Pending, w.ended = nil, true
 	w.st.Signals = slices.DeleteFunc(w.st.Signals, func(k kept) bool { return !k.History })
 	next := d
 	next.Episode = w.st.Base

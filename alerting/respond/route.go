@@ -11,18 +11,21 @@ import (
 func (j *judgement) route() {
 	d := j.decision(j.policy.Verdict)
 	j.st.markDone(d.ID, d.Episode)
+	protected := d.Proposed.Stops() && j.st.protected() && (j.mode == schemas.ModeLive || j.trial != "")
+	if protected {
+		d.Verdict = schemas.VerdictReview
+		d.Reason = "protected, so a person decides: " + d.Reason
+	}
 	if j.mode != schemas.ModeLive {
 		j.decide(d, nil)
 		return
 	}
 	j.st.Top = max(j.st.Top, d.Episode)
 	switch {
+	case protected:
+		j.enact(d, note{})
 	case !d.Proposed.Stops():
 		j.enact(d, note{gravity: j.env.Severity})
-	case j.st.protected():
-		d.Verdict = schemas.VerdictReview
-		d.Reason = "protected, so a person decides: " + d.Reason
-		j.enact(d, note{})
 	default:
 		j.stop(d)
 	}

@@ -42,10 +42,19 @@ func (w *work) signal() (bool, error) {
 	if err := json.Unmarshal(w.in.Value, &s); err != nil {
 		return false, &schemas.Error{Reason: schemas.ReasonNotJSON, Record: w.in.ID, What: "signal cannot be read: " + err.Error()}
 	}
-	if err := w.check(&s); err != nil {
+	if s.Trial != "" {
+		return false, &schemas.Error{Reason: schemas.ReasonBadField, Record: s.ID, Field: "trial",
+			What: "a signal on trial comes as a live one", Fix: "send it as " + string(schemas.KindTrial)}
+	}
+	return w.judge(&s)
+}
+
+// judge takes a signal through the stages.
+func (w *work) judge(s *schemas.Signal) (bool, error) {
+	if err := w.check(s); err != nil {
 		return false, err
 	}
-	j := &judgement{work: w, signal: w.fold.keep(&s)}
+	j := &judgement{work: w, signal: w.fold.keep(s)}
 	for _, next := range perSignal {
 		if !next(j) {
 			return true, nil // its id may be new among the known ones

@@ -28,17 +28,23 @@ func (j *judgement) end(at int64) {
 	j.at = at
 	j.set = j.fold.policies.At(fromMilli(at))
 	for _, p := range j.set.For(j.entity.Kind) {
+		if j.trial != "" && p.Mode != schemas.ModeLive {
+			continue // one thing is tried at a time
+		}
 		j.policy, j.mode = p, p.Mode
-		if j.signal.History {
+		switch {
+		case j.trial != "":
+			j.mode = schemas.ModeShadow
+		case j.signal.History:
 			j.mode = schemas.ModeHistory
 		}
-		j.judge()
+		j.judgePolicy()
 	}
 }
 
-// judge takes one policy through its stages, once for each episode that its window
+// judgePolicy takes one policy through its stages, once for each episode that its window
 // may speak of.
-func (j *judgement) judge() {
+func (j *judgement) judgePolicy() {
 	if !j.gathered() {
 		return
 	}
