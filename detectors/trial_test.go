@@ -154,7 +154,9 @@ func TestTrialBeginsWithThePastAndEnds(t *testing.T) {
 		}
 		want := liveAs(changed, "late", mid)
 		// What is only known of once the trial has ended is not said any more.
-		unknown := func(_ string, s schemas.Signal) bool { return s.Detector == "exposed_key" && end.Sub(s.Time) < 24*time.Hour }
+		unknown := func(_ string, s schemas.Signal) bool {
+			return s.Detector == "exposed_key" && end.Sub(s.Time) < 24*time.Hour
+		}
 		maps.DeleteFunc(want, unknown)
 		maps.DeleteFunc(want, func(_ string, s schemas.Signal) bool { return !s.Time.Before(end) })
 		for _, cut := range []float64{0, 0.004} {

@@ -18,23 +18,24 @@ type Setting struct {
 // maxSettings is how many numbers a file may set.
 const maxSettings = 10_000
 
-// parameters reads the detectors' numbers: detector, name, number. Which of them
-// there are is the detectors' business, and checked where both are known.
-func (r *reader) parameters(s *Set, n *yaml.Node) {
-	r.pairs(n, "parameters", "write detector:, and below it name: number", func(detector, values *yaml.Node) {
-		at := "parameters." + detector.Value
+// settings reads detectors' numbers: detector, name, number. Which of them there are
+// is the detectors' business, and checked where both are known.
+func (r *reader) settings(n *yaml.Node, what string) (out []Setting) {
+	r.pairs(n, what, "write detector:, and below it name: number", func(detector, values *yaml.Node) {
+		at := what + "." + detector.Value
 		r.pairs(values, at, "write name: number below it", func(name, value *yaml.Node) {
 			x, err := strconv.ParseFloat(value.Value, 64)
 			switch {
 			case err != nil || value.Kind != yaml.ScalarNode || math.IsNaN(x) || math.IsInf(x, 0):
 				r.at(value, fmt.Sprintf("%s.%s is no number", at, name.Value), "write a number such as 0.5")
-			case len(s.Parameters) == maxSettings:
+			case len(out) == maxSettings:
 				r.at(name, fmt.Sprintf("there are more than %d parameters", maxSettings), "leave out those that keep their default")
 			default:
-				s.Parameters = append(s.Parameters, Setting{detector.Value, name.Value, x, name.Line})
+				out = append(out, Setting{detector.Value, name.Value, x, name.Line})
 			}
 		})
 	})
+	return out
 }
 
 // pairs reads a mapping whose keys are not known here, each once.

@@ -31,7 +31,8 @@ func Parse(name string, data []byte) (*Set, error) {
 	seen := map[string]bool{}
 	r.mapping(root, "the file", fields{
 		"certain":    func(n *yaml.Node) { r.list(n, "certain", 100, func(x *yaml.Node) { r.certain(s, x) }) },
-		"parameters": func(n *yaml.Node) { r.parameters(s, n) },
+		"parameters": func(n *yaml.Node) { s.Parameters = r.settings(n, "parameters") },
+		"shadow":     func(n *yaml.Node) { r.shadow(s, n) },
 		"allow":      func(n *yaml.Node) { r.list(n, "allow", MaxAllows, func(x *yaml.Node) { r.allow(s, x) }) },
 		"policies": func(n *yaml.Node) {
 			r.list(n, "policies", MaxPolicies, func(x *yaml.Node) { r.policy(s, x, seen) })

@@ -30,7 +30,9 @@ type Set struct {
 	// Parameters are the detectors' numbers that the file sets; the others keep
 	// their defaults.
 	Parameters []Setting
-	allow      map[string][]Allow // by entity key
+	// Trial is what runs in shadow beside them, nil where nothing does.
+	Trial *Trial
+	allow map[string][]Allow // by entity key
 }
 
 // Policy is one rule from signals to a verdict.

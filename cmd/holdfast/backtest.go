@@ -103,7 +103,8 @@ func (b *backtestCmd) judges(ctx context.Context, cfg *config.Config, t *backtes
 	}
 	t.HashSecret, t.AgeLimit, t.Brake = in.HashSecret, cfg.Respond.AgeLimit.Duration(), cfg.Respond.Brake
 	if b.Policy != "" {
-		t.Policies, t.Parameters, err = policies(b.Policy, "")
+		by, err := policies(b.Policy, "")
+		t.Policies, t.Parameters, t.Trial = by.set, by.parameters, by.trial
 		return err
 	}
 	t.Control, err = app.ReadVersions(ctx, client, cfg)

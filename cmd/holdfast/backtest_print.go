@@ -73,7 +73,7 @@ func (p backtestPrinter) text(to io.Writer, res *backtest.Result) error {
 		table(out, func(w io.Writer) {
 			fmt.Fprintln(w, "policy\tmode\tverdict\tthen\tnow\tonly then\tonly now\t")
 			for _, x := range res.Policies {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n", clean(x.Policy), x.Mode, x.Verdict, x.Then, x.Now, x.OnlyThen, x.OnlyNow)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n", clean(x.Policy), string(x.Mode)+ifSo(x.Trial != "", " ("+clean(x.Trial)+")"), x.Verdict, x.Then, x.Now, x.OnlyThen, x.OnlyNow)
 			}
 		})
 	}

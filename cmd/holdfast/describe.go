@@ -19,9 +19,9 @@ func describe(e history.Entry) string {
 		return describeEvent(e.Event)
 	}
 	switch e.Kind {
-	case schemas.KindSignal:
+	case schemas.KindSignal, schemas.KindTrial:
 		return from(e, func(s schemas.Signal) string {
-			return fmt.Sprintf("%s (%s, %s): %s [observed %.6g %s, expected %.6g, threshold %.6g in %s; %s]", s.Detector, s.Family, s.Severity,
+			return onTrial(s.Trial) + fmt.Sprintf("%s (%s, %s): %s [observed %.6g %s, expected %.6g, threshold %.6g in %s; %s]", s.Detector, s.Family, s.Severity,
 				s.Evidence.Text, s.Evidence.Observed, s.Evidence.Unit, s.Evidence.Expected, s.Evidence.Threshold, s.Evidence.Window, s.Technique)
 		})
 	case schemas.KindDecision:
@@ -33,7 +33,7 @@ func describe(e history.Entry) string {
 			if d.Mode != schemas.ModeLive {
 				text += " in mode " + string(d.Mode)
 			}
-			return fmt.Sprintf("%s by policy %s v%d%s: %s", text, d.Policy, d.PolicyVersion, riskOf(&d), d.Reason)
+			return onTrial(d.Trial) + fmt.Sprintf("%s by policy %s v%d%s: %s", text, d.Policy, d.PolicyVersion, riskOf(&d), d.Reason)
 		})
 	case schemas.KindAction:
 		return from(e, func(a schemas.Action) string {
@@ -65,6 +65,14 @@ func describe(e history.Entry) string {
 		})
 	}
 	return string(e.Body)
+}
+
+// onTrial says that numbers in shadow found something.
+func onTrial(trial string) string {
+	if trial == "" {
+		return ""
+	}
+	return "shadow " + trial + ": "
 }
 
 // riskOf is how sure the decision's signals together are, and the share of each

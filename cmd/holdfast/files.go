@@ -137,7 +137,7 @@ type replayCmd struct {
 	Files     []string `arg:"" help:"NDJSON files, plain or gzip; - is standard input."`
 	Decisions string   `placeholder:"OUT" help:"Write decisions here; - is standard output."`
 	Signals   string   `placeholder:"OUT" help:"Write signals here; - is standard output."`
-	Policy    string   `aliases:"policies" placeholder:"FILE" help:"Judge by these policies and detectors' numbers (default: the configuration's)."`
+	Policy    string   `aliases:"policies" placeholder:"FILE" help:"Judge by these policies and detectors' numbers (default: the configuration's). What runs in shadow decides in mode shadow."`
 	Brake     bool     `help:"Let the gate brake automatic stops."`
 }
 
@@ -147,7 +147,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	set, params, err := policies(r.Policy, cfg.Respond.PoliciesFile)
+	by, err := policies(r.Policy, cfg.Respond.PoliciesFile)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	}
 	var outs outputs
 	told := 0
-	p, err := replay.New(replay.Config{Policies: set, Parameters: params, Brake: r.Brake, Networks: networks.Of}, replay.Deps{
+	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Of}, replay.Deps{
 		Decisions: outs.to(r.Decisions), Signals: outs.to(r.Signals),
 		Refused: func(n int64, err *schemas.Error) {
 			if told++; told <= maxTold {
@@ -184,18 +184,26 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	return outs.close()
 }
 
-// policies reads the policies and detectors' numbers of a file, or else of the one
-// that the configuration names.
-func policies(name, configured string) (*policy.Set, jsontext.Value, error) {
+// judging is what a policy file says how is judged.
+type judging struct {
+	set               *policy.Set
+	parameters, trial jsontext.Value
+}
+
+// policies reads the policies, detectors' numbers and trial of a file, or else of the
+// one that the configuration names.
+func policies(name, configured string) (by judging, err error) {
 	if name == "" {
 		name = configured
 	}
-	_, set, err := app.ReadPolicies(name)
-	if err != nil {
-		return nil, nil, err
+	if _, by.set, err = app.ReadPolicies(name); err != nil {
+		return by, err
 	}
-	params, err := app.Parameters(name, set)
-	return set, params, err
+	if by.parameters, err = app.Parameters(name, by.set); err != nil {
+		return by, err
+	}
+	by.trial, err = app.Trial(name, by.set)
+	return by, err
 }
 
 // outputs are the files that findings are written to, one a line.

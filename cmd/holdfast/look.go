@@ -145,7 +145,7 @@ type printer struct {
 }
 
 var colours = map[schemas.Kind]string{
-	schemas.KindSignal: "\x1b[33m", schemas.KindDecision: "\x1b[31m", schemas.KindAction: "\x1b[36m", schemas.KindNotice: "\x1b[36m", schemas.KindOperator: "\x1b[32m",
+	schemas.KindSignal: "\x1b[33m", schemas.KindTrial: "\x1b[2m", schemas.KindDecision: "\x1b[31m", schemas.KindAction: "\x1b[36m", schemas.KindNotice: "\x1b[36m", schemas.KindOperator: "\x1b[32m",
 }
 
 const indent = 21 // "15:04:05  decision   "

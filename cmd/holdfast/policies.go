@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"holdfast/alerting/policy"
 	"holdfast/cmd/internal/app"
@@ -60,15 +61,15 @@ func policyFile(c *common, name string) (string, error) {
 // printNumbers prints every number as the file could set it, in comments that tell
 // its unit, its bounds and where its default comes from.
 func printNumbers(out io.Writer, set *policy.Set) {
-	given := map[[2]string]policy.Setting{}
-	for _, p := range set.Parameters {
-		given[[2]string{p.Detector, p.Name}] = p
-	}
+	given, tried := byName(set.Parameters), tried(set)
 	fmt.Fprint(out, "# Every number of every detector, as in force. To change one, write it under parameters: above.\n#\n# parameters:\n")
 	line := func(detector, name, about, source string, standard float64) {
 		value, note := standard, "default: "+source
 		if p, ok := given[[2]string{detector, name}]; ok {
 			value, note = p.Value, fmt.Sprintf("set in line %d; default %s: %s", p.Line, number(standard), source)
+		}
+		if p, ok := tried[[2]string{detector, name}]; ok {
+			about = fmt.Sprintf("shadow %s: %s (line %d); %s", set.Trial.Name, number(p.Value), p.Line, about)
 		}
 		fmt.Fprintf(out, "#     %s: %s  # %s; %s\n", name, number(value), about, note)
 	}
@@ -85,32 +86,56 @@ func printNumbers(out io.Writer, set *policy.Set) {
 			fmt.Fprintf(out, "#     %s: %s  # recipients an hour; set in line %d\n", p.Name, number(p.Value), p.Line)
 		}
 	}
+	for _, at := range slices.SortedFunc(maps.Keys(tried), func(a, b [2]string) int { return strings.Compare(a[1], b[1]) }) {
+		p := tried[at]
+		if _, ok := cohorts[p.Name]; p.Detector == "cohorts" && !ok {
+			fmt.Fprintf(out, "#     %s:  # recipients an hour; shadow %s: %s (line %d)\n", p.Name, set.Trial.Name, number(p.Value), p.Line)
+		}
+	}
 	for _, plan := range slices.Sorted(maps.Keys(cohorts)) {
 		line("cohorts", plan, "recipients an hour, 1 to 1e+09", "what such plans allow", cohorts[plan])
 	}
 }
 
-func printNumbersJSON(out io.Writer, set *policy.Set) error {
-	given := map[[2]string]float64{}
-	for _, p := range set.Parameters {
-		given[[2]string{p.Detector, p.Name}] = p.Value
+func byName(settings []policy.Setting) map[[2]string]policy.Setting {
+	out := map[[2]string]policy.Setting{}
+	for _, p := range settings {
+		out[[2]string{p.Detector, p.Name}] = p
 	}
+	return out
+}
+
+// tried are the numbers that run in shadow.
+func tried(set *policy.Set) map[[2]string]policy.Setting {
+	if set.Trial == nil {
+		return nil
+	}
+	return byName(set.Trial.Parameters)
+}
+
+func printNumbersJSON(out io.Writer, set *policy.Set) error {
+	given, tried := byName(set.Parameters), tried(set)
 	for _, s := range detectors.Specs() {
 		for _, p := range s.Parameters {
-			value, ok := given[[2]string{s.Name, p.Name}]
-			if !ok {
-				value = p.Default
+			value := p.Default
+			if g, ok := given[[2]string{s.Name, p.Name}]; ok {
+				value = g.Value
+			}
+			var shadow *float64
+			if g, ok := tried[[2]string{s.Name, p.Name}]; ok {
+				shadow = &g.Value
 			}
 			err := jsonLine(out, struct {
-				Detector string  `json:"detector"`
-				Name     string  `json:"name"`
-				Value    float64 `json:"value"`
-				Unit     string  `json:"unit"`
-				Default  float64 `json:"default"`
-				Min      float64 `json:"min"`
-				Max      float64 `json:"max"`
-				Source   string  `json:"source"`
-			}{s.Name, p.Name, value, p.Unit, p.Default, p.Min, p.Max, p.Source})
+				Detector string   `json:"detector"`
+				Name     string   `json:"name"`
+				Value    float64  `json:"value"`
+				Shadow   *float64 `json:"shadow,omitempty"`
+				Unit     string   `json:"unit"`
+				Default  float64  `json:"default"`
+				Min      float64  `json:"min"`
+				Max      float64  `json:"max"`
+				Source   string   `json:"source"`
+			}{s.Name, p.Name, value, shadow, p.Unit, p.Default, p.Min, p.Max, p.Source})
 			if err != nil {
 				return err
 			}
@@ -135,6 +160,10 @@ func (p *policiesCheckCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Printf("%d policies and %d numbers of detectors, without a mistake\n", len(set.Policies), len(set.Parameters))
+	shadow := ""
+	if set.Trial != nil {
+		shadow = fmt.Sprintf(", %d numbers in shadow as %s", len(set.Trial.Parameters), set.Trial.Name)
+	}
+	_, err = fmt.Printf("%d policies and %d numbers of detectors%s, without a mistake\n", len(set.Policies), len(set.Parameters), shadow)
 	return err
 }

@@ -16,8 +16,6 @@ import (
 
 	"holdfast/alerting/policy"
 	"holdfast/cmd/internal/config"
-	"holdfast/detectors"
-	"holdfast/detectors/sketch"
 	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
@@ -135,11 +133,11 @@ func ReadInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config) 
 	return in, nil
 }
 
-// ReadVersions returns the values of control that say how is judged, policies and
-// parameters, each with its history.
+// ReadVersions returns the values of control that say how is judged, policies,
+// parameters and what is on trial, each with its history.
 func ReadVersions(ctx context.Context, c *kafka.Client, cfg *config.Config) (map[string][]byte, error) {
 	return lastValues(ctx, c, cfg.Kafka.Prefix+string(schemas.TopicControl), []int32{0}, func(k string) bool {
-		return k == schemas.ControlPolicies || k == schemas.ControlParameters
+		return k == schemas.ControlPolicies || k == schemas.ControlParameters || k == schemas.ControlTrial
 	})
 }
 
@@ -169,11 +167,11 @@ func renewLogID(ctx context.Context, c *kafka.Client, cfg *config.Config, in sch
 	return in, writeControl(ctx, c, cfg, schemas.ControlInstallation, in, "holdfast", why)
 }
 
-// EnsureVersions puts the configured policies and parameters into control where
+// EnsureVersions puts the configured policies, parameters and trial into control where
 // they differ from the newest version there. What a new installation begins with
 // holds from the beginning of time, what comes later six minutes and more from now.
 func EnsureVersions(ctx context.Context, c *kafka.Client, cfg *config.Config) error {
-	policies, params, err := configured(cfg)
+	policies, params, trial, err := configured(cfg)
 	if err != nil {
 		return err
 	}
@@ -185,7 +183,7 @@ func EnsureVersions(ctx context.Context, c *kafka.Client, cfg *config.Config) er
 	for _, x := range []struct {
 		key   string
 		value jsontext.Value
-	}{{schemas.ControlPolicies, policies}, {schemas.ControlParameters, params}} {
+	}{{schemas.ControlPolicies, policies}, {schemas.ControlParameters, params}, {schemas.ControlTrial, trial}} {
 		var v schemas.Versioned
 		if b, ok := all[x.key]; ok {
 			if err := json.Unmarshal(b, &v); err != nil {
@@ -224,26 +222,40 @@ func grow(v *schemas.Versioned, value jsontext.Value, began bool, now time.Time)
 		from = now.Add(schemas.ControlDelay + time.Minute).Truncate(time.Second)
 	}
 	v.Versions = append(v.Versions, schemas.Version{From: from, Value: value})
-	if len(v.Versions) > maxVersions {
-		v.Versions = v.Versions[len(v.Versions)-maxVersions:]
+	if n := len(v.Versions) - maxVersions; n > 0 {
+		last := v.Versions[n-1]
+		if v.Versions = v.Versions[n:]; sameTrial(last.Value, v.Versions[0].Value) {
+			v.Versions[0].From = last.From // a trial keeps its beginning, by which its state is known
+		}
 	}
 	return true
+}
+
+// sameTrial reports whether both values name one trial.
+func sameTrial(a, b jsontext.Value) bool {
+	var s, t schemas.Trial
+	return json.Unmarshal(a, &s) == nil && json.Unmarshal(b, &t) == nil && s.Name != "" && s.Name == t.Name
 }
 
 // maxVersions bounds a control value's history below the largest message.
 const maxVersions = 16
 
-// configured reads the policies, always, and the parameters, where the file sets any.
-func configured(cfg *config.Config) (policies, params jsontext.Value, err error) {
-	file, set, err := ReadPolicies(cfg.Respond.PoliciesFile)
+// configured reads the policies, always, and the parameters and the trial, where the
+// file sets any.
+func configured(cfg *config.Config) (policies, params, trial jsontext.Value, err error) {
+	name := cfg.Respond.PoliciesFile
+	file, set, err := ReadPolicies(name)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if policies, err = json.Marshal(string(file)); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	params, err = Parameters(cfg.Respond.PoliciesFile, set)
-	return policies, params, err
+	if params, err = Parameters(name, set); err != nil {
+		return nil, nil, nil, err
+	}
+	trial, err = Trial(name, set)
+	return policies, params, trial, err
 }
 
 // ReadPolicies reads a policy file; no name is the one that Holdfast brings.
@@ -259,35 +271,9 @@ func ReadPolicies(name string) ([]byte, *policy.Set, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	_, err = Parameters(name, set)
-	return file, set, err
-}
-
-// Parameters gives the detectors' numbers of a policy file as detect reads them,
-// nil where it sets none. The error names every mistake and its line.
-func Parameters(name string, set *policy.Set) (jsontext.Value, error) {
-	if len(set.Parameters) == 0 {
-		return nil, nil
-	}
-	hasher := sketch.NewHasher(make([]byte, 32))
-	all, mistakes := map[string]map[string]float64{}, []error(nil)
-	for _, p := range set.Parameters {
-		one, err := json.Marshal(map[string]map[string]float64{p.Detector: {p.Name: p.Value}})
-		if err != nil {
-			return nil, err
-		}
-		if _, err := detectors.ParseParameters(one, hasher); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("%s:%d: %w: `holdfast policies print` lists what there is", name, p.Line, err))
-		}
-		if all[p.Detector] == nil {
-			all[p.Detector] = map[string]float64{}
-		}
-		all[p.Detector][p.Name] = p.Value
-	}
-	if len(mistakes) > 0 {
-		return nil, errors.Join(mistakes...)
-	}
-	return json.Marshal(all, json.Deterministic(true))
+	_, wrong := Parameters(name, set)
+	_, alsoWrong := Trial(name, set)
+	return file, set, errors.Join(wrong, alsoWrong)
 }
 
 // CountRecords counts what stands on a topic, fences left out.

@@ -29,7 +29,7 @@ func decodeMapping(p config.Platform, c *platform.Config) error {
 // parameters, channels, mappings and the files of enrichment.
 func CheckParts(cfg *config.Config) []error {
 	var errs []error
-	if _, _, err := configured(cfg); err != nil {
+	if _, _, _, err := configured(cfg); err != nil {
 		errs = append(errs, err)
 	}
 	if err := enforceConfig(cfg).Validate(); err != nil {

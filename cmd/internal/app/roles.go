@@ -41,12 +41,15 @@ func (a *App) startDetect(ctx context.Context, g *errgroup.Group) error {
 	if !a.has(RoleDetect) {
 		return nil
 	}
-	_, params, err := configured(&a.cfg)
+	_, params, _, err := configured(&a.cfg)
 	if err != nil {
 		return err
 	}
+	meter := newTrialMeter(a.reg)
 	return a.lanes(ctx, g, lane.Detect(), func(i int32) lane.Fold {
-		return detectors.New(detectors.Config{Lane: int(i), Lanes: a.install.Lanes, HashSecret: a.install.HashSecret, Parameters: params})
+		f := detectors.NewFold(detectors.Config{Lane: int(i), Lanes: a.install.Lanes, HashSecret: a.install.HashSecret, Parameters: params})
+		meter.add(i, f)
+		return f
 	})
 }
 

@@ -26,10 +26,12 @@ type Config struct {
 	From, To time.Time     // decisions in [From, To) count
 	WarmUp   time.Duration // how much before From is replayed so that baselines exist
 	// Control are the policies and parameters in force then, with their history. Where
-	// it is nil, Policies and Parameters are tried, nil each for the defaults.
+	// it is nil, Policies and Parameters are tried, nil each for the defaults, and the
+	// Trial beside them, if there is one.
 	Control    map[string][]byte
 	Policies   *policy.Set
 	Parameters []byte
+	Trial      []byte
 	HashSecret []byte        // the installation's; nil: a fixed one
 	AgeLimit   time.Duration // respond's
 	Brake      bool          // whether the gate may brake
@@ -111,7 +113,7 @@ func again(ctx context.Context, cfg *Config, past Past, start time.Time) ([]sche
 	var now []schemas.Decision
 	seen := newSight()
 	r, err := replay.New(replay.Config{
-		Policies: cfg.Policies, Parameters: cfg.Parameters, Control: cfg.Control, HashSecret: cfg.HashSecret, AgeLimit: cfg.AgeLimit, Brake: cfg.Brake,
+		Policies: cfg.Policies, Parameters: cfg.Parameters, Trial: cfg.Trial, Control: cfg.Control, HashSecret: cfg.HashSecret, AgeLimit: cfg.AgeLimit, Brake: cfg.Brake,
 	}, replay.Deps{
 		Decisions: func(b []byte) error {
 			var d schemas.Decision

@@ -16,10 +16,11 @@ const near = 48 * time.Hour
 const operatorPolicy = "operator"
 
 // Effect is what one policy does: its decisions of one mode and proposed verdict,
-// then and now, by their ids.
+// then and now, by their ids; by the signals of a trial, where one is named.
 type Effect struct {
 	Policy   string          `json:"policy"`
 	Mode     schemas.Mode    `json:"mode"`
+	Trial    string          `json:"trial,omitempty"`
 	Verdict  schemas.Verdict `json:"verdict"`
 	Then     int             `json:"then"`
 	Now      int             `json:"now"`
@@ -56,6 +57,7 @@ func compare(then, now []schemas.Decision, acts []schemas.Operator) *Result {
 	out := &Result{Cases: judge(then, acts)}
 	was, would := byPolicies(then), byPolicies(now)
 	out.Policies, out.Summary.Same = effects(was, would)
+	was, would = liveNumbers(was), liveNumbers(would)
 	out.Stops = pair(stopsOf(was), stopsOf(would))
 	s := &out.Summary
 	s.Then.Decisions, s.Now.Decisions = len(was), len(would)
@@ -112,17 +114,23 @@ func byPolicies(all []schemas.Decision) []schemas.Decision {
 	return slices.DeleteFunc(slices.Clone(all), func(d schemas.Decision) bool { return d.Policy == operatorPolicy })
 }
 
+// liveNumbers leaves out what was decided by signals on trial.
+func liveNumbers(all []schemas.Decision) []schemas.Decision {
+	return slices.DeleteFunc(all, func(d schemas.Decision) bool { return d.Trial != "" })
+}
+
 func effects(then, now []schemas.Decision) (out []Effect, same int) {
 	type key struct {
 		policy  string
 		mode    schemas.Mode
+		trial   string
 		verdict schemas.Verdict
 	}
-	of := func(d *schemas.Decision) key { return key{d.Policy, d.Mode, d.Proposed} }
+	of := func(d *schemas.Decision) key { return key{d.Policy, d.Mode, d.Trial, d.Proposed} }
 	all := map[key]*Effect{}
 	at := func(k key) *Effect {
 		if all[k] == nil {
-			all[k] = &Effect{Policy: k.policy, Mode: k.mode, Verdict: k.verdict}
+			all[k] = &Effect{Policy: k.policy, Mode: k.mode, Trial: k.trial, Verdict: k.verdict}
 		}
 		return all[k]
 	}
@@ -137,7 +145,9 @@ func effects(then, now []schemas.Decision) (out []Effect, same int) {
 		at(k).Now++
 		if ids[now[i].ID] {
 			shared[k]++
-			same++
+			if k.trial == "" {
+				same++
+			}
 		}
 	}
 	for k, e := range all {
@@ -145,7 +155,7 @@ func effects(then, now []schemas.Decision) (out []Effect, same int) {
 		out = append(out, *e)
 	}
 	slices.SortFunc(out, func(a, b Effect) int {
-		return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Mode, b.Mode), cmp.Compare(a.Verdict, b.Verdict))
+		return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Mode, b.Mode), cmp.Compare(a.Trial, b.Trial), cmp.Compare(a.Verdict, b.Verdict))
 	})
 	return out, same
 }

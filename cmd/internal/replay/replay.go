@@ -26,11 +26,12 @@ import (
 type Config struct {
 	Policies   *policy.Set // nil: the built-in ones
 	Parameters []byte      // detectors' parameters as JSON; nil: the defaults
+	Trial      []byte      // schemas.Trial as JSON, that runs beside them; nil: none
 	Brake      bool        // whether the gate may brake
 	HashSecret []byte      // 32 bytes; nil: a fixed one, so that runs can be compared
 	AgeLimit   time.Duration
-	// Control are values of the control topic, policies and parameters with their
-	// history; what they hold stands above Policies and Parameters.
+	// Control are values of the control topic, policies, parameters and trials with
+	// their history; what they hold stands above Policies, Parameters and Trial.
 	Control map[string][]byte
 	// Networks tells what is known of an address, as intake would have noted it; nil: nothing.
 	Networks func(netip.Addr) schemas.Network
@@ -86,7 +87,7 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 		secret = []byte("holdfast replay: a fixed secret!")
 	}
 	engine := detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters}
-	people, addresses := detectors.New(engine), detectors.New(engine)
+	people, addresses := detectors.NewFold(engine), detectors.NewFold(engine)
 	decide, brake := respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}), gate.New(gate.Config{BrakeOff: !cfg.Brake})
 	r := &Replay{deps: deps, detection: newDetection(people)}
 	r.events, r.facts = stream{fold: addresses}, stream{fold: addresses}
@@ -97,7 +98,15 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 	if err != nil {
 		return nil, err
 	}
-	control := map[string][]byte{schemas.ControlPolicies: cfg.Control[schemas.ControlPolicies], schemas.ControlParameters: cfg.Control[schemas.ControlParameters], schemas.ControlInstallation: in}
+	control := map[string][]byte{schemas.ControlInstallation: in}
+	for _, key := range []string{schemas.ControlPolicies, schemas.ControlParameters, schemas.ControlTrial} {
+		control[key] = cfg.Control[key]
+	}
+	if cfg.Trial != nil && control[schemas.ControlTrial] == nil {
+		if control[schemas.ControlTrial], err = json.Marshal(schemas.Versioned{Versions: []schemas.Version{{Value: cfg.Trial}}}); err != nil {
+			return nil, err
+		}
+	}
 	for _, f := range []fold{people, addresses, decide, brake} {
 		for _, key := range slices.Sorted(maps.Keys(control)) {
 			if control[key] == nil {
@@ -160,7 +169,7 @@ func (r *Replay) deliver(o *schemas.Output) error {
 		to = &r.facts
 	case schemas.TopicInbox:
 		to = &r.inbox
-		if o.Kind == schemas.KindSignal {
+		if o.Kind == schemas.KindSignal || o.Kind == schemas.KindTrial {
 			if err := give(r.deps.Signals, o.Value, &r.sum.Signals); err != nil {
 				return err
 			}
