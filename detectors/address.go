@@ -18,7 +18,7 @@ const recordDays = 90
 
 // address is the state of one address (IPv6: one /64): who used it, whom it tried
 // to be and whose alarms it was part of, told by facts; and the connections that it
-// holds. 100 bytes, and blocks for the lists.
+// holds. 80 bytes, and blocks for the lists.
 type address struct {
 	key     slab.Ref
 	keyLen  uint8
@@ -28,15 +28,16 @@ type address struct {
 	records records
 	tries   logins  // by (account, user), as far as the accounts have told
 	victims dayList // accounts alarmed by it, as hashes
-	held    sockets
+	held    uint32  // handle in the store's sockets, 0 for an address without connections
 	marked  dayList // signals given: measure and level
 }
 
-func (a *address) free(s *sketch.Store) {
-	a.records.clear(s)
+func (a *address) free(s *store) {
+	a.records.clear(&s.Store)
 	a.tries.clear(&s.Arena)
 	a.victims.clear(&s.Arena)
 	a.marked.clear(&s.Arena)
+	a.hangUp(s)
 	s.Free(a.key)
 	a.key = 0
 }
@@ -55,44 +56,6 @@ const (
 	maxVictims = 512 // accounts alarmed
 	maxMarked  = 256 // signals given
 )
-
-// sockets are the connections that an address holds: opened less closed, by
-// five-minute buckets, of which those that may still change are kept apart.
-type sockets struct {
-	bucket int32 // the newest
-	open   [heldRing]int32
-	held   int32 // of the settled ones
-}
-
-// heldRing is how many buckets may still change: the lateness and the newest.
-const heldRing = 4
-
-// note counts a connection opened or closed at a time, and shows to settled what
-// was held in each bucket that has settled with it, where that has changed.
-func (s *sockets) note(ms int64, change int32, settled func(held, bucket int32)) {
-	b := bucketOf(ms)
-	if s.bucket == 0 {
-		s.bucket = b
-	}
-	for s.bucket < b {
-		s.bucket++
-		oldest := &s.open[uint32(s.bucket)%heldRing]
-		if *oldest != 0 {
-			s.held = max(0, s.held+*oldest)
-			*oldest = 0
-			settled(s.held, s.bucket-heldRing)
-		}
-		if s.bucket+heldRing < b && s.open == [heldRing]int32{} {
-			s.bucket = b // nothing changes in between
-		}
-	}
-	if s.bucket-b < heldRing {
-		x := &s.open[uint32(b)%heldRing]
-		if change > 0 && *x < math.MaxInt32 || change < 0 && *x > math.MinInt32 {
-			*x += change
-		}
-	}
-}
 
 // addressEvent folds a connection in.
 func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event, emit func(schemas.Output)) bool {
@@ -115,8 +78,11 @@ func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	if ev.State == "close" {
 		change = -1
 	}
-	a.held.note(ev.Time, change, func(held, bucket int32) {
-		at := int64(bucket) * msBucket
+	if a.held == 0 {
+		a.held = e.store.sockets.New()
+	}
+	e.store.sockets.At(a.held).note(ev.Time, change, func(held, minute int32) {
+		at := int64(minute) * msMinute
 		if float64(held) < e.versions.at(sketch.DayOf(at).Start()).Source.HeldSome {
 			return
 		}
@@ -250,17 +216,16 @@ func numberedAddress(n uint64) netip.Addr {
 }
 
 // append encodes the address.
-func (a *address) append(w *writer, s *sketch.Store) {
+func (a *address) append(w *writer, s *store) {
 	w.int(a.clock)
 	w.int(a.heard)
-	w.text(string(a.records.bytes(s)))
-	w.b = a.tries.append(s, w.b)
-	w.b = a.victims.append(s, w.b)
-	w.b = a.marked.append(s, w.b)
-	w.uint(uint64(a.held.bucket))
-	w.uint(uint64(a.held.held))
-	for _, n := range a.held.open {
-		w.int(int64(n))
+	w.text(string(a.records.bytes(&s.Store)))
+	w.b = a.tries.append(&s.Store, w.b)
+	w.b = a.victims.append(&s.Store, w.b)
+	w.b = a.marked.append(&s.Store, w.b)
+	w.bool(a.held != 0)
+	if a.held != 0 {
+		s.sockets.At(a.held).append(w)
 	}
 }
 
@@ -271,34 +236,35 @@ type addressValue struct {
 	tries   []byte
 	victims []byte
 	marked  []byte
+	held    *sockets
 }
 
 func (r *reader) address() (v addressValue) {
 	a := &v.a
 	a.clock, a.heard, v.records, v.tries = r.int(), r.int(), r.records(), r.cut(cutLogins)
 	v.victims, v.marked = r.cut(cutDays), r.cut(cutDays)
-	a.held.bucket, a.held.held = int32(r.uint(math.MaxInt32)), int32(r.uint(math.MaxInt32))
-	for i := range a.held.open {
-		n := r.int()
-		if n < math.MinInt32 || n > math.MaxInt32 {
-			r.fail()
-		}
-		a.held.open[i] = int32(n)
+	if r.bool() {
+		v.held = r.sockets()
 	}
 	return v
 }
 
 // load replaces all of a but its key by a checked value.
-func (a *address) load(s *sketch.Store, v *addressValue, applied [2]int64) {
+func (a *address) load(s *store, v *addressValue, applied [2]int64) {
 	key, keyLen := a.key, a.keyLen
-	a.records.clear(s)
+	a.records.clear(&s.Store)
 	a.tries.clear(&s.Arena)
 	a.victims.clear(&s.Arena)
 	a.marked.clear(&s.Arena)
+	a.hangUp(s)
 	*a = v.a
 	a.key, a.keyLen, a.applied = key, keyLen, applied
 	a.records = records{s.Put(v.records), uint32(len(v.records))}
 	a.tries.load(&s.Arena, v.tries)
 	a.victims.load(&s.Arena, v.victims)
 	a.marked.load(&s.Arena, v.marked)
+	if v.held != nil {
+		a.held = s.sockets.New()
+		*s.sockets.At(a.held) = *v.held
+	}
 }

@@ -117,7 +117,7 @@ func (e *Engine) makeRoom() {
 		case a.keyLen == 0: // free
 		case a.heard < e.arrived-staleAfter:
 			e.remove(strings.Clone(e.addressKey(e.sweep)), schemas.KindIP)
-		case least == nil || a.weight() < least.weight():
+		case least == nil || a.weight(&e.store) < least.weight(&e.store):
 			least = a
 		}
 	}
@@ -130,19 +130,24 @@ func (e *Engine) makeRoom() {
 // at the latest, so that it does not matter whether its memory was needed before.
 func (e *Engine) hear(a *address, arrival int64) {
 	if a.heard < e.arrived-staleAfter {
-		s := &e.store.Store
-		a.records.clear(s)
+		s := &e.store
+		a.records.clear(&s.Store)
 		a.tries.clear(&s.Arena)
 		a.victims.clear(&s.Arena)
 		a.marked.clear(&s.Arena)
-		a.held, a.clock = sockets{}, 0
+		a.hangUp(s)
+		a.clock = 0
 	}
 	a.heard = max(a.heard, arrival)
 }
 
 // weight orders addresses by how much is known of them.
-func (a *address) weight() uint32 {
-	return uint32(a.victims.n)*4 + uint32(a.tries.n) + a.records.n/64 + uint32(a.held.held)
+func (a *address) weight(s *store) uint32 {
+	n := uint32(a.victims.n)*4 + uint32(a.tries.n) + a.records.n/64
+	if a.held != 0 {
+		n += uint32(s.sockets.At(a.held).held)
+	}
+	return n
 }
 
 func (e *Engine) newAddress(key string) *address {

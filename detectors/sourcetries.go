@@ -53,7 +53,7 @@ var heldSpec = Spec{
 	Name: "held_sockets", Version: 1, Family: schemas.FamilySource, Entity: schemas.KindIP, Technique: "T1499.001",
 	Parameters: []Parameter{
 		{Name: "some", Unit: "connections", Default: 300, Min: 10, Max: 1e9, Source: "a large sender's pool is tens", at: func(p *Parameters) *float64 { return &p.Source.HeldSome }},
-		{Name: "many", Unit: "connections", Default: 1000, Min: 10, Max: 1e9, Source: "a thousand held open for ten minutes are there to be held open", at: func(p *Parameters) *float64 { return &p.Source.HeldMany }},
+		{Name: "many", Unit: "connections", Default: 1000, Min: 10, Max: 1e9, Source: "a thousand held open for minutes are there to be held open", at: func(p *Parameters) *float64 { return &p.Source.HeldMany }},
 	},
 }
 
@@ -193,7 +193,7 @@ func (v *sourceView) judgeFlood(d sketch.Day) {
 	}
 }
 
-// judgeHeld looks at the most connections that were held at one time.
+// judgeHeld looks at the connections that were held at the end of some minutes on end.
 func (v *sourceView) judgeHeld(n float64, at int64) {
 	d := sketch.DayOf(at)
 	p := &v.e.versions.at(d.Start()).Source
@@ -201,7 +201,7 @@ func (v *sourceView) judgeHeld(n float64, at int64) {
 		if level == 0 || n < limit {
 			continue
 		}
-		v.hit(&heldSpec, d, markedHeld, finding{value: "24h", level: level, evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: "connections", Window: "10m0s", Floor: p.HeldSome,
-			Text: fmt.Sprintf("%s connections held open at the same time for ten minutes and more", count(n))}})
+		v.hit(&heldSpec, d, markedHeld, finding{value: "24h", level: level, evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: "connections", Window: "3m0s", Floor: p.HeldSome,
+			Text: fmt.Sprintf("%s connections held open at the same time at the end of three minutes in a row", count(n))}})
 	}
 }

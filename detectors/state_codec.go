@@ -44,7 +44,7 @@ func (e *Engine) Save(key string, emit func(key string, value []byte)) error {
 			emit(key, nil)
 			return nil
 		}
-		a.append(&w, &e.store.Store)
+		a.append(&w, &e.store)
 		applied = a.applied
 	}
 	e.buf = w.b
@@ -114,7 +114,7 @@ func (e *Engine) parse(key string, kind schemas.EntityKind, r *reader, applied [
 		if a == nil {
 			a = e.newAddress(key)
 		}
-		a.load(&e.store.Store, &v, applied)
+		a.load(&e.store, &v, applied)
 	}
 }
 
@@ -135,7 +135,7 @@ func (e *Engine) remove(key string, kind schemas.EntityKind) {
 	default:
 		if h := e.byAddress.find(key, e.addressKey); h != 0 {
 			e.byAddress.drop(key, h)
-			e.addresses.At(h).free(&e.store.Store)
+			e.addresses.At(h).free(&e.store)
 			e.addresses.Free(h)
 		}
 	}

@@ -192,4 +192,5 @@ type store struct {
 	watches slab.Table[watch]
 	pasts   slab.Table[past]
 	bases   slab.Table[actorBase]
+	sockets slab.Table[sockets]
 }
