@@ -16,6 +16,10 @@ type Trial struct {
 
 // shadow reads the one trial that a file may have.
 func (r *reader) shadow(s *Set, n *yaml.Node) {
+	if n.Kind == yaml.SequenceNode {
+		r.at(n, "shadow is a list", "write one trial: name: and parameters:; one runs at a time")
+		return
+	}
 	t := &Trial{Line: n.Line}
 	if !r.mapping(n, "shadow", fields{
 		"name": func(n *yaml.Node) {

@@ -68,8 +68,13 @@ func TestCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	numbers := filepath.Join(dir, "policies.yaml")
+	tried := filepath.Join(dir, "tried.yaml")
 	file := "parameters: {volume: {floor_1h: 80}}\npolicies:\n  - {name: look, entity: account, verdict: review, when: severity >= high}\n"
 	if err := os.WriteFile(numbers, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shadow := strings.Replace(file, "policies:", "shadow: {name: low, parameters: {volume: {floor_1h: 40}}}\npolicies:", 1)
+	if err := os.WriteFile(tried, []byte(shadow), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	worse := filepath.Join(dir, "worse.yaml")
@@ -93,6 +98,9 @@ func TestCommandLine(t *testing.T) {
 		{"policies with their numbers", []string{"policies", "print", numbers}, 0, "#     floor_1h: 80  # recipients, 1 to 1e+07; set in line 1; default 50: ", ""},
 		{"numbers as JSON", []string{"policies", "print", numbers, "--json"}, 0, `"name":"floor_1h","value":80,"unit":"recipients","default":50`, ""},
 		{"sound policies", []string{"policies", "check", numbers}, 0, "1 policies and 1 numbers", ""},
+		{"numbers in shadow", []string{"policies", "print", tried}, 0, "#     floor_1h: 80  # shadow low: 40 (line 2); recipients, 1 to 1e+07; set in line 1; default 50: ", ""},
+		{"numbers in shadow as JSON", []string{"policies", "print", tried, "--json"}, 0, `"name":"floor_1h","value":80,"shadow":40,"unit"`, ""},
+		{"sound numbers in shadow", []string{"policies", "check", tried}, 0, "1 numbers of detectors, 1 numbers in shadow as low", ""},
 		{"bad numbers", []string{"policies", "check", worse}, 1, "", "worse.yaml:1: parameters: volume.floor_1h is -1"},
 		{"a back-test of nothing", []string{"--data-dir", dir, "backtest", "--from", "30d"}, 1, "", "start one with `holdfast run`"},
 		{"a back-test without a time", []string{"backtest"}, 2, "", "--from"},

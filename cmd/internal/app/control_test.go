@@ -197,6 +197,54 @@ policies:
 	}
 }
 
+// What a file has in shadow is checked as its live numbers are, comes into force as
+// late as they do, keeps its beginning however often its numbers change, and ends.
+func TestTrialComesIntoForceLater(t *testing.T) {
+	c, cfg := created(t)
+	cfg.Respond.PoliciesFile = filepath.Join(t.TempDir(), "policies.yaml")
+	shadow := func(name string, n int) string {
+		return fmt.Sprintf("shadow: {name: %s, parameters: {volume: {floor_1h: %d}}}", name, n)
+	}
+	write := func(block string) {
+		if err := os.WriteFile(cfg.Respond.PoliciesFile, append([]byte(block+"\n"), policy.DefaultFile()...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	for i, block := range []string{"", shadow("low", 40), shadow("low", 40), shadow("low", 30), shadow("lower", 20), "", ""} {
+		write(block)
+		if err := EnsureVersions(t.Context(), c, cfg); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	runs, err := schemas.TrialRuns(mustJSON(t, versions(t, c, cfg, schemas.ControlTrial)))
+	if err != nil || len(runs) != 2 || runs[0].Name != "low" || runs[1].Name != "lower" {
+		t.Fatalf("%+v, %v", runs, err)
+	}
+	for _, r := range runs {
+		if r.From.Before(began.Add(schemas.ControlDelay)) || r.Until.Before(r.From) {
+			t.Errorf("the trial %s runs from %s to %s", r.Name, r.From, r.Until)
+		}
+	}
+	if n := len(runs[0].Numbers.Versions); n != 2 || string(runs[0].Numbers.Versions[1].Value) != `{"volume":{"floor_1h":30}}` {
+		t.Errorf("%d versions of the first trial's numbers: %s", n, runs[0].Numbers.Versions)
+	}
+	var v schemas.Versioned
+	for i := range 3 * maxVersions {
+		if !grow(&v, []byte(fmt.Sprintf(`{"name":"long","parameters":{"volume":{"floor_1h":%d}}}`, 40+i)), true, began.Add(time.Duration(i)*time.Hour)) {
+			t.Fatal("another number is no change")
+		}
+	}
+	if runs, err = schemas.TrialRuns(mustJSON(t, v)); err != nil || len(runs) != 1 || runs[0].From.After(began.Add(time.Hour)) {
+		t.Errorf("a trial whose numbers change often begins anew: %+v, %v", runs, err)
+	}
+	write("shadow: {name: low, parameters: {volume: {flour_1h: 40},\n  cohorts: {free: 0}}}")
+	_, _, err = ReadPolicies(cfg.Respond.PoliciesFile)
+	if n := strings.Count(fmt.Sprint(err), "parameters: "); n != 2 || !strings.Contains(err.Error(), `no parameter "flour_1h"`) {
+		t.Errorf("two mistakes: %v", err)
+	}
+}
+
 func mustJSON(t *testing.T, v any) []byte {
 	t.Helper()
 	b, err := json.Marshal(v)
