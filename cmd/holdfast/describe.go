@@ -30,7 +30,7 @@ func describe(e history.Entry) string {
 			if d.Verdict != d.Proposed {
 				text += " (proposed " + string(d.Proposed) + ")"
 			}
-			if d.Mode != schemas.ModeLive {
+			if d.Mode != schemas.ModeLive && d.Trial == "" {
 				text += " in mode " + string(d.Mode)
 			}
 			return onTrial(d.Trial) + fmt.Sprintf("%s by policy %s v%d%s: %s", text, d.Policy, d.PolicyVersion, riskOf(&d), d.Reason)
