@@ -3,6 +3,9 @@ package schemas
 // ColumnBody holds a finding's whole record as it was written.
 const ColumnBody = "body"
 
+// ColumnTrial names the trial under which a signal or a decision stands.
+const ColumnTrial = "trial"
+
 // SignalsView shows the inbox's signals alone, with the numbers of their evidence.
 // Those of mode shadow come from numbers on trial.
 const SignalsView = "signals"
@@ -47,10 +50,10 @@ func findingTables() []Table {
 	byEntity, byTime := []string{ColumnEntity, "time"}, []string{"time"}
 	return []Table{
 		findingTable(TopicInbox, 400, byEntity, word("detector"), word("family"), word("severity"), whole("level"),
-			Column{Name: "score", Kind: ColumnFloat64}, word("act"), plain("actor"), plain("decision"), word("trial")),
+			Column{Name: "score", Kind: ColumnFloat64}, word("act"), plain("actor"), plain("decision"), word(ColumnTrial)),
 		findingTable(TopicDecisions, 1200, byEntity, word("verdict"), word("proposed"), word("policy"), whole("policy_version"), word("mode"),
 			whole("episode"), Column{Name: "score", Kind: ColumnFloat64}, Column{Name: "braked", Kind: ColumnBool},
-			plain("by"), Column{Name: "signals", Kind: ColumnTexts}, Column{Name: "shares", Kind: ColumnFloats}, word("trial")),
+			plain("by"), Column{Name: "signals", Kind: ColumnTexts}, Column{Name: "shares", Kind: ColumnFloats}, word(ColumnTrial)),
 		findingTable(TopicActions, 1200, byEntity, plain("decision"), word("verdict"), word("channel"), plain("target"), word("outcome"), whole("attempts")),
 		findingTable(TopicNotices, 1200, byEntity, plain("decision"), word("audience"), word("channel"), plain("to"), word("outcome"), whole("attempts")),
 		findingTable(TopicCases, 1200, byEntity, whole("episode"), word("state"), plain("by")),

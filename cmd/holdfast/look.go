@@ -62,6 +62,7 @@ type timelineCmd struct {
 	Entity string `arg:"" help:"kind:id, or an account's id alone."`
 	Since  string `help:"How far back (24h, 30d), or a time (2026-01-02T15:04:05Z)."`
 	Limit  int    `default:"1000" help:"Show the newest so many; 0 is all."`
+	Trial  bool   `default:"true" negatable:"" help:"Show what detectors' numbers in shadow found and decided."`
 	JSON   bool   `help:"One JSON object a line."`
 }
 
@@ -90,8 +91,11 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 40 {
 		p.width = w
 	}
-	n := 0
-	for entry, err := range history.New(store).Timeline(ctx, e, since, t.Limit) {
+	n, past := 0, history.New(store)
+	if !t.Trial {
+		past = past.WithoutTrials()
+	}
+	for entry, err := range past.Timeline(ctx, e, since, t.Limit) {
 		if err != nil {
 			return fmt.Errorf("the audit store did not answer: %w", err)
 		}

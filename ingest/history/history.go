@@ -11,10 +11,17 @@ import (
 )
 
 // History answers questions about the past.
-type History struct{ conn driver.Conn }
+type History struct {
+	conn     driver.Conn
+	noTrials bool
+}
 
 // New returns a History on a connection, which *clickhouse.Client is.
 func New(conn driver.Conn) *History { return &History{conn: conn} }
+
+// WithoutTrials returns a History whose timelines leave out what numbers on trial
+// found and decided.
+func (h *History) WithoutTrials() *History { return &History{conn: h.conn, noTrials: true} }
 
 // Position is where a record stands in its journal.
 type Position struct {

@@ -41,7 +41,7 @@ type Entry struct {
 // cases and what people did. With a limit above 0 it gives the newest that many.
 func (h *History) Timeline(ctx context.Context, entity schemas.Entity, since time.Time, limit int) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		q, err := timelineQuery(entity, since, limit)
+		q, err := h.timelineQuery(entity, since, limit)
 		if err != nil {
 			yield(Entry{}, err)
 			return
@@ -130,7 +130,7 @@ func scanEntry(rows driver.Rows, scan *eventScan) (Entry, error) {
 // timelineQuery asks all tables at once: each part of the union is one stretch
 // of a sort key, or a search that a Bloom filter narrows, so that none of them
 // needs the whole table.
-func timelineQuery(entity schemas.Entity, since time.Time, limit int) (query, error) {
+func (h *History) timelineQuery(entity schemas.Entity, since time.Time, limit int) (query, error) {
 	wheres, err := eventWheres(entity)
 	if err != nil {
 		return query{}, err
@@ -156,6 +156,9 @@ func timelineQuery(entity schemas.Entity, since time.Time, limit int) (query, er
 		for _, w := range findingWheres(entity) {
 			if t.Topic == schemas.TopicInbox {
 				w.sql += " AND kind != '" + string(schemas.KindEvent) + "'"
+			}
+			if h.noTrials && t.Index(schemas.ColumnTrial) >= 0 {
+				w.sql += " AND " + schemas.ColumnTrial + " = ''"
 			}
 			add("toString(kind) AS entry_kind, body AS entry_body, "+commonColumns()+", "+q.scan.defaults(), t.Name, w)
 		}

@@ -137,7 +137,7 @@ func answer(a *schemas.Answer, c *common) func(*row) {
 var (
 	inboxAct      = columnOf(schemas.TopicInbox, "act")
 	inboxDecision = columnOf(schemas.TopicInbox, "decision")
-	inboxTrial    = columnOf(schemas.TopicInbox, "trial")
+	inboxTrial    = columnOf(schemas.TopicInbox, schemas.ColumnTrial)
 )
 
 func columnOf(topic schemas.Topic, name string) int {

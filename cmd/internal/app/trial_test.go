@@ -102,6 +102,11 @@ shadow:
 	if kinds[schemas.KindTrial] == 0 {
 		t.Errorf("the timeline has no signal on trial: %v", kinds)
 	}
+	for e, err := range history.New(store).WithoutTrials().Timeline(ctx, victim, begin, 0) {
+		if err != nil || e.Kind == schemas.KindTrial || strings.Contains(string(e.Body), `"trial":"hearing"`) {
+			t.Fatalf("left out, and yet there: %s %s, %v", e.Kind, e.Body, err)
+		}
+	}
 	if v := gauge(t, a.reg, "holdfast_trial_entities"); v < 12 {
 		t.Errorf("the trial is said to keep state of %g entities", v)
 	}
