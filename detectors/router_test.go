@@ -21,6 +21,8 @@ type router struct {
 	engines []*Engine // the folds' live ones
 	folds   []*Fold
 	trial   []byte // the control value, if there is one
+	told    int64  // from which arrival on it is known
+	knows   []bool // which lanes have been given it
 	tried   map[string]schemas.Signal
 	logs    []map[schemas.Topic][]schemas.Input
 	read    []map[schemas.Topic]int
@@ -45,7 +47,7 @@ func newRouter(t testing.TB, lanes int, seed uint64) *router {
 	r := &router{t: t, signals: map[string]schemas.Signal{}, tried: map[string]schemas.Signal{}, outputs: map[string]bool{}, rng: rand.New(rand.NewPCG(seed, 99)),
 		config: Config{Lanes: lanes, HashSecret: []byte("a secret of the tests' own, yes.")}}
 	for i := range lanes {
-		r.engines, r.folds = append(r.engines, nil), append(r.folds, nil)
+		r.engines, r.folds, r.knows = append(r.engines, nil), append(r.folds, nil), append(r.knows, false)
 		r.start(i)
 		r.logs = append(r.logs, map[schemas.Topic][]schemas.Input{})
 		r.read = append(r.read, map[schemas.Topic]int{})
@@ -69,14 +71,15 @@ func (r *router) parameters(p string) {
 func (r *router) start(i int) {
 	r.config.Lane = i
 	r.folds[i] = NewFold(r.config)
-	r.engines[i] = r.folds[i].Live()
+	r.engines[i], r.knows[i] = r.folds[i].Live(), false
 }
 
 // control gives a lane what the control topic holds.
 func (r *router) control(i int) {
-	if r.trial == nil {
+	if r.trial == nil || r.knows[i] || r.now < r.told {
 		return
 	}
+	r.knows[i] = true
 	if err := r.folds[i].Control(schemas.ControlTrial, r.trial); err != nil {
 		r.t.Fatal(err)
 	}
@@ -122,6 +125,7 @@ func (r *router) step(i int, topic schemas.Topic) bool {
 	in := r.logs[i][topic][at]
 	r.read[i][topic]++
 	r.now = max(r.now, in.Arrival)
+	r.control(i)
 	// What the engine is handed is only valid during the call: spoil it afterwards.
 	lent := bytes.Clone(in.Value)
 	in.Value = lent
@@ -219,9 +223,6 @@ func (r *router) save(i int, key string) {
 // run folds everything. Lanes and topics take turns at random where facts are
 // delayed, and otherwise facts go first.
 func (r *router) run() {
-	for i := range r.folds {
-		r.control(i)
-	}
 	topics := []schemas.Topic{schemas.TopicFacts, schemas.TopicEvents}
 	for busy := true; busy; {
 		busy = false

@@ -146,9 +146,9 @@ func TestTrialBeginsWithThePastAndEnds(t *testing.T) {
 			}
 		})
 		end := mid.Add(6 * 24 * time.Hour)
-		tried := func(cut float64) *router {
+		tried := func(told time.Duration, cut float64) *router {
 			return play(t, events, 1, seed, func(r *router) {
-				r.networks, r.cut = lifeNetworks, cut
+				r.networks, r.cut, r.told = lifeNetworks, cut, mid.Add(-told).UnixMilli()
 				r.trial = trialFrom(t, always, `{}`, mid, `{"name": "late", "parameters": `+numbers+`}`, end, `{}`)
 			})
 		}
@@ -159,10 +159,13 @@ func TestTrialBeginsWithThePastAndEnds(t *testing.T) {
 		}
 		maps.DeleteFunc(want, unknown)
 		maps.DeleteFunc(want, func(_ string, s schemas.Signal) bool { return !s.Time.Before(end) })
-		for _, cut := range []float64{0, 0.004} {
-			r := tried(cut)
+		for _, x := range []struct {
+			told time.Duration
+			cut  float64
+		}{{20 * 24 * time.Hour, 0}, {schemas.ControlDelay, 0}, {schemas.ControlDelay, 0.004}, {3 * 24 * time.Hour, 0.004}} {
+			r := tried(x.told, x.cut)
 			maps.DeleteFunc(r.tried, unknown)
-			sameTried(t, fmt.Sprintf("seed %d, cut %g", seed, cut), want, r.tried)
+			sameTried(t, fmt.Sprintf("seed %d, told %s before, cut %g", seed, x.told, x.cut), want, r.tried)
 			sweepAll(t, r)
 		}
 		if t.Failed() {
@@ -237,7 +240,7 @@ func TestTrialCannotHarm(t *testing.T) {
 	for _, e := range events {
 		r.event([]byte(e.data))
 	}
-	r.control(0)
+	r.control(0)                                // before the first record
 	r.folds[0].trials[0].engine.employees = nil // writing to it panics
 	r.run()
 	if !slices.Equal(plain.order, r.order) || len(r.errors) > 0 {
