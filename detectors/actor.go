@@ -220,21 +220,21 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 		return
 	}
 	s := grid(uint32(v.actorStrangers(now))) + grid(uint32(v.actorStrangers(last)))
-	k, network := v.sourcesUntil(h)
+	k, graded := v.sourcesBefore(h), now.grade|last.grade
+	seen := looked{all, s, k, now.reputation, graded}
+	if now.looked == seen {
+		return
+	}
+	now.looked = seen
+	_, network := v.surprising(dayOfHour(h), k)
 	// A new country is about as rare as a new source is for those who never travel;
 	// a hosted one says less.
-	graded := now.grade | last.grade
 	if graded&gradeCountry != 0 {
 		network += 0.7
 	}
 	if graded&gradeHosting != 0 {
 		network += 0.3
 	}
-	seen := looked{all, s, k, now.reputation, graded}
-	if now.looked == seen {
-		return
-	}
-	now.looked = seen
 	a := v.account
 	base := v.e.store.bases.At(now.base)
 	expected := float64(base.expected)
@@ -318,12 +318,16 @@ func (v *accountView) newSources(d sketch.Day) (k, surprise float64) {
 
 // sourcesUntil is the same as far as they were used before an hour was over.
 func (v *accountView) sourcesUntil(h int32) (k, surprise float64) {
+	return v.surprising(dayOfHour(h), v.sourcesBefore(h))
+}
+
+func (v *accountView) sourcesBefore(h int32) float64 {
 	a, d := v.account, dayOfHour(h)
-	k = v.sourcesOn(d)
+	k := v.sourcesOn(d)
 	if h < a.hour && d == a.day {
 		k -= float64(v.e.store.watches.At(a.watch).newcomers.Len())
 	}
-	return v.surprising(d, k)
+	return k
 }
 
 func (v *accountView) sourcesOn(d sketch.Day) float64 {

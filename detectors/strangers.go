@@ -60,13 +60,16 @@ func (strangers) account(v *accountView) {
 // of the negative binomial with this mean and variance.
 func strangersHour(v *accountView) {
 	b, p, w := v.hourBase, &v.p.Strangers, v.hour
+	most := float64(b.most)
+	n := v.strangersNow(max(p.Floor1h, most+1))
+	if silent(n, p.Floor1h, most, w.given(), measureStrange) {
+		return
+	}
 	usual := max(float64(b.volume.Max), v.expected(), 1)
 	q := (float64(b.strange) + 0.5) / (float64(b.named) + 1)
 	s := min(float64(b.named)+1, 50)
 	mean := usual * min(q, 1)
 	variance := mean * (1 - min(q, 1)) * (1 + (usual-1)/(s+1))
-	most := float64(b.most)
-	n := v.strangersNow(max(p.Floor1h, most+1))
 	v.levels(judged{n: n, mean: mean, size: baseline.Size(mean, variance), most: most, times: 1, floor: p.Floor1h, rarity: p.Rarity,
 		measure: "1h", window: "1h0m0s", unit: "strangers", start: hourStart(v.hourNo), bitMeasure: measureStrange,
 		raised: w.given(), alarm: &w.alarmed, spec: &strangersSpec,
@@ -75,6 +78,9 @@ func strangersHour(v *accountView) {
 
 func strangersDay(v *accountView, n float64) {
 	b, p := v.dayBase, &v.dayP.Strangers
+	if silent(n, p.Floor24h, 1.5*float64(b.strangers.Max), v.day.given(), measureStrange) {
+		return
+	}
 	v.levels(judged{n: n, mean: float64(b.strangers.Mean), size: min(b.strangers.Size(), daySize), p95: float64(b.strangers.P95), most: float64(b.strangers.Max), times: 1.5,
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "strangers", start: v.dayNo.Start(),
 		bitMeasure: measureStrange, raised: v.day.given(), alarm: &v.day.alarmed, spec: &strangersSpec,

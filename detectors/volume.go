@@ -73,7 +73,7 @@ type judged struct {
 // it), for more than ever before (level 2 twice that), for a multiple of the 95th
 // percentile and for a tail probability below the rarity (level 2 its square).
 func (v *accountView) levels(j judged) {
-	if j.raised.has(j.bitMeasure, 2) || j.n < j.floor || j.n <= j.times*j.most || j.n < j.above*j.p95 {
+	if silent(j.n, j.floor, j.times*j.most, j.raised, j.bitMeasure) || j.n < j.above*j.p95 {
 		return
 	}
 	tail := baseline.LogTail(j.n, max(j.mean, 0.01), j.size)
@@ -95,6 +95,12 @@ func (v *accountView) levels(j judged) {
 	}
 }
 
+// silent reports whether a count gives no level, whatever its probability: it need
+// not be worked out.
+func silent(n, floor, most float64, raised bitSet, measure int) bool {
+	return n < floor || n <= most || raised.has(measure, 2)
+}
+
 // quiet grades what an account does from sources that it knows: launches, imports
 // and newsletters look like this. It counts only together with something else.
 var quiet = [...]schemas.Severity{1: schemas.SeverityLow, 2: schemas.SeverityMedium, 3: schemas.SeverityHigh}
@@ -104,9 +110,11 @@ func round(x float64) float64 { return math.Round(x*100) / 100 }
 func volumeHour(v *accountView, n float64) {
 	p, b, w := &v.p.Volume, v.hourBase, v.hour
 	if v.mature() {
-		v.levels(judged{n: n, mean: v.expected(), size: b.volume.Size(), p95: float64(b.volume.P95), most: float64(b.volume.Max), times: 1,
-			floor: p.Floor1h, rarity: p.Rarity, above: p.Above95, measure: "1h", window: "1h0m0s", unit: "recipients", start: hourStart(v.hourNo),
-			bitMeasure: measureHour, raised: w.given(), alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within the hour"})
+		if !silent(n, p.Floor1h, float64(b.volume.Max), w.given(), measureHour) {
+			v.levels(judged{n: n, mean: v.expected(), size: b.volume.Size(), p95: float64(b.volume.P95), most: float64(b.volume.Max), times: 1,
+				floor: p.Floor1h, rarity: p.Rarity, above: p.Above95, measure: "1h", window: "1h0m0s", unit: "recipients", start: hourStart(v.hourNo),
+				bitMeasure: measureHour, raised: w.given(), alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within the hour"})
+		}
 	} else {
 		cohort := max(v.ceiling(), 1.5*float64(b.volume.Max))
 		overCeiling(v, n, cohort, 1, "1h", "beyond what accounts of its plan and age are given while little is known of them")
@@ -117,7 +125,7 @@ func volumeHour(v *accountView, n float64) {
 
 func volumeBurst(v *accountView, n float64) {
 	p, b, w := &v.p.Volume, v.hourBase, v.hour
-	if v.mature() {
+	if v.mature() && !silent(n, p.Floor5m, float64(b.peak), w.given(), measureBurst) {
 		mean := float64(b.volume.Mean) / 12
 		size := baseline.Size(mean, float64(b.squares)-mean*mean)
 		v.levels(judged{n: n, mean: v.expected() / 12, size: size, p95: float64(b.volume.P95) / 12, most: float64(b.peak), times: 1,
@@ -134,6 +142,9 @@ const daySize = 4
 func volumeDay(v *accountView, n float64) {
 	p, b := &v.dayP.Volume, v.dayBase
 	mean := float64(b.volume.Mean)
+	if silent(n, p.Floor24h, 1.5*float64(b.volume.Max), v.day.given(), measureHour) {
+		return
+	}
 	v.levels(judged{n: n, mean: mean, size: min(b.volume.Size(), daySize), p95: float64(b.volume.P95), most: float64(b.volume.Max), times: 1.5,
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "recipients", start: v.dayNo.Start(),
 		bitMeasure: measureHour, raised: v.day.given(), alarm: &v.day.alarmed, spec: &volumeSpec, what: "recipients within the day"})

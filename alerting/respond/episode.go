@@ -46,38 +46,42 @@ func (j *judgement) views() []view {
 
 // tops are the signals that can have been the newest of the gravest: one of each
 // cell, the gravest that it may be, newest cell first.
-func (j *judgement) tops() []kept {
+func (j *judgement) tops() []*kept {
 	var sure *kept
 	for i := range j.window {
-		if k := &j.window[i]; !j.mayBeLate(k) && (sure == nil || byGravity(*k, *sure) > 0) {
+		if k := &j.window[i]; !j.mayBeLate(k) && (sure == nil || byGravity(k, sure) > 0) {
 			sure = k
 		}
 	}
-	var tops []kept
-	for _, k := range j.window {
-		if sure != nil && byGravity(k, *sure) < 0 || sure != nil && k.ID != sure.ID && !j.mayBeLate(&k) {
+	var tops []*kept
+	for i := range j.window {
+		k := &j.window[i]
+		if sure != nil && byGravity(k, sure) < 0 || sure != nil && k.ID != sure.ID && !j.mayBeLate(k) {
 			continue
 		}
-		at := slices.IndexFunc(tops, func(t kept) bool { return cellOf(t.Time) == cellOf(k.Time) })
+		at := slices.IndexFunc(tops, func(t *kept) bool { return cellOf(t.Time) == cellOf(k.Time) })
 		if at < 0 {
 			tops = append(tops, k)
 		} else if byGravity(k, tops[at]) > 0 {
 			tops[at] = k
 		}
 	}
-	slices.SortFunc(tops, func(a, b kept) int { return cmp.Compare(b.Time, a.Time) })
+	slices.SortFunc(tops, func(a, b *kept) int { return cmp.Compare(b.Time, a.Time) })
 	return tops
 }
 
 // upTo is the window without what may have come late and is graver or newer.
-func (j *judgement) upTo(top kept) []kept {
-	return slices.DeleteFunc(slices.Clone(j.window), func(k kept) bool { return j.mayBeLate(&k) && byGravity(k, top) > 0 })
+func (j *judgement) upTo(top *kept) []kept {
+	return slices.DeleteFunc(slices.Clone(j.window), func(k kept) bool { return j.mayBeLate(&k) && byGravity(&k, top) > 0 })
 }
 
 // mayBeLate reports whether the window can have been judged without the signal.
 func (j *judgement) mayBeLate(k *kept) bool { return j.at-k.Time <= lateness }
 
 // byGravity orders signals by severity, and equal ones by time.
-func byGravity(a, b kept) int {
-	return cmp.Or(cmp.Compare(policy.SeverityRank(a.Severity), policy.SeverityRank(b.Severity)), byTime(a, b))
+func byGravity(a, b *kept) int {
+	if c := cmp.Compare(policy.SeverityRank(a.Severity), policy.SeverityRank(b.Severity)); c != 0 {
+		return c
+	}
+	return inTime(a, b)
 }

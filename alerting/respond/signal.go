@@ -23,6 +23,7 @@ type judgement struct {
 	policy  *policy.Policy
 	env     *policy.Env
 	window  []kept // the policy's, oldest first
+	whole   []kept // the same before it is cut, see views; used again for each policy
 	at      int64  // time of the window's newest signal
 	mode    schemas.Mode
 	episode int
@@ -132,8 +133,13 @@ func (s *state) add(k kept) {
 	}
 }
 
-func byTime(a, b kept) int {
-	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID))
+func byTime(a, b kept) int { return inTime(&a, &b) }
+
+func inTime(a, b *kept) int {
+	if c := cmp.Compare(a.Time, b.Time); c != 0 {
+		return c
+	}
+	return strings.Compare(a.ID, b.ID)
 }
 
 func byStrength(a, b kept) int {

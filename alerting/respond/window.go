@@ -14,7 +14,9 @@ import (
 // independent of the order. Live and history signals are judged apart.
 func (j *judgement) windows() {
 	last := int64(math.MinInt64)
-	for _, end := range j.st.Signals {
+	j.whole = make([]kept, 0, len(j.st.Signals))
+	for i := range j.st.Signals {
+		end := &j.st.Signals[i]
 		within := end.Time >= j.signal.Time && end.Time-j.signal.Time <= int64(policy.MaxWindow/time.Millisecond)
 		if within && end.History == j.signal.History && end.Time != last {
 			last = end.Time
@@ -71,15 +73,17 @@ func (j *judgement) stages() bool {
 // gathered collects the policy's window, which the new signal must be part of.
 func (j *judgement) gathered() bool {
 	from := j.at - j.policy.Window.Milliseconds()
-	j.window = nil
+	j.whole = j.whole[:0]
 	part := false
-	for _, k := range j.st.Signals {
+	for i := range j.st.Signals {
+		k := &j.st.Signals[i]
 		if k.Time <= from || k.Time > j.at || k.History != j.signal.History {
 			continue
 		}
-		j.window = append(j.window, k)
+		j.whole = append(j.whole, *k)
 		part = part || k.ID == j.signal.ID
 	}
+	j.window = j.whole
 	return part
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -155,6 +156,9 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // a run keeps some tens of megabytes, and throws away a few an instant
+	}
 	var outs outputs
 	told := 0
 	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Of}, replay.Deps{
@@ -260,7 +264,7 @@ func openFile(name string) (io.ReadCloser, error) {
 			return nil, err
 		}
 	}
-	br := bufio.NewReaderSize(f, 1<<20)
+	br := bufio.NewReaderSize(f, 64<<10) // smaller than what replay reads at once, which then goes around it
 	if head, _ := br.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
 		return readCloser{br, f}, nil
 	}

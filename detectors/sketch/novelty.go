@@ -54,18 +54,33 @@ func (s *Novelty) at(a *slab.Arena, i int) entry {
 	return entry(a.Block(s.ref)[i*entryBytes : (i+1)*entryBytes])
 }
 
+// search returns where a value stands or would stand. Hashes are spread evenly, so
+// that it begins where the value is most likely.
 func (s *Novelty) search(a *slab.Arena, h uint64) (int, bool) {
+	n := int(s.n)
+	if n == 0 {
+		return 0, false
+	}
+	b := a.Block(s.ref)[:n*entryBytes]
+	at := int((h >> 32) * uint64(n) >> 32)
 	h >>= 16
-	lo, hi := 0, int(s.n)
+	// Steps that double find two entries between which it lies.
+	lo, hi := at, at
+	for step := 1; lo > 0 && entry(b[lo*entryBytes:]).hash() >= h; step *= 2 {
+		hi, lo = lo, max(lo-step, 0)
+	}
+	for step := 1; hi < n && entry(b[hi*entryBytes:]).hash() < h; step *= 2 {
+		lo, hi = hi+1, min(hi+step, n)
+	}
 	for lo < hi {
 		m := int(uint(lo+hi) >> 1)
-		if s.at(a, m).hash() < h {
+		if entry(b[m*entryBytes:]).hash() < h {
 			lo = m + 1
 		} else {
 			hi = m
 		}
 	}
-	return lo, lo < int(s.n) && s.at(a, lo).hash() == h
+	return lo, lo < n && entry(b[lo*entryBytes:]).hash() == h
 }
 
 // Has reports whether the value is in the set, however old.

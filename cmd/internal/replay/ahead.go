@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"net/netip"
+	"slices"
 
 	"holdfast/schemas"
 )
@@ -60,7 +60,7 @@ func (r *reader) ahead(ctx context.Context, in io.Reader) (<-chan *block, chan<-
 	}
 	go func() {
 		defer close(read)
-		readBlocks(ctx, bufio.NewReaderSize(in, blockBytes), spent, read)
+		readBlocks(ctx, in, spent, read)
 	}()
 	go func() {
 		defer close(decoded)
@@ -77,8 +77,8 @@ func (r *reader) ahead(ctx context.Context, in io.Reader) (<-chan *block, chan<-
 
 // readBlocks fills the blocks that are given back. No channel is ever full, as none
 // is smaller than the number of blocks.
-func readBlocks(ctx context.Context, br *bufio.Reader, spent <-chan *block, read chan<- *block) {
-	var n int64
+func readBlocks(ctx context.Context, in io.Reader, spent <-chan *block, read chan<- *block) {
+	c := cutter{in: in}
 	for {
 		var b *block
 		select {
@@ -86,7 +86,7 @@ func readBlocks(ctx context.Context, br *bufio.Reader, spent <-chan *block, read
 		case <-ctx.Done():
 			return
 		}
-		err := b.fill(br, &n)
+		err := c.fill(b)
 		if !errors.Is(err, io.EOF) && err != nil {
 			b.err = fmt.Errorf("read: %w", err)
 		}
@@ -97,30 +97,71 @@ func readBlocks(ctx context.Context, br *bufio.Reader, spent <-chan *block, read
 	}
 }
 
-// fill reads lines until the block is full. Blank ones are not counted.
-func (b *block) fill(br *bufio.Reader, n *int64) error {
-	b.buf, b.lines = b.buf[:0], b.lines[:0]
-	if b.buf == nil {
-		b.buf = make([]byte, 0, blockBytes)
-	}
-	for len(b.buf) < blockBytes*3/4 && len(b.lines) < blockLines {
-		start := len(b.buf)
-		var err error
-		var long bool
-		b.buf, long, err = readLine(br, b.buf)
-		if data := bytes.TrimSpace(b.buf[start:]); len(data) > 0 || long {
-			*n++
-			l := b.next()
-			l.data, l.n, l.err = data, *n, nil
-			if long {
-				l.err = &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
+// cutter cuts what it reads into blocks of whole lines.
+type cutter struct {
+	in   io.Reader
+	rest []byte // the beginning of a line whose end did not fit in the block before
+	n    int64  // lines so far
+	long bool   // the line at hand is beyond the limit; what was read of it is gone
+	err  error  // why nothing more can be read
+}
+
+// fill reads a block full, and more only where a single line is longer. Lines stay
+// where they were read.
+func (c *cutter) fill(b *block) error {
+	b.lines = b.lines[:0]
+	b.buf = append(b.buf[:0], c.rest...)
+	c.rest = c.rest[:0]
+	for at := 0; ; {
+		for at < len(b.buf) && len(b.lines) < blockLines {
+			end := bytes.IndexByte(b.buf[at:], '\n')
+			if end < 0 {
+				break
 			}
+			c.line(b, b.buf[at:at+end+1])
+			at += end + 1
 		}
-		if err != nil {
-			return err
+		switch {
+		case len(b.lines) == blockLines, c.err == nil && len(b.lines) > 0 && len(b.buf) >= blockBytes:
+			c.rest = append(c.rest, b.buf[at:]...)
+			return nil
+		case c.err != nil:
+			c.line(b, b.buf[at:])
+			return c.err
 		}
+		if c.long = c.long || len(b.buf)-at > schemas.MaxRecord+1; c.long {
+			b.buf = b.buf[:at]
+		}
+		c.read(b)
 	}
-	return nil
+}
+
+// read adds what comes next to the block, which grows where it has no room.
+func (c *cutter) read(b *block) {
+	if len(b.buf) >= blockBytes {
+		b.buf = slices.Grow(b.buf, blockBytes)
+	} else if cap(b.buf) < blockBytes {
+		b.buf = slices.Grow(b.buf, blockBytes-len(b.buf))
+	}
+	var n int
+	n, c.err = c.in.Read(b.buf[len(b.buf):cap(b.buf)])
+	b.buf = b.buf[:len(b.buf)+n]
+}
+
+// line adds a line to the block. Blank ones are not counted; of one beyond the limit
+// only that it was long is kept.
+func (c *cutter) line(b *block, data []byte) {
+	long := c.long || len(data) > schemas.MaxRecord+1
+	c.long = false
+	if data = bytes.TrimSpace(data); len(data) == 0 && !long {
+		return
+	}
+	c.n++
+	l := b.next()
+	l.data, l.n, l.err = data, c.n, nil
+	if long {
+		l.data, l.err = nil, &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
+	}
 }
 
 // next adds a line, and keeps the lists of the event that stood there before.
@@ -131,24 +172,6 @@ func (b *block) next() *line {
 		b.lines = append(b.lines, line{})
 	}
 	return &b.lines[len(b.lines)-1]
-}
-
-// readLine appends one line to buf; of a line beyond the limit only that it was
-// long is kept.
-func readLine(br *bufio.Reader, buf []byte) (_ []byte, long bool, _ error) {
-	start := len(buf)
-	for {
-		part, err := br.ReadSlice('\n')
-		if long = long || len(buf)-start+len(part) > schemas.MaxRecord+1; long {
-			buf = buf[:start]
-		} else {
-			buf = append(buf, part...)
-		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
-		}
-		return buf, long, err
-	}
 }
 
 func (r *reader) decode(b *block) {
