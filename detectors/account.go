@@ -146,16 +146,18 @@ type account struct {
 	clock   int64
 	applied [2]int64
 
+	// What every event needs stands together.
+	sources sketch.Novelty
+	known   sketch.Fingerprints
+	elder   sketch.Fingerprints // known before known was last started anew
+	ring    sketch.Ring
+	days    [2]dayWindow
+	hours   [3]hourWindow
+
 	profiles [2]profile // older, newer
-	hours    [3]hourWindow
-	days     [2]dayWindow
-	ring     sketch.Ring
-	rhythm   baseline.Rhythm
 	hourly   hourBase
 	daily    dayBase
-	known    sketch.Fingerprints
-	elder    sketch.Fingerprints // known before known was last started anew
-	sources  sketch.Novelty
+	rhythm   baseline.Rhythm
 	records  records
 	bounced  [2]sketch.Fingerprints // messages that bounced in the clock's hour and the one before, should their send still come
 	tries    logins                 // of the last days

@@ -2,7 +2,7 @@ package detectors
 
 import (
 	"fmt"
-	"strings"
+	"hash/maphash"
 
 	"holdfast/detectors/domain"
 	"holdfast/detectors/sketch"
@@ -114,26 +114,34 @@ func (identityChurn) account(v *accountView) {
 // maxHosts bounds the hosts that are told apart in a day: 3 KB.
 const maxHosts = 1024
 
-// senders remembers what was found out about the senders that came last, since an
-// account's are mostly the same.
-type senders [2048]struct {
-	sender, host string
-	below        bool
+// senders remembers of the hosts that came last whether they lie below their
+// registrable domains, since an account's are mostly the same. 96 bits of hash under
+// seeds of this process stand for a host.
+type senders struct {
+	seeds [2]maphash.Seed
+	known [4096]struct {
+		a     uint64
+		b     uint32
+		below bool
+	}
+}
+
+func newSenders() *senders {
+	return &senders{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 }
 
 // host returns the host of a sender and whether it lies below its registrable domain.
 func (s *senders) host(sender string) (string, bool) {
-	n := uint32(len(sender))
-	for i := max(0, len(sender)-24); i < len(sender); i++ {
-		n = n*31 + uint32(sender[i])
+	host := domain.Host(sender)
+	if host == "" {
+		return "", false
 	}
-	x := &s[n%uint32(len(s))]
-	if x.sender != sender {
-		x.sender = strings.Clone(sender)
-		x.host = domain.Host(x.sender)
-		x.below = x.host != "" && domain.Registrable(x.host) != x.host
+	a, b := maphash.String(s.seeds[0], host), uint32(maphash.String(s.seeds[1], host))
+	x := &s.known[a%uint64(len(s.known))]
+	if x.a != a || x.b != b {
+		x.a, x.b, x.below = a, b, domain.Registrable(host) != host
 	}
-	return x.host, x.below
+	return host, x.below
 }
 
 // FanOutParameters are fan-out's numbers.

@@ -78,7 +78,7 @@ func (e *Engine) Stats() Stats {
 func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, byAccount: newIndex(), byAddress: newIndex(), employees: map[string]*employee{}}
 	e.onSettled = closing{e.view.settled, e.view.judgeBounces}
-	e.senders, e.recent = new(senders), new(recentSources)
+	e.senders, e.recent = newSenders(), new(recentSources)
 	e.rekey(cfg.HashSecret)
 	return e
 }

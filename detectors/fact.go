@@ -26,7 +26,7 @@ func (e *Engine) tell(emit func(schemas.Output), f schemas.Fact) {
 		return // what a trial thinks is told to nobody
 	}
 	f.Kind = schemas.FactMember
-	value, err := json.Marshal(f)
+	value, err := schemas.AppendFact(nil, &f)
 	if err != nil {
 		return // strings of checked events always marshal
 	}

@@ -10,52 +10,85 @@ import (
 	"holdfast/schemas"
 )
 
-// index finds a handle by key. The map holds no pointers: keys stand in the
-// arena and are compared there. Its seed differs from process to process, which
-// changes nothing but the order of buckets.
+// index finds a handle by key. It holds no keys: 96 bits of hash under seeds of this
+// process stand for one, so that nobody can make two of them meet. It is a table of
+// open addressing without pointers, 16 bytes a slot, at most three quarters full.
 type index struct {
-	seed  maphash.Seed
-	main  map[uint64]uint32
-	clash map[string]uint32 // keys whose 64-bit hash another key had first
+	seeds [2]maphash.Seed
+	slots []slot
+	n     int
 }
 
-func newIndex() index { return index{seed: maphash.MakeSeed(), main: map[uint64]uint32{}} }
+type slot struct {
+	a      uint64
+	b      uint32
+	handle uint32 // 0: free
+}
 
-func (x *index) find(key string, keyOf func(h uint32) string) uint32 {
-	h := x.main[maphash.String(x.seed, key)]
-	if h != 0 && keyOf(h) == key {
-		return h
+func newIndex() index { return index{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}} }
+
+// look gives the place of a key, or the free one where it belongs.
+func (x *index) look(key string) (s slot, at uint64) {
+	s.a, s.b = maphash.String(x.seeds[0], key), uint32(maphash.String(x.seeds[1], key))
+	mask := uint64(len(x.slots) - 1)
+	for at = s.a & mask; ; at = (at + 1) & mask {
+		if o := &x.slots[at]; o.handle == 0 || o.a == s.a && o.b == s.b {
+			return s, at
+		}
 	}
-	if x.clash == nil {
+}
+
+func (x *index) find(key string) uint32 {
+	if x.n == 0 {
 		return 0
 	}
-	return x.clash[key]
+	_, at := x.look(key)
+	return x.slots[at].handle
 }
 
-func (x *index) put(key string, h uint32) {
-	sum := maphash.String(x.seed, key)
-	if _, taken := x.main[sum]; !taken {
-		x.main[sum] = h
+// put adds a key that is not there.
+func (x *index) put(key string, handle uint32) {
+	if 4*(x.n+1) > 3*len(x.slots) {
+		x.grow()
+	}
+	s, at := x.look(key)
+	s.handle = handle
+	x.slots[at] = s
+	x.n++
+}
+
+func (x *index) grow() {
+	old := x.slots
+	x.slots = make([]slot, max(16, 2*len(old)))
+	mask := uint64(len(x.slots) - 1)
+	for _, s := range old {
+		if s.handle == 0 {
+			continue
+		}
+		at := s.a & mask
+		for x.slots[at].handle != 0 {
+			at = (at + 1) & mask
+		}
+		x.slots[at] = s
+	}
+}
+
+// drop takes a key out and moves those behind it up, so that none is cut off from
+// where its search begins.
+func (x *index) drop(key string) {
+	if x.find(key) == 0 {
 		return
 	}
-	if x.clash == nil {
-		x.clash = map[string]uint32{}
+	_, at := x.look(key)
+	mask := uint64(len(x.slots) - 1)
+	for next := (at + 1) & mask; x.slots[next].handle != 0; next = (next + 1) & mask {
+		if (next-x.slots[next].a)&mask >= (next-at)&mask {
+			x.slots[at] = x.slots[next]
+			at = next
+		}
 	}
-	x.clash[string([]byte(key))] = h
-}
-
-func (x *index) drop(key string, h uint32) {
-	sum := maphash.String(x.seed, key)
-	if x.main[sum] == h {
-		delete(x.main, sum)
-		return
-	}
-	delete(x.clash, key)
-}
-
-func (e *Engine) accountKey(h uint32) string {
-	a := e.accounts.At(h)
-	return blockString(&e.store.Store, a.key, a.keyLen)
+	x.slots[at] = slot{}
+	x.n--
 }
 
 func (e *Engine) addressKey(h uint32) string {
@@ -71,7 +104,7 @@ func blockString(s *sketch.Store, r slab.Ref, n uint8) string {
 
 // findAccount returns the account with that key, nil where there is none.
 func (e *Engine) findAccount(key string) *account {
-	if h := e.byAccount.find(key, e.accountKey); h != 0 {
+	if h := e.byAccount.find(key); h != 0 {
 		return e.accounts.At(h)
 	}
 	return nil
@@ -86,7 +119,7 @@ func (e *Engine) newAccount(key string) *account {
 }
 
 func (e *Engine) findAddress(key string) *address {
-	if h := e.byAddress.find(key, e.addressKey); h != 0 {
+	if h := e.byAddress.find(key); h != 0 {
 		return e.addresses.At(h)
 	}
 	return nil

@@ -46,7 +46,7 @@ func (v *accountView) countSource(recipients int64) source {
 	}
 	h := v.e.sourceHash(v.event.IP, false)
 	if a.sources.Len() >= maxSources && !a.sources.Has(ar, h) {
-		*v.e.recent = recentSources{}
+		v.e.recent.forget(a)
 		a.sources.Keep(ar, d-min(d, sourceDays+2), maxSources+maxNetworks-1)
 		if a.sources.Len() >= maxSources {
 			h = v.e.sourceHash(v.event.IP, true)
@@ -133,7 +133,7 @@ func (v *accountView) newPlace(h uint64) bool {
 // recentSources remembers sources that were found to be known and whose use on a
 // day has been noted: more of the same changes nothing until the account's clock
 // reaches another day.
-type recentSources [1024]recentSource
+type recentSources [64][32]recentSource
 
 type recentSource struct {
 	account *account
@@ -145,8 +145,15 @@ type recentSource struct {
 func (r *recentSources) of(a *account, addr netip.Addr) *recentSource {
 	wide := addr.As16()
 	n := uint64(uintptr(unsafe.Pointer(a)))>>6 ^ uint64(binary.LittleEndian.Uint32(wide[12:]))*0x9e3779b1 ^ uint64(binary.LittleEndian.Uint32(wide[4:]))
-	return &r[(n^n>>17)%uint64(len(r))]
+	return &r.row(a)[(n^n>>17)%uint64(len(r[0]))]
 }
+
+// row is where all of an account's stand, and some others'.
+func (r *recentSources) row(a *account) *[32]recentSource {
+	return &r[uint64(uintptr(unsafe.Pointer(a)))*0x9e3779b97f4a7c15>>32%uint64(len(r))]
+}
+
+func (r *recentSources) forget(a *account) { clear(r.row(a)[:]) }
 
 // useNetwork notes the network around the source and reports whether the account
 // is known to use changing addresses of it: at least two, two days ago or before.

@@ -121,9 +121,9 @@ func (e *Engine) parse(key string, kind schemas.EntityKind, r *reader, applied [
 func (e *Engine) remove(key string, kind schemas.EntityKind) {
 	switch kind {
 	case schemas.KindAccount:
-		if h := e.byAccount.find(key, e.accountKey); h != 0 {
+		if h := e.byAccount.find(key); h != 0 {
 			*e.recent = recentSources{}
-			e.byAccount.drop(key, h)
+			e.byAccount.drop(key)
 			e.accounts.At(h).free(&e.store)
 			e.accounts.Free(h)
 		}
@@ -133,8 +133,8 @@ func (e *Engine) remove(key string, kind schemas.EntityKind) {
 			delete(e.employees, key)
 		}
 	default:
-		if h := e.byAddress.find(key, e.addressKey); h != 0 {
-			e.byAddress.drop(key, h)
+		if h := e.byAddress.find(key); h != 0 {
+			e.byAddress.drop(key)
 			e.addresses.At(h).free(&e.store)
 			e.addresses.Free(h)
 		}

@@ -4,30 +4,25 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
-	"hash"
 	"strconv"
-	"sync"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-
-var hashes = sync.Pool{New: func() any { return sha256.New() }}
 
 // DeriveID returns prefix_ and 26 characters (130 bits) of the SHA-256 over the
 // parts, each preceded by its length, so that no two lists of parts collide by
 // being run together. The same cause always makes the same id.
 func DeriveID(prefix string, parts ...string) string {
-	h := hashes.Get().(hash.Hash)
-	defer hashes.Put(h)
-	h.Reset()
-	var n [4]byte
+	var room [256]byte
+	b := room[:0]
 	for _, p := range parts {
-		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
-		h.Write(n[:])
-		h.Write([]byte(p))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
 	}
-	var sum [sha256.Size]byte
-	return prefix + "_" + idEncoding.EncodeToString(h.Sum(sum[:0]))[:26]
+	sum := sha256.Sum256(b)
+	var code [52]byte // of 32 bytes
+	idEncoding.Encode(code[:], sum[:])
+	return prefix + "_" + string(code[:26])
 }
 
 // SignalID derives a signal's id from its detector, entity, window or value, and level.

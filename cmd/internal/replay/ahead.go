@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"net/netip"
 	"slices"
@@ -33,8 +32,8 @@ type block struct {
 type line struct {
 	data   []byte
 	n      int64
-	key    string // may be kept
-	double bool   // its id stands among those shortly before
+	key    string
+	double bool // its id stands among those shortly before
 	event  schemas.Event
 	net    schemas.Network
 	err    *schemas.Error
@@ -45,7 +44,8 @@ type line struct {
 type reader struct {
 	networks func(netip.Addr) schemas.Network // nil: nothing is known
 	decoder  schemas.Decoder
-	keys     keys
+	keys     []byte // of a block's events, and where each ends
+	ends     []int
 	seen     *schemas.Ring
 	events   int64
 	ids      []string // of a block, and which of them are doubles
@@ -175,53 +175,34 @@ func (b *block) next() *line {
 }
 
 func (r *reader) decode(b *block) {
-	r.ids = r.ids[:0]
+	r.ids, r.keys, r.ends = r.ids[:0], r.keys[:0], r.ends[:0]
 	for i := range b.lines {
 		l := &b.lines[i]
 		if l.err != nil {
 			continue
 		}
 		if l.err = r.decoder.Decode(l.data, &l.event); l.err == nil {
-			l.key = r.keys.of(&l.event)
+			r.keys = l.event.AppendKey(r.keys)
+			r.ends = append(r.ends, len(r.keys))
 			r.ids = append(r.ids, l.event.ID)
 			if l.net = (schemas.Network{}); r.networks != nil && l.event.IP.IsValid() {
 				l.net = r.networks(l.event.IP)
 			}
 		}
 	}
-	r.markDoubles(b)
+	r.name(b)
 }
 
-func (r *reader) markDoubles(b *block) {
+// name gives the block's events their keys, in one string for all, and marks doubles.
+func (r *reader) name(b *block) {
 	r.doubles = r.seen.SeenAll(r.events, r.ids, r.doubles[:0])
 	r.events += int64(len(r.ids))
-	n := 0
+	keys, start, n := string(r.keys), 0, 0
 	for i := range b.lines {
 		if l := &b.lines[i]; l.err == nil {
-			l.double = r.doubles[n]
+			l.key, l.double = keys[start:r.ends[n]], r.doubles[n]
+			start = r.ends[n]
 			n++
 		}
 	}
-}
-
-// keys gives the keys of events without making a string for each: it remembers
-// some, each in the pair of places that its hash gives it, the one used last first.
-type keys struct {
-	buf   []byte
-	known [1 << 13][2]string
-}
-
-var keySeed = maphash.MakeSeed()
-
-func (k *keys) of(e *schemas.Event) string {
-	k.buf = e.AppendKey(k.buf[:0])
-	at := &k.known[maphash.Bytes(keySeed, k.buf)%uint64(len(k.known))]
-	switch {
-	case at[0] == string(k.buf):
-	case at[1] == string(k.buf):
-		at[0], at[1] = at[1], at[0]
-	default:
-		at[0], at[1] = string(k.buf), at[0]
-	}
-	return at[0]
 }
