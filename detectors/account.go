@@ -150,11 +150,11 @@ type account struct {
 	sources sketch.Novelty
 	known   sketch.Fingerprints
 	elder   sketch.Fingerprints // known before known was last started anew
-	ring    sketch.Ring
 	days    [2]dayWindow
 	hours   [3]hourWindow
 
 	profiles [2]profile // older, newer
+	ring     sketch.Ring
 	hourly   hourBase
 	daily    dayBase
 	rhythm   baseline.Rhythm

@@ -12,7 +12,7 @@ import (
 
 // index finds a handle by key. It holds no keys: 96 bits of hash under seeds of this
 // process stand for one, so that nobody can make two of them meet. It is a table of
-// open addressing without pointers, 16 bytes a slot, at most three quarters full.
+// open addressing without pointers, 16 bytes a slot, at most four fifths full.
 type index struct {
 	seeds [2]maphash.Seed
 	slots []slot
@@ -48,7 +48,7 @@ func (x *index) find(key string) uint32 {
 
 // put adds a key that is not there.
 func (x *index) put(key string, handle uint32) {
-	if 4*(x.n+1) > 3*len(x.slots) {
+	if 5*(x.n+1) > 4*len(x.slots) {
 		x.grow()
 	}
 	s, at := x.look(key)
@@ -89,6 +89,11 @@ func (x *index) drop(key string) {
 	}
 	x.slots[at] = slot{}
 	x.n--
+}
+
+func (e *Engine) accountKey(h uint32) string {
+	a := e.accounts.At(h)
+	return blockString(&e.store.Store, a.key, a.keyLen)
 }
 
 func (e *Engine) addressKey(h uint32) string {

@@ -13,12 +13,12 @@ import (
 )
 
 // A block is small enough that what one core wrote of it still lies in a cache when
-// another reads it. At most blocksAhead of them are ever made: 6 MB with the events,
+// another reads it. At most blocksAhead of them are ever made: 2 MB with the events,
 // and more only for records that are larger than a block.
 const (
-	blockBytes  = 128 << 10
-	blockLines  = 512
-	blocksAhead = 8
+	blockBytes  = 32 << 10
+	blockLines  = 64
+	blocksAhead = 12
 )
 
 // block is a run of lines. It is read by one goroutine, decoded by the next, folded
