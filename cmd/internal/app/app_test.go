@@ -82,6 +82,11 @@ func TestFromEventToStopToRow(t *testing.T) {
 		}
 		return n
 	}
+	// Nothing waits for the store: the stop may be there before its tables are.
+	within(t, time.Minute, "the store has no tables", func() bool {
+		var n uint64
+		return store.QueryRow(ctx, "SELECT count() FROM events").Scan(&n) == nil
+	})
 	within(t, time.Minute, "the events are not all rows", func() bool { return count("SELECT count() FROM events") == uint64(sent) })
 	within(t, time.Minute, "the decision is no row", func() bool {
 		return count("SELECT count() FROM decisions WHERE id = ?", s.Decision) > 0
