@@ -130,16 +130,16 @@ type profile struct {
 type account struct {
 	key     slab.Ref
 	keyLen  uint8
-	open    uint8         // hours for which the alarm stays open
-	stuck   uint8         // days skipped as alarmed
-	strayed bool          // unknown sources alarmed on the day that settled last
-	frozen  uint16        // hours skipped as alarmed
+	open    uint8  // hours for which the alarm stays open
+	stuck   uint8  // days skipped as alarmed
+	strayed bool   // unknown sources alarmed on the day that settled last
+	frozen  uint16 // hours skipped as alarmed
+	day     sketch.Day
 	past    uint32        // handle in the store's pasts, 0 once nothing late can come
 	watch   uint32        // handle in the store's watches, 0 for none
 	judged  int32         // the last hour that was looked back on
-	away    sketch.Day    // the last day that unknown sources alarmed
+	keys    uint32        // of the store's keys, the first; or the only one's print, see soleKey
 	quiet   [4]sketch.Day // the last four days on which anything was sent, newest first
-	day     sketch.Day
 	hour    int32
 	since   int32 // first hour of the history
 	first   int32 // first hour in which it was seen at all
@@ -158,6 +158,7 @@ type account struct {
 	hourly   hourBase
 	daily    dayBase
 	rhythm   baseline.Rhythm
+	away     sketch.Day // the last day that unknown sources alarmed
 	records  records
 	bounced  [2]sketch.Fingerprints // messages that bounced in the clock's hour and the one before, should their send still come
 	tries    logins                 // of the last days
@@ -196,6 +197,7 @@ func (a *account) forget(s *store) {
 	a.tries.clear(&s.Arena)
 	a.recent.clear(&s.Arena)
 	a.entered.clear(&s.Arena)
+	a.dropKeys(s)
 	a.unwatch(s)
 }
 
@@ -341,6 +343,7 @@ func (a *account) dailyAt(s *store, d sketch.Day) *dayBase {
 // hour back become known, and the second hour back, settled now, is learnt.
 func (a *account) stepHour(s *store, closed *closing) {
 	a.bounced[uint32(a.hour)%2].Clear(&s.Arena)
+	a.clearKeys(s)
 	w := &a.hours[mod3(a.hour)]
 	if w.fresh.Len() > 0 && !w.alarmed {
 		a.learn(s, &w.fresh)
@@ -358,6 +361,7 @@ func (a *account) stepHour(s *store, closed *closing) {
 		s.watches.At(a.watch).stepHour(s, a.hour, w.told)
 	}
 	if settled < a.since {
+		a.stepKeys(s, false)
 		return
 	}
 	a.hourly.slow.add(w)
@@ -366,7 +370,9 @@ func (a *account) stepHour(s *store, closed *closing) {
 	if strangers > 0 {
 		a.days[mod2(dayOfHour(settled))].hours++
 	}
-	if a.skipHour(w.alarmed) {
+	skip := a.skipHour(w.alarmed)
+	a.stepKeys(s, !skip)
+	if skip {
 		return
 	}
 	days := int(settled-a.since) / 24
@@ -445,6 +451,7 @@ func (a *account) stepDay(s *store) {
 	a.tries.drop(&s.Arena, settled)
 	a.recent.drop(&s.Arena, a.day.Start()-keepFailures*msMinute)
 	a.entered.drop(&s.Arena, (a.day - 1).Start())
+	a.dropOldKeys(s)
 	a.strayed = w.away
 	a.days[mod2(a.day-1)].before = w.newSources
 	w.clear(s)

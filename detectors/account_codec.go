@@ -55,6 +55,7 @@ func (a *account) append(w *writer, s *store) {
 	w.b = a.bounced[0].Append(&s.Arena, w.b)
 	w.b = a.bounced[1].Append(&s.Arena, w.b)
 	w.b = a.tries.append(&s.Store, w.b)
+	a.appendKeys(w, s)
 	w.b = a.recent.append(&s.Store, w.b)
 	w.b = a.entered.append(&s.Store, w.b)
 	w.bool(a.watch != 0)
@@ -239,6 +240,7 @@ type accountValue struct {
 	past    *past
 	bounced [2][]byte
 	tries   []byte
+	keys    keysValue
 	recent  []byte
 	entered []byte
 	known   []byte
@@ -283,7 +285,8 @@ func (r *reader) account() (v accountValue) {
 	}
 	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
 	v.bounced = [2][]byte{r.prints(), r.prints()}
-	v.tries, v.recent, v.entered = r.cut(cutLogins), r.cut(cutFailures), r.cut(cutMarks)
+	v.tries, v.keys = r.cut(cutLogins), r.keys()
+	v.recent, v.entered = r.cut(cutFailures), r.cut(cutMarks)
 	v.watch = r.watch()
 	// The clock and what is derived from it must agree, or windows would be mixed up.
 	if a.clock != 0 && (a.hour != hourOf(a.clock) || a.day != sketch.DayOf(a.clock) || a.since > a.hour || a.first > a.hour || a.clock < 0 ||
@@ -366,6 +369,7 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.bounced[0].Load(&s.Arena, v.bounced[0])
 	a.bounced[1].Load(&s.Arena, v.bounced[1])
 	a.tries.load(&s.Arena, v.tries)
+	v.keys.load(a, s)
 	a.recent.load(&s.Arena, v.recent)
 	a.entered.load(&s.Arena, v.entered)
 	if v.past != nil {

@@ -152,6 +152,7 @@ func (v *accountView) count() {
 			return
 		}
 		v.account.sentOn(v.dayNo)
+		v.countKey()
 		v.countVolume()
 		from := v.countSource(ev.Volume())
 		actor := from != sourceKnown && !v.vouched()

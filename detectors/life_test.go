@@ -277,7 +277,7 @@ func newBorder(seed uint64, days int) *life {
 		}
 		for a := range 3 {
 			for range 1 + l.rng.IntN(2+2*a) {
-				l.send(border(h), acct(a), "key-0", fmt.Sprintf("10.0.0.%d", l.rng.IntN(6)), l.people(3+int(h)*a, 1+l.rng.IntN(3), 0))
+				l.send(border(h), acct(a), []string{"key-0", "key-9"}[l.rng.IntN(8)*a/14], fmt.Sprintf("10.0.0.%d", l.rng.IntN(6)), l.people(3+int(h)*a, 1+l.rng.IntN(3), 0))
 			}
 		}
 		for range l.rng.IntN(5) - 2 {

@@ -22,6 +22,9 @@ func TestBorders(t *testing.T) {
 		want := play(t, events, 1, seed, touch)
 		for _, s := range want.signals {
 			found[fmt.Sprintf("%s%d", s.Detector, s.Level)]++
+			if strings.Contains(s.Evidence.Text, "with credential") {
+				found["volume of a credential"]++
+			}
 		}
 		for range 2 {
 			same(t, fmt.Sprintf("seed %d, shuffled", seed), want, play(t, shuffled(events, rng), 1, seed, touch))
@@ -35,6 +38,9 @@ func TestBorders(t *testing.T) {
 		}
 	}
 	t.Logf("signals seen: %v", found)
+	if found["volume of a credential"] == 0 {
+		t.Error("no credential sent more than it did")
+	}
 }
 
 // play runs events on a router of its own and returns the ids of the signals.

@@ -40,6 +40,7 @@ func (volume) account(v *accountView) {
 		return
 	}
 	p := &v.p.Volume
+	volumeKeys(v)
 	n := float64(v.hour.recipients)
 	if n >= min(p.Floor1h, p.Ceiling1h/4) {
 		volumeHour(v, n)

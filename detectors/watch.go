@@ -193,4 +193,5 @@ type store struct {
 	pasts   slab.Table[past]
 	bases   slab.Table[actorBase]
 	sockets slab.Table[sockets]
+	keys    slab.Table[keyPast]
 }
