@@ -370,7 +370,7 @@ func (a *account) stepHour(s *store, closed *closing) {
 	if strangers > 0 {
 		a.days[mod2(dayOfHour(settled))].hours++
 	}
-	skip := a.skipHour(w.alarmed)
+	skip := a.skipHour(w.alarmed, w.recipients > 0)
 	a.stepKeys(s, !skip)
 	if skip {
 		return
@@ -385,14 +385,16 @@ func (a *account) stepHour(s *store, closed *closing) {
 
 // skipHour reports whether an hour is not to be learnt from, because an alarm
 // was open in it or shortly before.
-func (a *account) skipHour(alarmed bool) bool {
+func (a *account) skipHour(alarmed, active bool) bool {
 	switch {
 	case alarmed:
 		a.open = openHours
 	case a.open > 0:
 		a.open--
 	default:
-		a.frozen -= min(a.frozen, 1)
+		if active {
+			a.frozen -= min(a.frozen, 1)
+		}
 		return false
 	}
 	if a.frozen >= frozenHours {
@@ -484,7 +486,9 @@ func (a *account) settling() bool {
 
 func (a *account) learnDay(s *store, d sketch.Day, w *dayWindow) {
 	if !w.alarmed {
-		a.stuck -= min(a.stuck, 1)
+		if w.recipients > 0 {
+			a.stuck -= min(a.stuck, 1)
+		}
 	} else if a.stuck < frozenDays {
 		a.stuck++
 		return

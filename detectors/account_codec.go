@@ -74,6 +74,7 @@ func (x *watch) append(w *writer, s *store) {
 		w.uint(uint64(h.closed.bounced))
 		w.float(h.reputation)
 		w.byte(h.grade)
+		w.uint(uint64(h.first))
 		w.b = h.strangers.Append(&s.Store, w.b)
 	}
 	w.uint(uint64(x.bucket))
@@ -131,7 +132,7 @@ func (r *reader) watch() *watchValue {
 			*x = uint32(r.uint(math.MaxUint32))
 		}
 		h.closed.recipients, h.closed.bounced = uint32(r.uint(math.MaxUint32)), uint32(r.uint(math.MaxUint32))
-		h.reputation, h.grade = r.float(), r.byte()
+		h.reputation, h.grade, h.first = r.float(), r.byte(), uint16(r.uint(3600))
 		v.strangers[i] = r.distinct()
 	}
 	v.w.bucket = int32(r.uint(math.MaxInt32))

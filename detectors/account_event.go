@@ -228,7 +228,9 @@ func (v *accountView) strangersNow(threshold float64) float64 {
 	return float64(w.asked)
 }
 
-// sourceHash names an address, IPv6 by its /64, or the network around it.
+// sourceHash names an address, IPv6 by its /64, or the network around it. The first
+// sixteen bits name the region: an IPv4 /16, an IPv6 /32, about what a provider has
+// in one place. In an ordered set what is of one region stands together.
 func (e *Engine) sourceHash(a netip.Addr, network bool) uint64 {
 	a = a.Unmap()
 	bits := 128 / 2
@@ -241,24 +243,26 @@ func (e *Engine) sourceHash(a netip.Addr, network bool) uint64 {
 		bits = 48
 	}
 	var b [18]byte
-	wide := a.As16()
+	wide, region := a.As16(), 4
 	if a.Is4() {
 		four := a.As4()
-		wide = [16]byte{}
+		wide, region = [16]byte{}, 2
 		copy(wide[:], four[:])
 		b[17] = 4
 	}
-	for i := range 16 {
-		switch left := bits - 8*i; {
-		case left >= 8:
-			b[i] = wide[i]
-		case left > 0:
-			b[i] = wide[i] & byte(0xff<<(8-left))
-		}
-	}
+	copy(b[:], wide[:region])
+	place := e.hasher.Bytes(b[:])
+	copy(b[:], wide[:bits/8])
 	b[16] = byte(bits)
-	return e.hasher.Bytes(b[:])
+	return place&^(1<<regionShift-1) | e.hasher.Bytes(b[:])>>(64-regionShift)
 }
+
+// spread makes a source's hash one whose first bits tell sources of a region apart,
+// as sets of short fingerprints need.
+func spread(h uint64) uint64 { return h * 0x9e3779b97f4a7c15 }
+
+// regionShift is where a source's region begins in its hash.
+const regionShift = 48
 
 // mature reports whether the account's past may be judged by: 14 days and 20
 // active hours, counted up to where the window may look.

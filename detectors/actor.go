@@ -28,7 +28,7 @@ type ActorParameters struct {
 }
 
 var actorParameters = []Parameter{
-	{Name: "floor", Unit: "recipients", Default: 8, Min: 1, Max: 1e7, Source: "below it unknown sources have done little harm, and little can be said of them", at: func(p *Parameters) *float64 { return &p.Actor.Floor }},
+	{Name: "floor", Unit: "recipients", Default: 6, Min: 1, Max: 1e7, Source: "below it unknown sources have done little harm, and little can be said of them", at: func(p *Parameters) *float64 { return &p.Actor.Floor }},
 	{Name: "medium", Unit: "powers of ten", Default: 4, Min: 0.5, Max: 100, Source: "1 in 10,000 by the account's own past", at: func(p *Parameters) *float64 { return &p.Actor.Medium }},
 	{Name: "high", Unit: "powers of ten", Default: 5, Min: 1, Max: 100, Source: "1 in 100,000: on the labelled sets attacks start here, and honest changes end below", at: func(p *Parameters) *float64 { return &p.Actor.High }},
 	{Name: "prior_hour", Unit: "recipients an hour", Default: 0.25, Min: 0.001, Max: 1e6, Source: "what an account is taken to send before anything is known of it", at: func(p *Parameters) *float64 { return &p.Actor.PriorHour }},
@@ -60,6 +60,9 @@ func (v *accountView) countActor(from source) {
 		v.account.keepBase(&v.e.store, v.hourNo, h)
 	}
 	h.recipients = plus(h.recipients, n)
+	if second := uint16((v.event.Time-hourStart(v.hourNo))/1000) + 1; h.first == 0 || second < h.first {
+		h.first = second
+	}
 	h.grade |= v.grade
 	open := &w.open[uint32(bucketOf(v.event.Time))%uint32(openBuckets)]
 	open.recipients = plus(open.recipients, n)
@@ -208,7 +211,7 @@ func (x verdictOn) joint() float64 {
 	if what < 2 && x.reputation < 3 {
 		return 0
 	}
-	return what + min(x.network, 3) + x.reputation
+	return what + min(x.network, manySources) + x.reputation
 }
 
 func (v *accountView) judgeActorHour(w *watch, h int32) {
@@ -219,7 +222,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	if all < min(p.Floor, p.BlindFloor) || now.recipients == 0 {
 		return
 	}
-	s := grid(uint32(v.actorStrangers(now))) + grid(uint32(v.actorStrangers(last)))
+	s := v.actorStrangers(now) + v.actorStrangers(last)
 	k, graded := v.sourcesBefore(h), now.grade|last.grade
 	seen := looked{all, s, k, now.reputation, graded}
 	if now.looked == seen {
@@ -227,6 +230,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	}
 	now.looked = seen
 	_, network := v.surprising(dayOfHour(h), k)
+	network = max(network, nearSurprise)
 	// A new country is about as rare as a new source is for those who never travel;
 	// a hosted one says less.
 	if graded&gradeCountry != 0 {
@@ -253,10 +257,11 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 			x.volume, x.list = volume.surprise(reached), strangers.surprise(x.strangers)
 			x.bounced, x.reputation = float64(now.bounced)+float64(last.bounced), float64(now.reputation)
 			x.sources, x.network = k, network
-			if x.network < stableSources || v.unfamiliar(dayOfHour(h)) {
+			if v.restless(h, x.network) || v.unfamiliar(h) {
 				active := float64(base.volume.Active)
-				x.volume = min(x.volume, succession(reached, active, float64(base.volume.Max)))
-				x.list = min(x.list, succession(x.strangers, active+float64(base.named)/namedShow, float64(base.most)))
+				fall := v.fall(h, active)
+				x.volume = min(x.volume, succession(reached, active, float64(base.volume.Max), fall))
+				x.list = min(x.list, succession(x.strangers, active+float64(base.named)/namedShow, float64(base.most), fall))
 			}
 			v.raiseActor(h, p, x, &overHours)
 		}
@@ -286,16 +291,17 @@ func grid(n uint32) float64 {
 	return float64(n)
 }
 
-// actorStrangers is the strangers that the actor wrote to in an hour. The sketch
-// is asked only when it has grown by a twentieth.
+// actorStrangers is the strangers that the actor wrote to in an hour, as a number on
+// the grid. The sketch is asked only when it may have come to the grid's next step,
+// so that when it was asked leaves no trace.
 func (v *accountView) actorStrangers(h *actorHour) float64 {
 	if h.strangers.IsExact() {
-		return float64(h.strangers.Count(&v.e.store.Store))
+		return grid(uint32(h.strangers.Count(&v.e.store.Store)))
 	}
-	if h.since*20 >= h.asked {
+	if grid(h.asked+h.since+h.since/4+1) > grid(h.asked) {
 		h.asked, h.since = uint32(h.strangers.Count(&v.e.store.Store)), 0
 	}
-	return float64(h.asked)
+	return grid(h.asked)
 }
 
 // expectedBy is the recipients to expect in an hour and the one before by a past.
@@ -397,8 +403,17 @@ func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.
 	}
 	v.hit(&newSourceSpec, raised, measure, finding{value: value, level: level, score: share(x.joint()), severity: severity,
 		evidence: schemas.Evidence{Observed: x.recipients, Expected: round(x.usual), Threshold: floor, Unit: "recipients", Window: window, Floor: floor,
-			Text: fmt.Sprintf("%s new to the account, judged as one%s, sent to %s, %s of them never written to before: a chance of 1 in 10^%.0f by its own past (%s)",
-				things(x.sources, "source"), v.heaviest(x.sources), things(x.recipients, "recipient"), count(x.strangers), math.Floor(x.joint()), x.parts())}})
+			Text: fmt.Sprintf("%s, judged as one%s, sent to %s, %s of them never written to before: a chance of 1 in 10^%.0f by its own past (%s)",
+				newcomers(x.sources), v.heaviest(x.sources), things(x.recipients, "recipient"), count(x.strangers), math.Floor(x.joint()), x.parts())}})
+}
+
+// newcomers says how many new sources there are; those of regions that the account
+// uses anyway are not counted.
+func newcomers(n float64) string {
+	if n == 0 {
+		return "sources new to the account, in regions of the network that it uses"
+	}
+	return things(n, "source") + " new to the account"
 }
 
 // alarmAway freezes the day and tells the sources that alarmed it.
@@ -440,7 +455,7 @@ func (x *verdictOn) parts() string {
 	for _, p := range [...]struct {
 		name     string
 		surprise float64
-	}{{"volume", x.volume}, {"strangers", x.list}, {"sources", min(x.network, 3)}, {"bounces", x.reputation}} {
+	}{{"volume", x.volume}, {"strangers", x.list}, {"sources", min(x.network, manySources)}, {"bounces", x.reputation}} {
 		if p.surprise >= 0.5 {
 			out = append(out, fmt.Sprintf("%s 10^%.1f", p.name, p.surprise))
 		}
@@ -492,30 +507,72 @@ func (v *accountView) judgeSettled(h int32) {
 		x.reputation = v.bounceSurprise(p, base, float64(sums.bounced), n)
 	}
 	x.sources, x.network = v.sourcesUntil(h)
-	if x.network < stableSources || v.unfamiliar(dayOfHour(h)) {
+	x.network = max(x.network, nearSurprise)
+	if v.restless(h, x.network) || v.unfamiliar(h) {
 		active := float64(day.volume.Active)
-		x.volume = min(x.volume, succession(x.strangers+float64(sums.unnamed), active, float64(day.volume.Max)))
-		x.list = min(x.list, succession(x.strangers, active+float64(base.named)/namedShow, float64(day.strangers.Max)))
+		fall := v.fall(h, active)
+		x.volume = min(x.volume, succession(x.strangers+float64(sums.unnamed), active, float64(day.volume.Max), fall))
+		x.list = min(x.list, succession(x.strangers, active+float64(base.named)/namedShow, float64(day.strangers.Max), fall))
 	}
 	v.raiseActor(h, p, x, &overDays)
 }
 
+// nearSurprise is the surprise at new sources of regions that the account uses
+// anyway: providers give out addresses of a few.
+const nearSurprise = 0.5
+
 // stableSources is the surprise, in powers of ten, from which a new source means
 // something: the account hardly ever has one. Of the others it takes more to call
-// what a new source sends unusual.
-const stableSources = 1.0
+// what a new source sends unusual, and of those that have one every other day unless
+// there are very many at once.
+const (
+	stableSources = 1.0
+	restlessRate  = 0.5 // new sources a day
+	manySources   = 3.0
+)
+
+// restless reports whether new sources mean little for the account.
+func (v *accountView) restless(h int32, network float64) bool {
+	return network < stableSources || network < manySources && v.account.dailyAt(&v.e.store, dayOfHour(h)).sources > restlessRate
+}
 
 // unfamiliar reports whether an account has sent on so few days that its habits
 // cannot be known: who sends once a week has not yet shown a month. One that was
-// silent for long is known by that.
-func (v *accountView) unfamiliar(d sketch.Day) bool {
-	a := v.account
-	base := a.dailyAt(&v.e.store, d)
-	if base.volume.Active >= 4 {
+// silent for long is known by that, unless its people have come back to it.
+func (v *accountView) unfamiliar(h int32) bool {
+	d := dayOfHour(h)
+	if v.account.dailyAt(&v.e.store, d).volume.Active >= 4 {
 		return false
 	}
 	quiet, dormant := v.quietOn(d)
-	return !dormant || quiet < 1
+	return !dormant || quiet < 1 || v.attended(h)
+}
+
+// attended reports whether somebody signed in to the account in the hours before the
+// actor's first send of an hour, leaving out what may still change when that comes.
+func (v *accountView) attended(h int32) bool {
+	first := v.e.store.watches.At(v.account.watch).hours[mod3(h)].first
+	l, ar, until := &v.account.entered, &v.e.store.Arena, hourStart(h)+int64(first)*1000-lateness
+	for i := range int(l.n) {
+		m := l.at(ar, i)
+		if m.kind&enteredGuessed == 0 && m.time < until && m.time >= until-attendedHours*msHour {
+			return true
+		}
+	}
+	return false
+}
+
+// attendedHours is how long after somebody has signed in what is sent may be theirs.
+const attendedHours = 6
+
+// fall is the power with which counts beyond the largest of an account's are taken
+// to become rarer: 2 where little is known of it, 3 from four active hours or days
+// on, and where a long silence is what is known.
+func (v *accountView) fall(h int32, active float64) float64 {
+	if _, dormant := v.quietOn(dayOfHour(h)); dormant && !v.attended(h) {
+		return 3
+	}
+	return min(3, 2+active/4)
 }
 
 // namedShow is how many recipients show as much of whom an account writes to as
@@ -527,12 +584,12 @@ const namedShow = 50
 // chance of 1 in active+2, and how far it goes beyond the old one is taken to fall
 // off with its cube. No distribution is fitted, so that a few batches cannot look
 // like a law.
-func succession(n, active, most float64) float64 {
+func succession(n, active, most, fall float64) float64 {
 	most = max(most, 3)
 	if n <= most {
 		return 0
 	}
-	return math.Log10(active+2) + 3*math.Log10(n/most)
+	return math.Log10(active+2) + fall*math.Log10(n/most)
 }
 
 // shareSurprise is −log₁₀ of the probability of at least k of n where the share q

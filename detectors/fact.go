@@ -39,9 +39,9 @@ const rareRate = 0.3
 
 // tellSource tells an address that a credential was used from it, once a day, and
 // keeps the use to be compared with what employees' lanes tell.
-func (v *accountView) tellSource(source uint64) {
+func (v *accountView) tellSource(source uint64, near bool) {
 	s, ev := &v.e.store.Store, v.event
-	mark := source ^ v.e.hasher.String(ev.Credential)*0x9e3779b97f4a7c15
+	mark := spread(source) ^ v.e.hasher.String(ev.Credential)*0x9e3779b97f4a7c15
 	if !v.day.told.Add(&s.Arena, mark, maxTold) {
 		return
 	}
@@ -50,8 +50,8 @@ func (v *accountView) tellSource(source uint64) {
 		Time: ev.Time, Window: v.dayNo.Start() / 1000, Value: ev.Credential, Account: ev.Account, Credential: ev.Credential,
 		Address: ip.ID, Event: ev.ID, Origin: v.in.Origin, Arrival: v.in.Arrival})
 	// To an account whose sources change all the time, one more says nothing of who
-	// has its key.
-	if rate, _ := v.dayBase.sourceRate(); rate > rareRate {
+	// has its key; nor does one of a region that it uses.
+	if rate, _ := v.dayBase.sourceRate(); near || rate > rareRate {
 		return
 	}
 	v.e.note(v.emit, schemas.Entity{Kind: schemas.KindAccount, ID: ev.Account}, &v.account.records, record{

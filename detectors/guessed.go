@@ -198,7 +198,7 @@ func (v *accountView) enter(t try) {
 	if t.flags&tryKnown == 0 && !v.learning() {
 		m.kind = enteredUnknown
 	}
-	a.entered.drop(ar, a.clock-2*msHour)
+	a.entered.drop(ar, a.clock-(attendedHours+2)*msHour)
 	guessed := m
 	guessed.kind |= enteredGuessed
 	if !a.entered.has(ar, guessed) {

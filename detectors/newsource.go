@@ -69,13 +69,16 @@ func (v *accountView) countSource(recipients int64) source {
 	if v.event.Type == schemas.TypeSend && !v.learning() {
 		v.e.watching(a)
 	}
-	v.newcomer(h, first)
+	near := v.nearBefore(h)
+	if !near {
+		v.newcomer(h, first)
+	}
 	if v.learning() {
 		return sourceKnown
 	}
 	if v.event.Type == schemas.TypeSend {
 		if v.event.Credential != "" {
-			v.tellSource(h)
+			v.tellSource(h, near)
 		}
 	}
 	return sourceUnknown
@@ -94,9 +97,9 @@ func (v *accountView) newcomer(h uint64, first bool) {
 	w := v.e.store.watches.At(a.watch)
 	switch {
 	case v.hourNo < a.hour:
-		w.newcomers.Remove(ar, h)
+		w.newcomers.Remove(ar, spread(h))
 	case first && v.event.Time < hourStart(a.hour)+lateness:
-		w.newcomers.Add(ar, h, maxTold)
+		w.newcomers.Add(ar, spread(h), maxTold)
 	}
 }
 

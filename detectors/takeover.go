@@ -127,6 +127,12 @@ func (v *accountView) usedBefore(h uint64) bool {
 	return v.account.sources.UsedBetween(&v.e.store.Arena, h, d-min(d, sourceDays), d-min(d, 2))
 }
 
+// nearBefore is the same for any source of the same region.
+func (v *accountView) nearBefore(h uint64) bool {
+	d := v.dayNo
+	return v.account.sources.UsedNear(&v.e.store.Arena, h, d-min(d, sourceDays), d-min(d, 2))
+}
+
 func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, text string) {
 	day := &v.account.days[mod2(d)]
 	score, severity := grade(level)

@@ -60,6 +60,7 @@ type actorHour struct {
 	asked      uint32
 	since      uint32
 	bounced    uint32
+	first      uint16     // seconds from the hour's beginning to the first send, and one
 	base       uint32     // handle in the store's bases, 0 where nothing was sent
 	closed     openBucket // of recipients and bounced, what can no longer change
 	reputation float32    // the greatest surprise at its bounces so far, in powers of ten

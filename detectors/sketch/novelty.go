@@ -99,6 +99,23 @@ func (s *Novelty) UsedBetween(ar *slab.Arena, h uint64, from, to Day) bool {
 	return s.at(ar, i).latestUpTo(to) >= max(from, 1)
 }
 
+// UsedNear reports whether any value with the same first sixteen bits was used on a
+// day from a to b.
+func (s *Novelty) UsedNear(ar *slab.Arena, h uint64, from, to Day) bool {
+	region := h >> 48
+	i, _ := s.search(ar, region<<48)
+	for ; i < int(s.n); i++ {
+		e := s.at(ar, i)
+		if e.hash()>>32 != region {
+			return false
+		}
+		if e.latestUpTo(to) >= max(from, 1) {
+			return true
+		}
+	}
+	return false
+}
+
 // latestUpTo is the newest day of use that is not after to, or 0.
 func (e entry) latestUpTo(to Day) Day {
 	last := e.last()
