@@ -82,15 +82,22 @@ func (f *Fold) schedule(value []byte) error {
 	if err != nil {
 		return err
 	}
-	for i := range runs {
-		if _, err := f.numbers(&runs[i]); err != nil {
+	usable := runs[:0]
+	for _, run := range runs {
+		_, err := f.numbers(&run)
+		if err != nil && run.Until.IsZero() {
 			return err
 		}
+		if err != nil {
+			f.meter.failed.Add(1) // one of the past, whose numbers this version does not have
+			continue
+		}
+		usable = append(usable, run)
 	}
 	for _, t := range f.trials {
 		t.run = schemas.TrialRun{}
 	}
-	for _, run := range runs {
+	for _, run := range usable {
 		if run.Over(f.live.arrived, trialGrace) {
 			continue
 		}

@@ -230,6 +230,12 @@ func TestTrialCannotHarm(t *testing.T) {
 	if err := r.folds[0].Control(schemas.ControlTrial, trialFrom(t, always, `{"name":"a","parameters":{"volume":{"no_such":1}}}`)); err == nil || !strings.Contains(err.Error(), "no_such") {
 		t.Errorf("numbers that do not exist: %v", err)
 	}
+	// A trial of the past whose number is gone from the program keeps no other away.
+	next := trialFrom(t, always, `{"name":"a","parameters":{"volume":{"no_such":1}}}`, always.Add(time.Hour), `{"name":"b","parameters":{"volume":{"floor_1h":15}}}`)
+	if err := r.folds[0].Control(schemas.ControlTrial, next); err != nil || len(r.folds[0].trials) != 1 {
+		t.Errorf("%d trials after one that cannot be used: %v", len(r.folds[0].trials), err)
+	}
+	r.start(0)
 	r.trial = trialFrom(t, always, `{"name":"a","parameters":{"volume":{"floor_1h":15}}}`)
 	// State of another layout is given up, damaged state is told of.
 	other := schemas.AppendStateFrame(nil, schemas.StateFrame{Version: layout + 1, Payload: []byte("x")})
