@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"holdfast/detectors/sketch"
 	"holdfast/schemas"
 )
@@ -129,9 +127,9 @@ func (v *accountView) activeToday() {
 	v.day.active = true
 	day := unixDay(v.dayNo)
 	id := v.in.Key[len("account:"):]
-	value, err := json.Marshal(schemas.Active{Account: id, Day: day})
+	value, err := schemas.AppendActive(nil, &schemas.Active{Account: id, Day: day})
 	if err != nil {
-		return // a string and a number always marshal
+		return // a checked id is always written
 	}
 	v.emit(schemas.Output{Topic: schemas.TopicProposals, Kind: schemas.KindActive, Key: "gate",
 		ID: schemas.DeriveID("act", id, strconv.FormatInt(day, 10)), Origin: owned(v.in.Origin), Value: value})

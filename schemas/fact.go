@@ -34,6 +34,17 @@ func AppendFact(b []byte, f *Fact) ([]byte, error) {
 	return append(w.b, '}'), nil
 }
 
+// AppendActive appends an account's day as JSON, in the same way.
+func AppendActive(b []byte, a *Active) ([]byte, error) {
+	w := factWriter{b: b}
+	w.text(`{"account":`, a.Account)
+	w.number(`,"day":`, a.Day)
+	if w.err != nil {
+		return nil, fmt.Errorf("active account: %w", w.err)
+	}
+	return append(w.b, '}'), nil
+}
+
 type factWriter struct {
 	b   []byte
 	err error

@@ -25,5 +25,11 @@ func TestAppendFactIsMarshal(t *testing.T) {
 		if (err != nil) != (wantErr != nil) || err == nil && string(got) != string(want) {
 			t.Fatalf("%s, %v: want %s, %v", got, err, want, wantErr)
 		}
+		a := Active{Account: text.Draw(t, "active"), Day: rapid.Int64().Draw(t, "day")}
+		want, wantErr = json.Marshal(a)
+		got, err = AppendActive(nil, &a)
+		if (err != nil) != (wantErr != nil) || err == nil && string(got) != string(want) {
+			t.Fatalf("%s, %v: want %s, %v", got, err, want, wantErr)
+		}
 	})
 }

@@ -46,25 +46,25 @@ func newDetection(engine fold) *detection {
 func ofAddress(key string) bool { return strings.HasPrefix(key, string(schemas.KindIP)+":") }
 
 // take folds in an event and the facts that follow from it, in their order.
-func (d *detection) take(in schemas.Input, to *turn) {
+func (d *detection) take(in *schemas.Input, to *turn) {
 	clear(to.outs)
 	to.outs, to.err = to.outs[:0], nil
 	if ofAddress(in.Key) {
 		return
 	}
-	d.in, d.to, d.from = in, to, 0
-	d.in.Offset = d.events
+	d.to, d.from = to, 0
+	in.Offset = d.events
 	d.events++
-	_, to.err = d.engine.Apply(&d.in, d.emit)
+	_, to.err = d.engine.Apply(in, d.emit)
 	for i := 0; i < len(to.outs); i++ {
 		o := &to.outs[i].out
 		if o.Topic != schemas.TopicFacts || ofAddress(o.Key) {
 			continue
 		}
-		d.in = schemas.Input{Topic: o.Topic, Offset: d.facts, Arrival: in.Arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
+		fact := schemas.Input{Topic: o.Topic, Offset: d.facts, Arrival: in.Arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
 		d.facts++
 		d.from = int32(i + 1)
-		_, err := d.engine.Apply(&d.in, d.emit)
+		_, err := d.engine.Apply(&fact, d.emit)
 		to.outs[i].err = err
 	}
 }
@@ -86,7 +86,8 @@ func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *bl
 			}
 			for i := range b.lines {
 				if l := &b.lines[i]; l.err == nil {
-					d.take(l.input(), &l.turn)
+					l.input(&d.in)
+					d.take(&d.in, &l.turn)
 				}
 			}
 			detected <- b
@@ -96,8 +97,8 @@ func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *bl
 }
 
 // input is the line's event as a lane would be given it.
-func (l *line) input() schemas.Input {
-	return schemas.Input{
+func (l *line) input(in *schemas.Input) {
+	*in = schemas.Input{
 		Topic: schemas.TopicEvents, Arrival: l.event.Time, Kind: schemas.KindEvent, ID: l.event.ID, Source: "replay", Origin: schemas.OriginLive,
 		Key: l.key, Value: l.data, Event: &l.event, Network: l.net, Duplicate: l.double,
 	}
@@ -105,18 +106,18 @@ func (l *line) input() schemas.Input {
 
 // conclude is the second half: it hands all that detection made of a record to
 // whoever it is for, and all that follows from that.
-func (r *Replay) conclude(in schemas.Input, t *turn) error {
+func (r *Replay) conclude(in *schemas.Input, t *turn) error {
 	r.queue, r.arrival = r.queue[:0], in.Arrival
 	if in.Topic == schemas.TopicEvents {
 		r.latest = max(r.latest, in.Arrival)
 	}
 	next := t.follow(0, 0, r)
 	if ofAddress(in.Key) {
-		r.in = in
+		r.in = *in
 		if err := r.apply(&r.events); err != nil {
 			return err
 		}
-	} else if err := r.used(&in, t.err); err != nil {
+	} else if err := r.used(in, t.err); err != nil {
 		return err
 	}
 	for i := 0; i < len(r.queue); i++ {

@@ -37,8 +37,8 @@ func (r *Replay) Event(x Recorded) error {
 		Topic: schemas.TopicEvents, Arrival: x.Arrival, Kind: schemas.KindEvent, ID: x.Event.ID, Source: x.Source, Origin: x.Origin,
 		Key: x.Event.Entity().Key(), Value: value, Event: x.Event, Network: x.Network, Duplicate: x.Double,
 	}
-	r.detection.take(in, &r.turn)
-	return r.conclude(in, &r.turn)
+	r.detection.take(&in, &r.turn)
+	return r.conclude(&in, &r.turn)
 }
 
 // Request folds in what a person asked for, as it stood in an inbox.
@@ -49,7 +49,7 @@ func (r *Replay) Request(q schemas.Request, arrival int64) error {
 	}
 	r.at = r.sum.Lines
 	r.detection.alone(&r.turn, schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindRequest, ID: q.ID, Origin: schemas.OriginLive, Key: q.Entity.Key(), Value: b})
-	return r.conclude(schemas.Input{Arrival: arrival}, &r.turn)
+	return r.conclude(&schemas.Input{Arrival: arrival}, &r.turn)
 }
 
 // Summary says what was done so far.
