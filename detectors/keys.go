@@ -16,6 +16,7 @@ import (
 type keyPast struct {
 	print      uint32 // of its name, with soleKey
 	next       uint32 // handle of the account's next, 0 for none
+	first      int32  // the hour of its first send; its past begins with it
 	name       slab.Ref
 	nameLen    uint8
 	alarmed    uint8 // a bit for each of the open hours
@@ -30,7 +31,7 @@ const (
 	// soleKey marks an account's field of keys that holds the print of its only
 	// credential in place of a handle.
 	soleKey = 1 << 31
-	maxKeys = 16 // of an account, 84 bytes each; beyond it further ones are not looked at
+	maxKeys = 16 // of an account, 88 bytes each; beyond it further ones are not looked at
 	// keyDays is after how many days without a send a credential makes room.
 	keyDays = 30
 )
@@ -55,7 +56,7 @@ func (v *accountView) countKey() {
 	if k.name == 0 && v.event.Credential != "" {
 		k.name, k.nameLen = s.Put([]byte(v.event.Credential)), uint8(len(v.event.Credential))
 	}
-	k.last = max(k.last, v.dayNo)
+	k.last, k.first = max(k.last, v.dayNo), min(k.first, v.hourNo)
 	n := &k.recipients[mod3(v.hourNo)]
 	*n = plus(*n, uint32(min(v.event.Volume(), schemas.MaxCount)))
 }
@@ -65,7 +66,7 @@ func (v *accountView) countKey() {
 func (a *account) soleKey(s *store) uint32 {
 	h := s.keys.New()
 	k := s.keys.At(h)
-	k.print, k.last = a.keys, a.day
+	k.print, k.last, k.first = a.keys, a.day, a.since
 	k.base = [2]baseline.Series{a.hourlyAt(s, a.hour-1).volume, a.hourly.volume}
 	for i := range a.hours {
 		k.recipients[i] = a.hours[i].recipients
@@ -91,7 +92,7 @@ func (a *account) keyOf(s *store, print uint32) *keyPast {
 	h := s.keys.New()
 	*at = h
 	k := s.keys.At(h)
-	k.print = print
+	k.print, k.first = print, math.MaxInt32
 	return k
 }
 
@@ -114,7 +115,7 @@ func (a *account) stepKeys(s *store, learn bool) {
 		k.base[0] = k.base[1]
 		bit := uint8(1) << mod3(settled)
 		switch {
-		case !learn:
+		case !learn || settled < k.first:
 		case k.alarmed&bit == 0:
 			k.frozen -= min(k.frozen, 1)
 			k.base[1].Add(float64(k.recipients[mod3(settled)]), hourMemory)
@@ -173,6 +174,16 @@ func (a *account) dropKeys(s *store) {
 // be another's that rules a move from one to the other out.
 func volumeKeys(v *accountView) {
 	if v.account.keys&soleKey != 0 {
+		return
+	}
+	// One that came later does not make an hour before it one of several credentials.
+	several := 0
+	v.account.eachKey(&v.e.store, func(k *keyPast) {
+		if k.first <= v.hourNo {
+			several++
+		}
+	})
+	if several < 2 {
 		return
 	}
 	floor, i := v.p.Volume.Floor1h, mod3(v.hourNo)

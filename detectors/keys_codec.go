@@ -19,7 +19,7 @@ func (a *account) appendKeys(w *writer, s *store) {
 	a.eachKey(s, func(*keyPast) { n++ })
 	w.uint(n)
 	a.eachKey(s, func(k *keyPast) {
-		for _, v := range [...]uint64{uint64(k.print), uint64(k.alarmed), uint64(k.frozen), uint64(k.last)} {
+		for _, v := range [...]uint64{uint64(k.print), uint64(k.alarmed), uint64(k.frozen), uint64(k.last), uint64(k.first)} {
 			w.uint(v)
 		}
 		for i := range k.recipients {
@@ -48,7 +48,7 @@ func (r *reader) keys() (v keysValue) {
 		return v
 	}
 	for range n {
-		k := keyPast{print: uint32(r.uint(math.MaxUint32)), alarmed: uint8(r.uint(7)), frozen: uint16(r.uint(math.MaxUint16)), last: sketch.Day(r.uint(math.MaxUint16))}
+		k := keyPast{print: uint32(r.uint(math.MaxUint32)), alarmed: uint8(r.uint(7)), frozen: uint16(r.uint(math.MaxUint16)), last: sketch.Day(r.uint(math.MaxUint16)), first: int32(r.uint(maxHour))}
 		for i := range k.recipients {
 			k.recipients[i], k.given[i] = uint32(r.uint(math.MaxUint32)), r.byte()
 		}
