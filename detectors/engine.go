@@ -44,8 +44,9 @@ type Engine struct {
 	addresses slab.Table[address]
 	byAddress index
 	employees map[string]*employee
-	arrived   int64  // the latest arrival
-	sweep     uint32 // the address that is looked at next, see makeRoom
+	arrived   int64    // the latest arrival
+	sweep     uint32   // the address that is looked at next, see makeRoom
+	gone      []string // addresses that were forgotten and still stand on the projection
 
 	senders   *senders
 	recent    *recentSources

@@ -155,7 +155,8 @@ func (f *Fold) Restore(key string, value []byte) error {
 	return nil
 }
 
-// Sweep returns keys of state that trials have left behind.
+// Sweep returns keys of state that trials have left behind, and of addresses that have
+// been forgotten.
 func (f *Fold) Sweep(n int) (keys []string) {
 	f.endOld(f.live.arrived)
 	keys = slices.Clone(f.spoilt[:min(n, len(f.spoilt))])
@@ -168,6 +169,12 @@ func (f *Fold) Sweep(n int) (keys []string) {
 			continue
 		}
 		keys = append(keys, t.key(key))
+	}
+	keys = append(keys, f.live.takeGone(n-len(keys))...)
+	for _, t := range f.trials {
+		for _, key := range t.engine.takeGone(n - len(keys)) {
+			keys = append(keys, t.key(key))
+		}
 	}
 	f.count()
 	return keys

@@ -154,14 +154,37 @@ func (e *Engine) makeRoom() {
 		switch {
 		case a.keyLen == 0: // free
 		case a.heard < e.arrived-staleAfter:
-			e.remove(strings.Clone(e.addressKey(e.sweep)), schemas.KindIP)
+			e.forget(e.addressKey(e.sweep))
 		case least == nil || a.weight(&e.store) < least.weight(&e.store):
 			least = a
 		}
 	}
 	if least != nil && e.addresses.Len() >= maxAddresses {
-		e.remove(strings.Clone(blockString(&e.store.Store, least.key, least.keyLen)), schemas.KindIP)
+		e.forget(blockString(&e.store.Store, least.key, least.keyLen))
 	}
+}
+
+// maxGone bounds the keys of forgotten addresses that wait to be swept. What was
+// saved of others stays until the address is heard of again.
+const maxGone = 1 << 16
+
+// forget drops an address and notes that what was saved of it can go.
+func (e *Engine) forget(key string) {
+	key = strings.Clone(key)
+	e.remove(key, schemas.KindIP)
+	if len(e.gone) < maxGone {
+		e.gone = append(e.gone, key)
+	}
+}
+
+// takeGone returns at most n keys of forgotten addresses, each once.
+func (e *Engine) takeGone(n int) []string {
+	n = min(n, len(e.gone))
+	keys := e.gone[:n:n]
+	if e.gone = e.gone[n:]; len(e.gone) == 0 {
+		e.gone = nil
+	}
+	return keys
 }
 
 // hear notes that a record of the address has come. What is stale is forgotten now

@@ -252,6 +252,9 @@ func (e *Engine) knows(key string) bool {
 // leave forgets one entity of a run that is over and returns its key.
 func (t *trial) leave() (key string, ok bool) {
 	e := t.engine
+	if gone := e.takeGone(1); len(gone) > 0 {
+		return gone[0], true
+	}
 	for ; t.left < e.accounts.End(); t.left++ {
 		if a := e.accounts.At(t.left + 1); a.keyLen != 0 {
 			key = strings.Clone(e.accountKey(t.left + 1))

@@ -256,3 +256,54 @@ func TestTrialCannotHarm(t *testing.T) {
 		t.Errorf("nobody hears of it: %+v", r.folds[0].TrialStats())
 	}
 }
+
+// What was saved of an address that has been forgotten is deleted, live and under a
+// trial, and what was saved of one that has come back stays.
+func TestForgottenAddressesAreSwept(t *testing.T) {
+	f := NewFold(Config{})
+	if err := f.Control(schemas.ControlTrial, trialFrom(t, time.UnixMilli(0).UTC(), `{"name": "other", "parameters": {}}`)); err != nil {
+		t.Fatal(err)
+	}
+	saved := map[string]bool{}
+	save := func(key string) {
+		t.Helper()
+		if err := f.Save(key, func(key string, value []byte) { saved[key] = value != nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC).UnixMilli()
+	hear := func(i int, at int64) {
+		t.Helper()
+		key := fmt.Sprintf("ip:2001:db8:%x::/64", i)
+		in := schemas.Input{Topic: schemas.TopicEvents, Kind: schemas.KindEvent, Key: key, ID: fmt.Sprint("c", at), Arrival: at, Partition: 0, Offset: at,
+			Value: fmt.Appendf(nil, `{"id":"c%d","time":"%s","type":"connection","ip":"2001:db8:%x::1","state":"open"}`, at, time.UnixMilli(at).UTC().Format(time.RFC3339), i)}
+		if _, err := f.Apply(&in, func(schemas.Output) {}); err != nil {
+			t.Fatal(err)
+		}
+		save(key)
+	}
+	for i := range 20 {
+		hear(1+i, start+int64(i))
+	}
+	for i := range 40 {
+		hear(100+i, start+6*msDay+int64(i))
+	}
+	hear(3, start+6*msDay+100)
+	for keys := f.Sweep(7); len(keys) > 0; keys = f.Sweep(7) {
+		for _, key := range keys {
+			save(key)
+		}
+	}
+	for key, there := range saved {
+		_, entity, ok := schemas.CutTrialKey(key, 1)
+		if !ok {
+			entity = key
+		}
+		if knows := f.live.knows(entity); knows != there {
+			t.Errorf("%s: known %t, saved %t", key, knows, there)
+		}
+	}
+	if n := f.live.addresses.Len(); n != 41 {
+		t.Errorf("%d addresses are known, not the 41 of the last days", n)
+	}
+}
