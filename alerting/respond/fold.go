@@ -23,8 +23,9 @@ type Fold struct {
 // most entities are accounts of which only the snapshot is known.
 type entry struct {
 	applied int64
-	payload []byte
+	payload []byte // nil where the state has changed since it was last written
 	state   *state // the payload decoded, for those folded last; else nil
+	weight  int    // about what the payload takes, while the state is kept
 }
 
 // New returns an empty fold.
@@ -89,10 +90,13 @@ func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
 		}
 		return nil
 	}
-	if e, ok := f.entities[key]; ok {
-		emit(key, e.frame())
-	} else {
+	if e, ok := f.entities[key]; !ok {
 		emit(key, nil)
+	} else if err := f.write(key); err != nil {
+		return fmt.Errorf("respond state of %s: %w", key, err)
+	} else {
+		e.payload = f.entities[key].payload
+		emit(key, e.frame())
 	}
 	f.saveTrials(key, emit)
 	return nil
@@ -140,14 +144,14 @@ func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 		return false, nil
 	}
 	var payload []byte
-	if err == nil {
+	if err == nil && w.secured {
 		payload, err = st.encode()
 	}
 	if err != nil {
 		f.cool(in.Key) // it may be changed in part
 		return false, err
 	}
-	f.put(in.Key, entry{in.Offset + 1, payload, st})
+	f.put(in.Key, entry{in.Offset + 1, payload, st, st.weight()})
 	if w.ended {
 		f.forgetTrials(in.Key, in.Offset)
 	}
@@ -165,8 +169,10 @@ type work struct {
 	st     *state
 	trial  string // whose signals are judged; empty for live ones
 	ended  bool   // a person has ended the entity's episode
-	out    []schemas.Output
-	err    error // the first output that could not be written
+	// secured says that the state is written before and after, see secure.
+	secured bool
+	out     []schemas.Output
+	err     error // the first output that could not be written
 }
 
 func (w *work) apply() (bool, error) {
@@ -175,6 +181,11 @@ func (w *work) apply() (bool, error) {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: w.in.ID, What: err.Error()}
 	}
 	w.entity = e
+	if w.in.Kind != schemas.KindSignal && w.in.Kind != schemas.KindEvent {
+		if err := w.secure(); err != nil {
+			return false, err
+		}
+	}
 	switch w.in.Kind {
 	case schemas.KindSignal:
 		return w.signal()

@@ -56,6 +56,11 @@ func (w *work) judge(s *schemas.Signal) (bool, error) {
 		return false, err
 	}
 	j := &judgement{work: w, signal: w.fold.keep(s)}
+	if odd(j.signal.Time) || odd(j.signal.Arrival) || odd(w.st.Clock) || len(w.st.Pending) > 0 {
+		if err := w.secure(); err != nil {
+			return false, err
+		}
+	}
 	for _, next := range perSignal {
 		if !next(j) {
 			return true, nil // its id may be new among the known ones
