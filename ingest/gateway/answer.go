@@ -99,7 +99,7 @@ func (a *answer) write(w http.ResponseWriter, log *slog.Logger) {
 
 func (a *answer) nothing() *problem {
 	if a.notAllowed == a.RefusedCount {
-		return &problem{Status: http.StatusForbidden, Detail: "the token may not send these types of event: use another, or list the types under gateway.tokens"}
+		return &problem{Status: http.StatusForbidden, Detail: "the token may not send these types of event: use another, or list the types under intake.http.tokens"}
 	}
 	return &problem{Status: http.StatusUnprocessableEntity, Detail: "every line was refused: see the reasons beside"}
 }

@@ -99,6 +99,16 @@ func (t *Token) mistakes() (all []error) {
 // minSecret is the least length of a token in a file: shorter ones can be guessed.
 const minSecret = 16
 
+// CheckSecrets reads every token's file and reports those that cannot be used.
+func (c *Config) CheckSecrets() error {
+	var all []error
+	for i := range c.Tokens {
+		_, err := c.Tokens[i].sender()
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
 // sender is a token as requests are held against it.
 type sender struct {
 	digest [sha256.Size]byte

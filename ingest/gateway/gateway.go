@@ -103,7 +103,7 @@ func (g *Gateway) admit(r *http.Request) (*intake.Source, *problem) {
 	}
 	src := g.sender(strings.TrimSpace(token))
 	if src == nil {
-		return nil, &problem{Status: http.StatusUnauthorized, Detail: "the token is unknown: check it, or add it to gateway.tokens"}
+		return nil, &problem{Status: http.StatusUnauthorized, Detail: "the token is unknown: check it, or add it to intake.http.tokens"}
 	}
 	return src, checkMedia(r.Header)
 }

@@ -26,7 +26,7 @@ func decodeMapping(p config.Platform, c *platform.Config) error {
 }
 
 // CheckParts checks what only the parts that carry it out understand: policies,
-// parameters, channels, mappings and the files of enrichment.
+// parameters, channels, mappings, tokens and the files of enrichment.
 func CheckParts(cfg *config.Config) []error {
 	var errs []error
 	if _, _, _, err := configured(cfg); err != nil {
@@ -42,6 +42,10 @@ func CheckParts(cfg *config.Config) []error {
 		if err := decodeMapping(p, new(platform.Config)); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	tokens := gatewayConfig(cfg)
+	if err := tokens.CheckSecrets(); err != nil {
+		errs = append(errs, fmt.Errorf("intake.http: %w", err))
 	}
 	if _, err := OpenEnrichment(cfg, nil, nil); err != nil {
 		errs = append(errs, err)

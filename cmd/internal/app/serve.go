@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"holdfast/cmd/internal/config"
 	"holdfast/ingest/gateway"
 	"holdfast/ingest/intake"
 	"holdfast/ingest/platform"
@@ -104,7 +105,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 		return producer.Run(ctx)
 	})
 	if h.Listen != "" {
-		gw, err := gateway.New(a.gatewayConfig(), gateway.Deps{Writer: producer, Networks: networks, Logger: a.log, Metrics: metrics})
+		gw, err := gateway.New(gatewayConfig(&a.cfg), gateway.Deps{Writer: producer, Networks: networks, Logger: a.log, Metrics: metrics})
 		if err != nil {
 			return fmt.Errorf("intake.http: %w", err)
 		}
@@ -125,8 +126,8 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 	return nil
 }
 
-func (a *App) gatewayConfig() gateway.Config {
-	h := a.cfg.Intake.HTTP
+func gatewayConfig(cfg *config.Config) gateway.Config {
+	h := cfg.Intake.HTTP
 	c := gateway.Config{MaxBody: h.MaxBody, MaxConcurrent: h.MaxConcurrent, Timeout: h.Timeout}
 	for _, t := range h.Tokens {
 		gt := gateway.Token{Name: t.Name, SecretFile: t.TokenFile, SHA256: t.SHA256, Origin: schemas.Origin(t.Origin)}
