@@ -198,7 +198,7 @@ func (d *demoCmd) verdict(stopped map[string]bool, dir string, out io.Writer) er
 	}
 	fmt.Fprintf(out, "It goes on running. Look around from another terminal:\n")
 	for _, cmd := range []string{
-		"timeline account:" + traffic.AccountID(demoLeaked) + " --limit 40", "timeline employee:" + traffic.EmployeeID(demoInsider) + " --since 2h",
+		"timeline account:" + traffic.AccountID(demoLeaked) + " --no-events --since 2h", "timeline employee:" + traffic.EmployeeID(demoInsider) + " --since 2h",
 		"status account:" + traffic.AccountID(demoLastSeen), "release account:" + traffic.AccountID(demoLastSeen) + ` --why "keys rotated"`,
 	} {
 		fmt.Fprintf(out, "  %s --data-dir %s %s\n", os.Args[0], dir, cmd)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/term"
 
 	"holdfast/cmd/internal/app"
@@ -60,9 +60,10 @@ func (s *statusCmd) Run(ctx context.Context, c *common) error {
 
 type timelineCmd struct {
 	Entity string `arg:"" help:"kind:id, or an account's id alone."`
-	Since  string `help:"How far back (24h, 30d), or a time (2026-01-02T15:04:05Z)."`
+	Since  string `placeholder:"WHEN" help:"How far back (24h, 30d), or a time (2026-01-02T15:04:05Z)."`
 	Limit  int    `default:"1000" help:"Show the newest so many; 0 is all."`
 	Trial  bool   `default:"true" negatable:"" help:"Show what detectors' numbers in shadow found and decided."`
+	Events bool   `default:"true" negatable:"" help:"Show events, besides what was found in them, decided and done."`
 	JSON   bool   `help:"One JSON object a line."`
 }
 
@@ -95,17 +96,18 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 	if !t.Trial {
 		past = past.WithoutTrials()
 	}
+	if !t.Events {
+		past = past.WithoutEvents()
+	}
 	for entry, err := range past.Timeline(ctx, e, since, t.Limit) {
 		if err != nil {
 			return fmt.Errorf("the audit store did not answer: %w", err)
 		}
 		n++
 		if t.JSON {
-			b, err := json.Marshal(entry)
-			if err != nil {
+			if err := jsonLine(out, recorded(entry)); err != nil {
 				return err
 			}
-			fmt.Fprintf(out, "%s\n", escaped(b))
 			continue
 		}
 		p.entry(entry)
@@ -114,6 +116,43 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 		fmt.Fprintf(out, "nothing is recorded about %s%s\n", clean(e.Key()), sinceText(since))
 	}
 	return nil
+}
+
+// recorded is an entry whose event has the names that its schema has.
+func recorded(e history.Entry) any {
+	if e.Event == nil {
+		return e
+	}
+	fields := map[string]any{}
+	put := func(name string, value any, is bool) {
+		if is {
+			fields[name] = value
+		}
+	}
+	for _, c := range schemas.EventColumns() {
+		switch {
+		case c.Str != nil:
+			put(c.Name, *c.Str(e.Event), *c.Str(e.Event) != "")
+		case c.Num != nil && (c.Name == "time" || c.Name == "created"):
+			put(c.Name, time.UnixMilli(*c.Num(e.Event)).UTC(), *c.Num(e.Event) != 0)
+		case c.Num != nil:
+			put(c.Name, *c.Num(e.Event), *c.Num(e.Event) != 0)
+		case c.Flag != nil:
+			put(c.Name, true, *c.Flag(e.Event))
+		case c.Addr != nil:
+			put(c.Name, *c.Addr(e.Event), c.Addr(e.Event).IsValid())
+		case c.List != nil:
+			put(c.Name, *c.List(e.Event), len(*c.List(e.Event)) > 0)
+		}
+	}
+	put("id", e.Event.ID, true)
+	put("credentials", e.Event.Credentials, len(e.Event.Credentials) > 0)
+	put("contacts", e.Event.Contacts, len(e.Event.Contacts) > 0)
+	put("extra", jsontext.Value(e.Event.Extra), len(e.Event.Extra) > 0)
+	return struct {
+		history.Entry
+		Event map[string]any `json:"event"`
+	}{e, fields}
 }
 
 func sinceText(t time.Time) string {

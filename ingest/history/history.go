@@ -14,6 +14,7 @@ import (
 type History struct {
 	conn     driver.Conn
 	noTrials bool
+	noEvents bool
 }
 
 // New returns a History on a connection, which *clickhouse.Client is.
@@ -21,7 +22,19 @@ func New(conn driver.Conn) *History { return &History{conn: conn} }
 
 // WithoutTrials returns a History whose timelines leave out what numbers on trial
 // found and decided.
-func (h *History) WithoutTrials() *History { return &History{conn: h.conn, noTrials: true} }
+func (h *History) WithoutTrials() *History {
+	without := *h
+	without.noTrials = true
+	return &without
+}
+
+// WithoutEvents returns a History whose timelines leave out events and keep what was
+// found in them, decided and done.
+func (h *History) WithoutEvents() *History {
+	without := *h
+	without.noEvents = true
+	return &without
+}
 
 // Position is where a record stands in its journal.
 type Position struct {

@@ -158,6 +158,9 @@ func TestTimeline(t *testing.T) {
 	insertFinding(t, c, schemas.TopicCases, schemas.KindCase, 0, sec(14), "c1", "account:a1", "a1", `{"state":"open"}`)
 	insertFinding(t, c, schemas.TopicCases, schemas.KindCase, 1, sec(15), "c1", "account:a1", "a1", `{"state":"closed"}`)
 	insertFinding(t, c, schemas.TopicOperator, schemas.KindOperator, 0, sec(16), "o1", "account:a1", "a1", `{}`)
+	insertFinding(t, c, schemas.TopicCases, schemas.KindCase, 2, sec(17), "c2", "account:a4", "a4", `{}`)
+	insertFinding(t, c, schemas.TopicDecisions, schemas.KindDecision, 1, sec(17), "d2", "account:a4", "a4", `{}`)
+	insertFinding(t, c, schemas.TopicInbox, schemas.KindSignal, 4, sec(17), "s3", "account:a4", "a4", `{}`)
 
 	for _, tc := range []struct {
 		entity string
@@ -169,6 +172,8 @@ func TestTimeline(t *testing.T) {
 		{"account:a1", sec(5), 0, []string{"e2", "s1", "s2", "d1", "x1", "x1", "n1", "c1", "c1", "o1"}},
 		{"account:a1", time.Time{}, 3, []string{"c1", "c1", "o1"}},
 		{"account:a2", time.Time{}, 0, []string{"e5", "e3"}},
+		{"account:a4", time.Time{}, 0, []string{"s3", "d2", "c2"}}, // the cause first
+		{"account:a4", time.Time{}, 2, []string{"d2", "c2"}},
 		{"account:nobody", time.Time{}, 0, nil},
 		{"employee:m1", time.Time{}, 0, []string{"e4", "e5", "e7", "s2"}},
 		{"ip:192.0.2.7", time.Time{}, 0, []string{"e1", "e6", "e3"}},
@@ -200,6 +205,11 @@ func TestTimeline(t *testing.T) {
 			t.Errorf("the first event differs:\n%s", diff)
 		}
 		break // and the rest is not wanted
+	}
+	for e, err := range h.WithoutEvents().Timeline(t.Context(), schemas.Entity{Kind: schemas.KindAccount, ID: "a1"}, time.Time{}, 0) {
+		if err != nil || e.Event != nil {
+			t.Errorf("without events: %v, %v", e, err)
+		}
 	}
 }
 

@@ -146,6 +146,9 @@ func (h *History) timelineQuery(entity schemas.Entity, since time.Time, limit in
 		}
 		parts, q.args = append(parts, sql), append(q.args, args...)
 	}
+	if h.noEvents {
+		wheres = nil
+	}
 	for _, w := range wheres {
 		add("'"+string(schemas.KindEvent)+"' AS entry_kind, '' AS entry_body, "+commonColumns()+", "+q.scan.names(), schemas.TableEvents, w)
 	}
@@ -163,14 +166,17 @@ func (h *History) timelineQuery(entity schemas.Entity, since time.Time, limit in
 			add("toString(kind) AS entry_kind, body AS entry_body, "+commonColumns()+", "+q.scan.defaults(), t.Name, w)
 		}
 	}
-	order := " ORDER BY entry_time, entry_log_id, entry_topic, entry_partition, entry_offset"
+	order := " ORDER BY entry_time, entry_arrival, entry_rank, entry_log_id, entry_topic, entry_partition, entry_offset"
 	if limit > 0 {
 		// What is there twice is dropped afterwards; leave room for it.
-		order = fmt.Sprintf(" ORDER BY entry_time DESC, entry_log_id DESC, entry_topic DESC, entry_partition DESC, entry_offset DESC LIMIT %d", 2*limit+1000)
+		order = fmt.Sprintf(" ORDER BY entry_time DESC, entry_arrival DESC, entry_rank DESC, entry_log_id DESC, entry_topic DESC, entry_partition DESC, entry_offset DESC LIMIT %d", 2*limit+1000)
 	}
-	q.sql = "SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ")" + order
+	q.sql = "SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ")" + strings.ReplaceAll(order, "entry_rank", causes)
 	return q, nil
 }
+
+// causes puts what follows from another thing of the same time and arrival behind it.
+const causes = "indexOf(['event', 'request', 'signal', 'trial', 'answer', 'decision', 'case', 'action', 'notice', 'operator'], entry_kind)"
 
 func commonColumns() string {
 	var out []string
