@@ -30,12 +30,28 @@ func ask(ctx context.Context, client *kafka.Client, cfg *config.Config, r schema
 		}
 	}
 	if op.Refused != "" {
+		if r.Act == gate.ActRelease {
+			return fmt.Errorf("releasing the gate was refused: %s", op.Refused)
+		}
 		return fmt.Errorf("%s %s was refused: %s", r.Act, subject(r), op.Refused)
 	}
 	if !asJSON {
-		fmt.Printf("%s: %s, before it was %s\n", subject(r), op.After, op.Before)
+		fmt.Println(done(r, op))
 	}
 	return nil
+}
+
+// done says what came of a request. Some acts leave the status as it is.
+func done(r schemas.Request, op schemas.Operator) string {
+	switch r.Act {
+	case "snooze":
+		return fmt.Sprintf("%s: snoozed until %s, and %s as before", subject(r), r.Until.Format(time.RFC3339), op.After)
+	case "confirm":
+		return fmt.Sprintf("%s: confirmed, and %s as before", subject(r), op.After)
+	case "dismiss":
+		return fmt.Sprintf("%s: dismissed; %s, before it was %s", subject(r), op.After, op.Before)
+	}
+	return fmt.Sprintf("%s: %s, before it was %s", subject(r), op.After, op.Before)
 }
 
 // subject is what a request is about.
@@ -57,7 +73,7 @@ func (a *actCmd) Run(ctx context.Context, k *kong.Context, c *common) error {
 
 type snoozeCmd struct {
 	actCmd
-	For string `default:"24h" help:"For how long: 4h, 7d."`
+	For string `default:"24h" placeholder:"TIME" help:"For how long: 4h, 7d."`
 }
 
 // Run asks for the snooze.
@@ -78,8 +94,8 @@ type gateCmd struct {
 }
 
 type gateReleaseCmd struct {
-	Why   string `required:"" help:"The reason, kept for auditors."`
-	Actor string `help:"Who asks (default: the user of this machine)."`
+	Why   string `required:"" placeholder:"TEXT" help:"The reason, kept for auditors."`
+	Actor string `placeholder:"NAME" help:"Who asks (default: the user of this machine)."`
 	JSON  bool   `help:"As JSON."`
 }
 

@@ -16,8 +16,8 @@ import (
 )
 
 type backtestCmd struct {
-	From     string   `required:"" help:"Since when decisions count: a length of time (30d), a time (2026-01-02T15:04:05Z) or a day."`
-	To       string   `help:"Until when, not included (default: now)."`
+	From     string   `required:"" placeholder:"WHEN" help:"Since when decisions count: a length of time (30d), a time (2026-01-02T15:04:05Z) or a day."`
+	To       string   `placeholder:"WHEN" help:"Until when, not included (default: now)."`
 	WarmUp   string   `default:"28d" name:"warm-up" help:"How much before that is replayed, so that accounts have a past."`
 	Policy   string   `placeholder:"FILE" help:"Policies and detectors' numbers to try (default: those in force at each time)."`
 	Accounts []string `placeholder:"ID" sep:"," help:"Tell of these alone: accounts' ids, or kind:id. All are replayed."`

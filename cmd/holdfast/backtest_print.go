@@ -56,7 +56,7 @@ func (p backtestPrinter) ndjson(to io.Writer, res *backtest.Result) error {
 func (p backtestPrinter) text(to io.Writer, res *backtest.Result) error {
 	out := bufio.NewWriter(to)
 	s := &res.Summary
-	fmt.Fprintf(out, "Back-test of %s to %s, after a warm-up of %s\n", s.From.Format(time.RFC3339), s.To.Format(time.RFC3339), s.WarmUp)
+	fmt.Fprintf(out, "Back-test of %s to %s, after a warm-up of %s\n", s.From.Format(time.RFC3339), s.To.Format(time.RFC3339), short(s.WarmUp))
 	for _, m := range res.Missing {
 		fmt.Fprintf(out, "  missing: %s\n", clean(m))
 	}

@@ -175,8 +175,8 @@ func (s *schemaCmd) Run() error {
 
 type actCmd struct {
 	Entity string `arg:"" help:"kind:id, or an account's id alone."`
-	Why    string `required:"" help:"The reason, kept for auditors."`
-	Actor  string `help:"Who asks (default: the user of this machine)."`
+	Why    string `required:"" placeholder:"TEXT" help:"The reason, kept for auditors."`
+	Actor  string `placeholder:"NAME" help:"Who asks (default: the user of this machine)."`
 	JSON   bool   `help:"As JSON."`
 }
 

@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
 
+	"holdfast/cmd/internal/config"
 	"holdfast/ingest/history"
 	"holdfast/schemas"
 )
@@ -22,7 +24,7 @@ func describe(e history.Entry) string {
 	case schemas.KindSignal, schemas.KindTrial:
 		return from(e, func(s schemas.Signal) string {
 			return onTrial(s.Trial) + fmt.Sprintf("%s (%s, %s): %s [observed %.6g %s, expected %.6g, threshold %.6g in %s; %s]", s.Detector, s.Family, s.Severity,
-				s.Evidence.Text, s.Evidence.Observed, s.Evidence.Unit, s.Evidence.Expected, s.Evidence.Threshold, s.Evidence.Window, s.Technique)
+				s.Evidence.Text, s.Evidence.Observed, s.Evidence.Unit, s.Evidence.Expected, s.Evidence.Threshold, short(s.Evidence.Window), s.Technique)
 		})
 	case schemas.KindDecision:
 		return from(e, func(d schemas.Decision) string {
@@ -37,15 +39,15 @@ func describe(e history.Entry) string {
 		})
 	case schemas.KindAction:
 		return from(e, func(a schemas.Action) string {
-			return fmt.Sprintf("%s at %s %s after %d tries %s", a.Verdict, a.Target, a.Outcome, a.Attempts, a.Detail)
+			return fmt.Sprintf("%s at %s %s after %s%s", a.Verdict, a.Target, a.Outcome, count(a.Attempts, "try", "tries"), told(a.Detail))
 		})
 	case schemas.KindNotice:
 		return from(e, func(n schemas.Notice) string {
-			return fmt.Sprintf("to %s (%s, %s) %s: %s %s", n.To, n.Audience, n.Channel, n.Outcome, n.Subject, n.Detail)
+			return fmt.Sprintf("to %s (%s, %s) %s: %s%s", n.To, n.Audience, n.Channel, n.Outcome, n.Subject, told(n.Detail))
 		})
 	case schemas.KindCase:
 		return from(e, func(c schemas.Case) string {
-			return fmt.Sprintf("%s is %s with %d decisions %s", c.ID, c.State, len(c.Decisions), c.Why)
+			return fmt.Sprintf("%s is %s with %s%s", c.ID, c.State, count(len(c.Decisions), "decision", "decisions"), told(c.Why))
 		})
 	case schemas.KindOperator:
 		return from(e, func(o schemas.Operator) string {
@@ -65,6 +67,31 @@ func describe(e history.Entry) string {
 		})
 	}
 	return string(e.Body)
+}
+
+// count names so many of something.
+func count[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// told appends what else there is to say.
+func told(detail string) string {
+	if detail == "" {
+		return ""
+	}
+	return ": " + detail
+}
+
+// short writes a length of time as people do: 48h0m0s is 2d.
+func short(length string) string {
+	d, err := time.ParseDuration(length)
+	if err != nil {
+		return length
+	}
+	return config.FormatDuration(d)
 }
 
 // onTrial says that numbers in shadow found something.
@@ -110,7 +137,7 @@ func describeEvent(e *schemas.Event) string {
 	}
 	switch e.Type {
 	case schemas.TypeSend:
-		return fmt.Sprintf("send to %d recipients%s with %s as %s", e.Volume(), at, orNone(e.Credential), orNone(e.Sender))
+		return fmt.Sprintf("send to %s%s with %s as %s", count(e.Volume(), "recipient", "recipients"), at, orNone(e.Credential), orNone(e.Sender))
 	case schemas.TypeDelivery:
 		return fmt.Sprintf("delivery to %s: %s %s", orNone(e.Recipient), e.Outcome, e.Reason)
 	case schemas.TypeLogin:
@@ -126,7 +153,8 @@ func describeEvent(e *schemas.Event) string {
 	case schemas.TypeConnection:
 		return fmt.Sprintf("connection %s%s over %s", e.State, at, orNone(e.Protocol))
 	case schemas.TypeAccount:
-		return fmt.Sprintf("account snapshot: status %s, plan %s, %d users, %d domains", orNone(e.Status), orNone(e.Plan), len(e.Users), len(e.Domains))
+		return fmt.Sprintf("account snapshot: status %s, plan %s, %s, %s", orNone(e.Status), orNone(e.Plan),
+			count(len(e.Users), "user", "users"), count(len(e.Domains), "domain", "domains"))
 	}
 	return string(e.Type)
 }

@@ -30,10 +30,10 @@ type importCmd struct {
 	Files    []string `arg:"" help:"Files, plain or gzip; - is standard input."`
 	Live     bool     `help:"The records may be acted on; without it they stop nobody."`
 	Format   string   `enum:"ndjson,sshd" default:"ndjson" help:"ndjson, or sshd for OpenSSH's log."`
-	Year     int      `help:"The year of an OpenSSH log's first line (default: from the file's own time)."`
+	Year     int      `placeholder:"YEAR" help:"The year of an OpenSSH log's first line (default: from the file's own time)."`
 	Staff    bool     `help:"The users of an OpenSSH log are employees."`
 	Source   string   `default:"import" help:"Named as the source of every record."`
-	Rate     float64  `help:"At most so many records a second."`
+	Rate     float64  `placeholder:"N" help:"At most so many records a second."`
 	Progress string   `name:"progress-file" placeholder:"FILE" help:"Where to go on from, should the import be interrupted (default: in the data folder)."`
 	Quiet    bool     `short:"q" help:"Show no progress."`
 }
@@ -86,6 +86,9 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	err = errors.Join(err, g.Wait())
 	if told > maxTold {
 		fmt.Fprintf(os.Stderr, "refused %d more lines: all of them stand on the rejected topic\n", told-maxTold)
+	}
+	if err != nil && sum.Lines == 0 && sum.Resumed.Lines == 0 {
+		return err
 	}
 	fmt.Printf("%d lines: %d accepted, %d refused, %d ignored", sum.Lines, sum.Accepted, sum.Refused, sum.Ignored)
 	if sum.Resumed.Lines > 0 || sum.Skipped > 0 {
@@ -159,6 +162,9 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // a run keeps some tens of megabytes, and throws away a few an instant
 	}
+	if err := r.apart(); err != nil {
+		return err
+	}
 	var outs outputs
 	told := 0
 	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Of}, replay.Deps{
@@ -186,6 +192,26 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	fmt.Fprintf(os.Stderr, "%d events, %d refused, %d duplicates; %d signals, %d decisions; %s, %.0f events/s\n",
 		sum.Events, sum.Refused, sum.Duplicates, sum.Signals, sum.Decisions, sum.Elapsed.Round(time.Millisecond), float64(sum.Events)/sum.Elapsed.Seconds())
 	return outs.close()
+}
+
+// apart looks at the files before anything is written: one that is missing shall not
+// cost what an earlier run wrote, nor shall an output overwrite what is to be read.
+func (r *replayCmd) apart() error {
+	for _, name := range r.Files {
+		if name == "-" {
+			continue
+		}
+		in, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		for flag, out := range map[string]string{"--decisions": r.Decisions, "--signals": r.Signals} {
+			if to, err := os.Stat(out); err == nil && out != "-" && os.SameFile(in, to) {
+				return fmt.Errorf("%s names %s itself, which would be lost: name another file", flag, name)
+			}
+		}
+	}
+	return nil
 }
 
 // judging is what a policy file says how is judged.

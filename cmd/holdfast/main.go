@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -35,7 +36,7 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, "holdfast:", err)
 		return 2
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(helped(args))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "holdfast:", err)
 		return 2
@@ -50,6 +51,20 @@ func run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "holdfast:", err)
 	return 1
+}
+
+// helped makes what people try first when they look for help into what is
+// understood: no command at all, help, help COMMAND and --version.
+func helped(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		return []string{"version"}
+	}
+	return args
 }
 
 // cli is the command line.

@@ -81,6 +81,14 @@ func TestCommandLine(t *testing.T) {
 	if err := os.WriteFile(worse, []byte(strings.Replace(file, "80", "-1", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	events := filepath.Join(dir, "events.ndjson")
+	if err := os.WriteFile(events, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	guessable := filepath.Join(dir, "token.yaml")
+	if err := os.WriteFile(guessable, fmt.Appendf(nil, "intake: {http: {listen: ':0', tokens: [{name: mailer, token_file: %s}]}}\n", events), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name string
 		args []string
@@ -89,19 +97,26 @@ func TestCommandLine(t *testing.T) {
 		errs string // standard error has it
 	}{
 		{"version", []string{"version"}, 0, "holdfast ", ""},
+		{"version as a flag", []string{"--version"}, 0, "holdfast ", ""},
+		{"nothing", nil, 0, "Usage: holdfast <command>", ""},
+		{"help", []string{"help"}, 0, "Usage: holdfast <command>", ""},
+		{"help for a command", []string{"help", "policies", "check"}, 0, "Usage: holdfast policies check", ""},
 		{"schema", []string{"schema", "login"}, 0, `"outcome"`, ""},
 		{"unknown schema", []string{"schema", "mail"}, 1, "", "send, delivery"},
 		{"unknown command", []string{"stop"}, 2, "", "unexpected argument"},
 		{"sound configuration", []string{"config", "check"}, 0, "sound", ""},
 		{"bad configuration", []string{"config", "check", "-c", bad}, 1, "", "bad.yaml:2: kafka.brokrs"},
+		{"a token that can be guessed", []string{"config", "check", "-c", guessable}, 1, "", "intake.http: gateway: token mailer"},
 		{"configuration as JSON", []string{"config", "print", "--json"}, 0, `"age_limit": "6h"`, ""},
 		{"policies with their numbers", []string{"policies", "print", numbers}, 0, "#     floor_1h: 80  # recipients, 1 to 1e+07; set in line 1; default 50: ", ""},
 		{"numbers as JSON", []string{"policies", "print", numbers, "--json"}, 0, `"name":"floor_1h","value":80,"unit":"recipients","default":50`, ""},
-		{"sound policies", []string{"policies", "check", numbers}, 0, "1 policies and 1 numbers", ""},
+		{"sound policies", []string{"policies", "check", numbers}, 0, "1 policy, 1 number set for detectors: without a mistake", ""},
 		{"numbers in shadow", []string{"policies", "print", tried}, 0, "#     floor_1h: 80  # shadow low: 40 (line 2); recipients, 1 to 1e+07; set in line 1; default 50: ", ""},
 		{"numbers in shadow as JSON", []string{"policies", "print", tried, "--json"}, 0, `"name":"floor_1h","value":80,"shadow":40,"unit"`, ""},
-		{"sound numbers in shadow", []string{"policies", "check", tried}, 0, "1 numbers of detectors, 1 numbers in shadow as low", ""},
+		{"sound numbers in shadow", []string{"policies", "check", tried}, 0, "1 number set for detectors, 1 number in shadow as low", ""},
 		{"bad numbers", []string{"policies", "check", worse}, 1, "", "worse.yaml:1: parameters: volume.floor_1h is -1"},
+		{"a replay over its own input", []string{"replay", events, "--signals", events}, 1, "", "would be lost"},
+		{"a replay of what is missing", []string{"replay", filepath.Join(dir, "none"), "--signals", events}, 1, "", "no such file"},
 		{"a back-test of nothing", []string{"--data-dir", dir, "backtest", "--from", "30d"}, 1, "", "start one with `holdfast run`"},
 		{"a back-test without a time", []string{"backtest"}, 2, "", "--from"},
 		{"nothing runs", []string{"--data-dir", dir, "status", "acct-1"}, 1, "", "start one with `holdfast run`"},
@@ -116,6 +131,9 @@ func TestCommandLine(t *testing.T) {
 				t.Errorf("exit %d, want %d\nstdout: %s\nstderr: %s", code, c.code, out, errs)
 			}
 		})
+	}
+	if b, err := os.ReadFile(events); err != nil || string(b) != "{}\n" {
+		t.Errorf("the replays left %q, %v of their file", b, err)
 	}
 }
 

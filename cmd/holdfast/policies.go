@@ -162,8 +162,9 @@ func (p *policiesCheckCmd) Run(c *common) error {
 	}
 	shadow := ""
 	if set.Trial != nil {
-		shadow = fmt.Sprintf(", %d numbers in shadow as %s", len(set.Trial.Parameters), set.Trial.Name)
+		shadow = fmt.Sprintf(", %s in shadow as %s", count(len(set.Trial.Parameters), "number", "numbers"), set.Trial.Name)
 	}
-	_, err = fmt.Printf("%d policies and %d numbers of detectors%s, without a mistake\n", len(set.Policies), len(set.Parameters), shadow)
+	_, err = fmt.Printf("%s, %s set for detectors%s: without a mistake\n",
+		count(len(set.Policies), "policy", "policies"), count(len(set.Parameters), "number", "numbers"), shadow)
 	return err
 }

@@ -159,7 +159,7 @@ func (configCheckCmd) Run(c *common) error {
 	}
 	if err := errors.Join(errs...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return fmt.Errorf("%d mistakes", 1+strings.Count(err.Error(), "\n"))
+		return errors.New(count(1+strings.Count(err.Error(), "\n"), "mistake", "mistakes"))
 	}
 	networks, err := app.OpenEnrichment(&cfg, nil, nil)
 	if err != nil {

@@ -137,7 +137,7 @@ func isHeader(line string) bool {
 func parseRow(line string) (stamp, text string, value float64, err error) {
 	stamp, text, found := strings.Cut(line, ",")
 	if !found || strings.Contains(text, ",") {
-		return "", "", 0, fmt.Errorf("%q has %d columns: write timestamp,value", line, strings.Count(line, ",")+1)
+		return "", "", 0, fmt.Errorf("%q has %s: write timestamp,value", line, count(strings.Count(line, ",")+1, "column", "columns"))
 	}
 	stamp, text = unquote(stamp), unquote(text)
 	if !isTime(stamp) {

@@ -41,7 +41,7 @@ func TestSeriesNamesTheBadRow(t *testing.T) {
 		good + "2014-02-14 14:35:00,many\n":           `line 3: value "many" is no finite number: correct it, or leave it empty if the count is missing`,
 		good + "2014-02-14 14:35:00,Inf\n":            `line 3: value "Inf" is no finite number: correct it, or leave it empty if the count is missing`,
 		good + "14.2.2014,1\n":                        `line 3: timestamp "14.2.2014" is not understood: write 2014-02-14 14:30:00 or RFC 3339, 2014-02-14T14:30:00Z`,
-		good + "2014-02-14 14:35:00\n":                `line 3: "2014-02-14 14:35:00" has 1 columns: write timestamp,value`,
+		good + "2014-02-14 14:35:00\n":                `line 3: "2014-02-14 14:35:00" has 1 column: write timestamp,value`,
 		good + "2014-02-14 14:35:00,1,2\n":            `line 3: "2014-02-14 14:35:00,1,2" has 3 columns: write timestamp,value`,
 		good + strings.Repeat("x", maxSeriesLine+1):   "line 3 is longer than 4096 bytes: give each row a line of its own",
 		"2014-02-14 14:35:00,many\n":                  `line 1: value "many" is no finite number: correct it, or leave it empty if the count is missing`,

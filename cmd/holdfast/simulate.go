@@ -28,7 +28,7 @@ type simulateCmd struct {
 	Rate       float64       `default:"20" help:"Messages of an account a day, on average."`
 	URL        string        `name:"url" placeholder:"URL" help:"Send to a running instance's POST /v1/events in place of writing files."`
 	TokenFile  string        `placeholder:"FILE" help:"Holds the bearer token for --url (default: HOLDFAST_TOKEN)."`
-	Speed      float64       `help:"With --url: how many times faster than life (default: as fast as it takes them)."`
+	Speed      float64       `placeholder:"TIMES" help:"With --url: how many times faster than life (default: as fast as it takes them)."`
 	Follow     bool          `help:"With --url: end with today; send what has passed at once and the rest when its time comes."`
 	Labels     string        `placeholder:"DIR" help:"With --url, a file or standard output: write truth.csv, traps.csv and harm.csv here."`
 	ListKinds  bool          `help:"Print the kinds that the profile has, and end."`
@@ -78,6 +78,8 @@ func (s *simulateCmd) options(now time.Time) (world.Options, error) {
 	switch {
 	case (s.Out == "") == (s.URL == ""):
 		return o, errors.New("name either a folder or file to write, or --url of an instance to send to")
+	case s.URL != "" && !strings.HasPrefix(s.URL, "http://") && !strings.HasPrefix(s.URL, "https://"):
+		return o, fmt.Errorf("--url %q: write http://HOST:PORT or https://HOST:PORT", s.URL)
 	case s.Follow && (s.URL == "" || s.Start != "" || s.Speed != 0):
 		return o, errors.New("--follow goes with --url, and without --start and --speed")
 	case s.Speed < 0 || s.Speed > 0 && s.URL == "":
@@ -230,10 +232,17 @@ func (p *poster) once(ctx context.Context) (retry bool, err error) {
 		return ctx.Err() == nil, err
 	}
 	defer resp.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // the status says enough
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // the status and its beginning say enough
 	if resp.StatusCode == http.StatusOK && bytes.Contains(text, []byte(`"refused_count":0`)) {
 		return false, nil
 	}
 	retry = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
+	const enough = 400 // the first of the refused lines
+	if len(text) > enough {
+		text = append(text[:enough], "…"...)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return false, fmt.Errorf("%s refused events: %s", p.url, clean(string(bytes.TrimSpace(text))))
+	}
 	return retry, fmt.Errorf("%s answered %s: %s", p.url, resp.Status, clean(string(bytes.TrimSpace(text))))
 }

@@ -265,7 +265,7 @@ func ReadPolicies(name string) ([]byte, *policy.Set, error) {
 	}
 	file, err := os.ReadFile(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("respond.policies_file: %w", err)
+		return nil, nil, fmt.Errorf("the policy file cannot be read: %w", err)
 	}
 	set, err := policy.Parse(name, file)
 	if err != nil {

@@ -18,7 +18,7 @@ func (l Limit) String() string {
 	if l == 0 {
 		return "off"
 	}
-	return formatDuration(time.Duration(l))
+	return FormatDuration(time.Duration(l))
 }
 
 func parseLimit(s string) (Limit, error) {
@@ -46,8 +46,8 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// formatDuration drops the zeros that time.Duration writes: 6h, not 6h0m0s.
-func formatDuration(d time.Duration) string {
+// FormatDuration drops the zeros that time.Duration writes: 6h, not 6h0m0s.
+func FormatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d >= 2*day && d%day == 0 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"

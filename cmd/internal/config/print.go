@@ -43,7 +43,7 @@ func node(v reflect.Value, tag reflect.StructTag) *yaml.Node {
 		}
 		return &x
 	case time.Duration:
-		return text(formatDuration(x))
+		return text(FormatDuration(x))
 	case Limit:
 		return text(x.String())
 	}

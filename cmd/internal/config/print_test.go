@@ -71,8 +71,8 @@ func TestDurations(t *testing.T) {
 		if err != nil || d != want {
 			t.Errorf("%s is %v (%v)", text, d, err)
 		}
-		if back, err := ParseDuration(formatDuration(d)); err != nil || back != d {
-			t.Errorf("%v is written as %s and read as %v (%v)", d, formatDuration(d), back, err)
+		if back, err := ParseDuration(FormatDuration(d)); err != nil || back != d {
+			t.Errorf("%v is written as %s and read as %v (%v)", d, FormatDuration(d), back, err)
 		}
 	}
 	for _, text := range []string{"", "soon", "-1h", "5", "d", "99999999d"} {
