@@ -45,7 +45,7 @@ bench-nab: build
 	@test -d $(NAB) || { echo "no series in $(NAB): give their folder, make bench-nab NAB=DIR"; exit 1; }
 	@cd $(NAB) && find . -mindepth 2 -name '*.csv' | while read -r f; do \
 	  mkdir -p $(abspath $(NAB_OUT))/$$(dirname $$f) && $(CURDIR)/$(BIN) series $$f --out $(abspath $(NAB_OUT))/$$f || exit 1; done
-	@echo "scored: python3 ../shared/bench/score_nab.py $(NAB) $(NAB_OUT)"
+	@echo "the scores are in $(NAB_OUT); what they are worth tells: python3 ../shared/bench/score_nab.py $(NAB) $(NAB_OUT)"
 
 lint:
 	$(GO) run $(LINT) run ./...
