@@ -77,6 +77,9 @@ func (v *accountView) levels(j judged) {
 	if silent(j.n, j.floor, j.times*j.most, j.raised, j.bitMeasure) || j.n < j.above*j.p95 {
 		return
 	}
+	if *j.alarm && j.raised.has(j.bitMeasure, 1) && (j.n < 2*j.floor || j.n <= 2*j.times*j.most) {
+		return // level 1 has been raised and level 2 is out of reach
+	}
 	tail := baseline.LogTail(j.n, max(j.mean, 0.01), j.size)
 	for level := 1; level <= 2; level++ {
 		k := float64(level)
