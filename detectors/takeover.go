@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"holdfast/detectors/sketch"
 	"holdfast/schemas"
@@ -140,12 +141,18 @@ func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, tex
 		evidence: schemas.Evidence{Observed: n, Threshold: threshold, Unit: "failed logins", Window: "48h0m0s", Floor: threshold, Text: text}})
 }
 
-// brief cuts what a text quotes of an event.
+// brief cuts what a text or fact quotes of an event, between characters: half of one
+// is no text that can be told.
 func brief(s string) string {
-	if len(s) > 64 {
-		return s[:64] + "…"
+	const most = 64
+	if len(s) <= most {
+		return s
 	}
-	return s
+	n := most
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 // travel looks for two logins whose places are farther apart than an airliner
