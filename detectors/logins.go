@@ -15,7 +15,9 @@ import (
 //
 // A bit of the last byte says that some failed within three hours of the day.
 //
-// At the cap the attempts of further pairs are counted together, as of one source.
+// At the cap a further pair that fails takes the place of one that has failed only once,
+// so that names that nobody has hide nobody's guesses. What has no place is counted
+// together, as of one source that is known and one that is not.
 type logins struct {
 	ref slab.Ref
 	n   uint16
@@ -72,19 +74,10 @@ func (l *logins) note(a *slab.Arena, t try, failed bool, ms int64) try {
 		lo++
 	}
 	if lo == int(l.n) || t.before(l.at(a, lo)) {
-		if l.n >= maxTries {
-			t.from, t.user = ^uint64(0), ^uint32(0) // all further ones together
-			for lo = 0; lo < int(l.n) && l.at(a, lo).before(t); lo++ {
-			}
+		if l.n >= maxTries && (!failed || !l.yield(a, t)) {
+			t = t.others() // all further ones together
 		}
-		if lo == int(l.n) || t.before(l.at(a, lo)) {
-			used := int(l.n) * tryBytes
-			l.ref = a.Grow(l.ref, used, used+tryBytes)
-			b := a.Block(l.ref)
-			copy(b[(lo+1)*tryBytes:used+tryBytes], b[lo*tryBytes:used])
-			try{day: t.day, from: t.from, user: t.user}.put(b[lo*tryBytes:])
-			l.n++
-		}
+		lo = l.insert(a, t)
 	}
 	b := a.Block(l.ref)[lo*tryBytes:]
 	now := tryOf(b)
@@ -97,6 +90,56 @@ func (l *logins) note(a *slab.Arena, t try, failed bool, ms int64) try {
 	}
 	now.put(b)
 	return now
+}
+
+// insert makes an entry unless it is there and returns where it stands.
+func (l *logins) insert(a *slab.Arena, t try) int {
+	at := l.place(a, t)
+	if at < int(l.n) && !t.before(l.at(a, at)) {
+		return at
+	}
+	used := int(l.n) * tryBytes
+	l.ref = a.Grow(l.ref, used, used+tryBytes)
+	b := a.Block(l.ref)
+	copy(b[(at+1)*tryBytes:used+tryBytes], b[at*tryBytes:used])
+	try{day: t.day, from: t.from, user: t.user}.put(b[at*tryBytes:])
+	l.n++
+	return at
+}
+
+// others is the entry of a day's attempts that have none of their own.
+func (t try) others() try {
+	o := try{day: t.day, from: otherSources, user: ^uint32(0), flags: t.flags & tryKnown}
+	if o.flags != 0 {
+		o.from-- // known ones apart: they say nothing of the unknown
+	}
+	return o
+}
+
+// otherSources stands for all sources that have no entry of their own, and the number
+// below it for those of them that the account knows.
+const otherSources = ^uint64(0)
+
+// yield makes room for another pair by counting one that has failed once, and never
+// succeeded, among the others. Which one is as good as drawn: nobody can choose it.
+func (l *logins) yield(a *slab.Arena, t try) bool {
+	n := int(l.n)
+	for i := range n {
+		at := (int(t.user%uint32(n)) + i) % n
+		x := l.at(a, at)
+		if x.fails != 1 || x.flags&tryOK != 0 || x.from >= otherSources-1 {
+			continue
+		}
+		b := a.Block(l.ref)
+		copy(b[at*tryBytes:], b[(at+1)*tryBytes:n*tryBytes])
+		l.n--
+		at = l.insert(a, x.others())
+		o := l.at(a, at)
+		o.fails, o.flags, o.three = plus(o.fails, x.fails), o.flags|x.flags, o.three|x.three
+		o.put(a.Block(l.ref)[at*tryBytes:])
+		return true
+	}
+	return false
 }
 
 // drop removes entries from before a day; they stand first.

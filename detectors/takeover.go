@@ -205,9 +205,12 @@ func distance(a, b uint64) float64 {
 func (v *accountView) tellTry(t try, ok bool) {
 	ev := v.event
 	level := step(t.fails)
-	if ok {
+	switch {
+	case ok:
 		level = 0
-	} else if t.fails > 1 && step(t.fails-1) == level {
+	case t.from == otherSources:
+		level = 1 // of how many others' they are is not known
+	case t.fails > 1 && step(t.fails-1) == level:
 		return
 	}
 	ip := schemas.IPEntity(ev.IP)
