@@ -191,7 +191,8 @@ const (
 	enteredGuessed byte = 4 // is added where guesses went before
 )
 
-// enter notes a login that succeeded, once.
+// enter notes a login that succeeded, once. Of too many the oldest of those that
+// nothing speaks against goes first: a busy morning forgets no login that was guessed.
 func (v *accountView) enter(t try) {
 	a, ar := v.account, &v.e.store.Arena
 	m := mark{time: v.event.Time, a: t.from, b: uint64(t.user), kind: enteredKnown}
@@ -202,6 +203,9 @@ func (v *accountView) enter(t try) {
 	guessed := m
 	guessed.kind |= enteredGuessed
 	if !a.entered.has(ar, guessed) {
+		if a.entered.n == maxMarks {
+			a.entered.yield(ar, enteredKnown)
+		}
 		a.entered.add(ar, m)
 	}
 }

@@ -19,7 +19,7 @@ type mark struct {
 
 const (
 	markBytes = 25
-	maxMarks  = 16 // of one list; the newest are kept
+	maxMarks  = 16 // of one list; the newest are kept, see yield
 )
 
 // marks is a short list of marks in one block, oldest first.
@@ -93,6 +93,23 @@ func (l *marks) has(a *slab.Arena, m mark) bool {
 		}
 	}
 	return false
+}
+
+// yield removes the oldest mark of a kind, which others go before.
+func (l *marks) yield(a *slab.Arena, kind byte) {
+	at := 0
+	for at < int(l.n) && l.at(a, at).kind != kind {
+		at++
+	}
+	if at == int(l.n) {
+		return
+	}
+	for i := at + 1; i < int(l.n); i++ {
+		l.put(a, i-1, l.at(a, i))
+	}
+	if l.n--; l.n == 0 {
+		l.clear(a)
+	}
 }
 
 // drop removes marks from before a time.
