@@ -3,10 +3,13 @@ package detectors
 import "math"
 
 // sockets are the connections that an address holds: opened less closed, by the
-// minute, of which those that may still change are kept apart.
+// minute, of which those that may still change are kept apart. What was held all
+// through a day is taken to be lost, not held: a gateway that dies closes what it had
+// without telling anybody, and would make an address's count grow for ever.
 type sockets struct {
 	minute int32 // the newest
 	held   int32 // at the end of the last minute that has settled
+	least  int32 // so many at the end of every minute of that one's day
 	before [heldMinutes - 1]int32
 	open   [heldRing]int32
 }
@@ -31,7 +34,7 @@ func (s *sockets) note(ms int64, change int32, settled func(held, minute int32))
 		s.minute++
 		s.settle(settled)
 		if s.open == [heldRing]int32{} && s.before == [heldMinutes - 1]int32{s.held, s.held} {
-			s.minute = m // nothing changes in between
+			s.pass(m)
 		}
 	}
 	if int(s.minute-m) < heldRing {
@@ -46,13 +49,36 @@ func (s *sockets) note(ms int64, change int32, settled func(held, minute int32))
 func (s *sockets) settle(settled func(held, minute int32)) {
 	oldest := &s.open[int(s.minute)%heldRing]
 	changed := *oldest != 0 || s.before != [heldMinutes - 1]int32{s.held, s.held}
+	if dayOfMinute(s.minute-int32(heldRing)) > dayOfMinute(s.minute-int32(heldRing)-1) {
+		s.beginDay()
+	}
 	s.before = [heldMinutes - 1]int32{s.before[1], s.held}
 	s.held = int32(max(0, min(int64(s.held)+int64(*oldest), math.MaxInt32)))
+	s.least = min(s.least, s.held)
 	*oldest = 0
 	if changed {
 		settled(min(s.before[0], s.before[1], s.held), s.minute-int32(heldRing))
 	}
 }
+
+// pass goes on to a minute when nothing changes in between.
+func (s *sockets) pass(m int32) {
+	for range min(dayOfMinute(m-int32(heldRing))-dayOfMinute(s.minute-int32(heldRing)), 2) {
+		s.beginDay() // after the second nothing is held any more
+	}
+	s.minute = m
+}
+
+// beginDay forgets what was held all through the day before.
+func (s *sockets) beginDay() {
+	for i := range s.before {
+		s.before[i] = max(0, s.before[i]-s.least)
+	}
+	s.held -= s.least
+	s.least = s.held
+}
+
+func dayOfMinute(m int32) int32 { return m / (msDay / msMinute) }
 
 // hangUp forgets the address's connections.
 func (a *address) hangUp(s *store) {
@@ -65,6 +91,7 @@ func (a *address) hangUp(s *store) {
 func (s *sockets) append(w *writer) {
 	w.uint(uint64(s.minute))
 	w.uint(uint64(s.held))
+	w.uint(uint64(s.least))
 	for _, n := range s.before {
 		w.uint(uint64(n))
 	}
@@ -74,7 +101,10 @@ func (s *sockets) append(w *writer) {
 }
 
 func (r *reader) sockets() *sockets {
-	s := &sockets{minute: int32(r.uint(math.MaxInt32)), held: int32(r.uint(math.MaxInt32))}
+	s := &sockets{minute: int32(r.uint(math.MaxInt32)), held: int32(r.uint(math.MaxInt32)), least: int32(r.uint(math.MaxInt32))}
+	if s.least > s.held {
+		r.fail()
+	}
 	for i := range s.before {
 		s.before[i] = int32(r.uint(math.MaxInt32))
 	}
