@@ -14,7 +14,8 @@ const (
 	maxNetworks  = 256 // networks beside them, 12 bytes each: 6 KB in all
 	knownHalf    = sketch.MaxFingerprints / 2
 	maxFresh     = 4096 // recipients learnt in one hour: 12 KB
-	maxTold      = 256  // facts a day about sources
+	maxTold      = 256  // facts a day about sources that sign in
+	maxToldUse   = 512  // with those about sources that send, which guesses leave room for
 	hourMemory   = 28 * 24
 	dayMemory    = 28
 	shareKeep    = 0.99863 // an hour; half is forgotten after 21 days

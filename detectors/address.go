@@ -177,7 +177,7 @@ func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schema
 // tellRaised tells an address that it is one of the unknown sources that an
 // account was alarmed by, once a day.
 func (v *accountView) tellRaised(addr netip.Addr, d sketch.Day) {
-	if !addr.IsValid() || !v.account.days[mod2(d)].told.Add(&v.e.store.Arena, spread(v.e.sourceHash(addr, false)^0x5bd1e9955bd1e995), maxTold) {
+	if !addr.IsValid() || !v.account.days[mod2(d)].told.Add(&v.e.store.Arena, spread(v.e.sourceHash(addr, false)^0x5bd1e9955bd1e995), maxToldUse) {
 		return
 	}
 	ev, ip := v.event, schemas.IPEntity(addr)

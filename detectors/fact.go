@@ -42,7 +42,7 @@ const rareRate = 0.3
 func (v *accountView) tellSource(source uint64, near bool) {
 	s, ev := &v.e.store.Store, v.event
 	mark := spread(source) ^ v.e.hasher.String(ev.Credential)*0x9e3779b97f4a7c15
-	if !v.day.told.Add(&s.Arena, mark, maxTold) {
+	if !v.day.told.Add(&s.Arena, mark, maxToldUse) {
 		return
 	}
 	ip := schemas.IPEntity(ev.IP)
