@@ -31,6 +31,8 @@ type accountView struct {
 	grade    byte // of an unknown source, see gradeCountry
 	// unknownSend says that the event is a send that counts as the unknown sources'.
 	unknownSend bool
+	// looksBack says that what is judged has settled: the event only came next.
+	looksBack bool
 }
 
 // accountEvent folds one event of an account in.
@@ -58,7 +60,9 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	a.applied[0] = in.Offset + 1
 	v := &e.view
 	v.e, v.in, v.emit, v.event, v.account, v.key = e, in, emit, ev, a, in.Key
+	v.looksBack = true
 	a.advance(&e.store, ev.Time, &e.onSettled)
+	v.looksBack = false
 	e.stats.events.Add(1)
 	v.look()
 	v.activeToday()

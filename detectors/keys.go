@@ -250,12 +250,16 @@ func (v *accountView) keyAlarm(k *keyPast, b *baseline.Series, level int, n, mea
 	p, times := &v.p.Volume, float64(level)
 	name := strings.Clone(blockString(&v.e.store.Store, k.name, k.nameLen))
 	id := strings.Clone(v.event.Account)
+	var samples []string
+	if v.event.Credential == name { // or another's mail ruled a move out
+		samples = []string{v.event.ID}
+	}
 	v.e.raise(v.emit, &volumeSpec, finding{
 		entity: schemas.Entity{Kind: schemas.KindAccount, ID: id}, account: id, credential: name,
 		value: windowValue(fmt.Sprintf("1h/%08x", k.print), hourStart(v.hourNo)), level: level, score: 0.2 * times, severity: quiet[level],
 		trigger: v.event.ID, time: v.event.Time, arrival: v.in.Arrival, origin: v.in.Origin,
 		evidence: schemas.Evidence{Observed: n, Expected: round(mean), Threshold: math.Ceil(max(times*p.Floor1h, times*float64(b.Max)+1, p.Above95*float64(b.P95))),
-			Unit: "recipients", Window: "1h0m0s", Floor: p.Floor1h, Samples: []string{v.event.ID},
+			Unit: "recipients", Window: "1h0m0s", Floor: p.Floor1h, Samples: samples,
 			Text: fmt.Sprintf("%s recipients within the hour with credential %s, where %s is usual of it and %s the most of late: a chance of 1 in 10^%.0f by its own past",
 				count(n), brief(name), count(mean), count(float64(b.Max)), math.Floor(-tail/math.Ln10))}})
 }

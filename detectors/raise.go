@@ -123,9 +123,11 @@ func (v *accountView) hit(spec *Spec, raised bitSet, measure int, f finding) {
 		f.score, f.severity = grade(f.level)
 	}
 	f.entity = schemas.Entity{Kind: schemas.KindAccount, ID: strings.Clone(v.event.Account)}
-	f.account, f.credential = f.entity.ID, v.event.Credential
+	f.account = f.entity.ID
 	f.trigger, f.time, f.arrival, f.origin = v.event.ID, v.event.Time, v.in.Arrival, v.in.Origin
-	f.evidence.Samples = []string{v.event.ID}
+	if !v.looksBack {
+		f.credential, f.evidence.Samples = v.event.Credential, []string{v.event.ID}
+	}
 	v.e.raise(v.emit, spec, f)
 }
 
