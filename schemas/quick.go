@@ -49,6 +49,7 @@ const atStart = maxSlots - 1
 const (
 	quickUnknown = 32
 	quickDepth   = 64
+	quickElems   = 8 * 1024 // of all lists: 160 KB, which every decoder may come to hold
 )
 
 func (q *quick) text(data []byte, s *span) ([]byte, bool) {
@@ -205,13 +206,14 @@ func (q *quick) quoted(data []byte, i int) (int, form) {
 	return end, form
 }
 
-// list notes the elements of a list of strings, or returns -1 where it is none.
+// list notes the elements of a list of strings, or returns -1 where it is none or there
+// are too many.
 func (q *quick) list(data []byte, i int) int {
 	if i = skipSpace(data, i+1); i < len(data) && data[i] == ']' {
 		return i + 1
 	}
 	for ; ; i = skipSpace(data, i+1) {
-		if i >= len(data) || data[i] != '"' {
+		if i >= len(data) || data[i] != '"' || len(q.elems) == quickElems {
 			return -1
 		}
 		end, form := q.quoted(data, i)

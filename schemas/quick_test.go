@@ -163,3 +163,21 @@ func BenchmarkDecode(b *testing.B) {
 		run("thorough", func(d *Decoder, e *Event) bool { return d.thorough(data, e) == nil })
 	}
 }
+
+// A list that no field has room for leaves no room behind it: there are many decoders,
+// and a sender may put what it likes into a field that is only kept.
+func TestQuickListsLeaveLittle(t *testing.T) {
+	long := `"` + strings.Repeat(`","`, 300_000) + `"`
+	var d Decoder
+	for _, line := range []string{"{" + frame + `,"x":[` + long + `]}`, strings.Replace("{"+frame+"}", `"recipient_count":1`, `"recipients":[`+long+`]`, 1)} {
+		var e Event
+		err := d.Decode([]byte(line), &e)
+		if plain := strings.Contains(line, "recipient_count"); plain != (err == nil) {
+			t.Errorf("decoded: %v", err)
+		}
+		if n := cap(d.quick.elems); n > 2*quickElems {
+			t.Errorf("room for %d elements is kept", n)
+		}
+		agree(t, &d, []byte(line))
+	}
+}
