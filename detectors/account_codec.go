@@ -10,7 +10,7 @@ import (
 // append encodes the account: scalars, profiles, windows, the past, then the
 // sets, in the order below.
 func (a *account) append(w *writer, s *store) {
-	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since), uint64(a.quiet[0]), uint64(a.quiet[1]), uint64(a.quiet[2]), uint64(a.quiet[3]), uint64(a.away), uint64(a.judged)} {
+	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since), uint64(a.quiet[0]), uint64(a.quiet[1]), uint64(a.quiet[2]), uint64(a.quiet[3]), uint64(a.away), uint64(a.judged), uint64(a.brought)} {
 		w.uint(v)
 	}
 	w.int(a.clock)
@@ -263,6 +263,7 @@ func (r *reader) account() (v accountValue) {
 	a.day, a.hour, a.since = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour)), int32(r.uint(maxHour))
 	a.quiet = [4]sketch.Day{sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16)), sketch.Day(r.uint(math.MaxUint16))}
 	a.away, a.judged = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour))
+	a.brought = int32(r.uint(maxHour))
 	a.clock, a.strayed, a.first = r.int(), r.bool(), int32(r.uint(maxHour))
 	for i := range a.profiles {
 		a.profiles[i] = profile{at: r.int(), created: sketch.Day(r.uint(math.MaxUint16)), plan: uint32(r.uint(math.MaxUint32))}

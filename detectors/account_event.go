@@ -31,8 +31,9 @@ type accountView struct {
 	grade    byte // of an unknown source, see gradeCountry
 	// unknownSend says that the event is a send that counts as the unknown sources'.
 	unknownSend bool
-	// looksBack says that what is judged has settled: the event only came next.
-	looksBack bool
+	// back is the hour that is judged where it has settled, and the event only came
+	// next; else 0.
+	back int32
 }
 
 // accountEvent folds one event of an account in.
@@ -60,9 +61,11 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	a.applied[0] = in.Offset + 1
 	v := &e.view
 	v.e, v.in, v.emit, v.event, v.account, v.key = e, in, emit, ev, a, in.Key
-	v.looksBack = true
 	a.advance(&e.store, ev.Time, &e.onSettled)
-	v.looksBack = false
+	v.back = 0
+	if in.Origin != schemas.OriginLive {
+		a.brought = max(a.brought, hourOf(ev.Time))
+	}
 	e.stats.events.Add(1)
 	v.look()
 	v.activeToday()
@@ -108,6 +111,7 @@ func (v *accountView) look() {
 // settled is shown an hour that can no longer change and is not learnt yet.
 func (v *accountView) settled(h int32) {
 	a := v.account
+	v.back = h
 	w := &a.hours[mod3(h)]
 	if w.recipients == 0 && w.bounces == 0 && w.complaints == 0 {
 		return

@@ -115,6 +115,7 @@ func (v *accountView) actorBounced(bucket int32) {
 // surprise stays: like all that an hour is judged by it only grows.
 func (v *accountView) judgeBounces(w *watch, bucket int32) {
 	h := bucket / 12
+	v.back = h
 	now, last := &w.hours[mod3(h)], &w.hours[mod3(h-1)]
 	n := float64(now.closed.recipients) + float64(last.closed.recipients)
 	b := float64(now.closed.bounced) + float64(last.closed.bounced)

@@ -125,8 +125,11 @@ func (v *accountView) hit(spec *Spec, raised bitSet, measure int, f finding) {
 	f.entity = schemas.Entity{Kind: schemas.KindAccount, ID: strings.Clone(v.event.Account)}
 	f.account = f.entity.ID
 	f.trigger, f.time, f.arrival, f.origin = v.event.ID, v.event.Time, v.in.Arrival, v.in.Origin
-	if !v.looksBack {
+	switch {
+	case v.back == 0:
 		f.credential, f.evidence.Samples = v.event.Credential, []string{v.event.ID}
+	case v.back <= v.account.brought:
+		f.origin = schemas.OriginImport // whatever came next
 	}
 	v.e.raise(v.emit, spec, f)
 }

@@ -34,6 +34,7 @@ type router struct {
 	errors  []error
 	// networks is what intake would know of addresses.
 	networks map[string]schemas.Network
+	origin   schemas.Origin // of events
 	// Faults: how a fact travels, and how often a lane is cut.
 	rng        *rand.Rand
 	delay      bool // facts wait, are doubled and overtake each other
@@ -45,7 +46,7 @@ type router struct {
 
 func newRouter(t testing.TB, lanes int, seed uint64) *router {
 	r := &router{t: t, signals: map[string]schemas.Signal{}, tried: map[string]schemas.Signal{}, outputs: map[string]bool{}, rng: rand.New(rand.NewPCG(seed, 99)),
-		config: Config{Lanes: lanes, HashSecret: []byte("a secret of the tests' own, yes.")}}
+		origin: schemas.OriginLive, config: Config{Lanes: lanes, HashSecret: []byte("a secret of the tests' own, yes.")}}
 	for i := range lanes {
 		r.engines, r.folds, r.knows = append(r.engines, nil), append(r.folds, nil), append(r.knows, false)
 		r.start(i)
@@ -112,7 +113,7 @@ func (r *router) event(data []byte) {
 	if e.IP.IsValid() {
 		network = r.networks[e.IP.String()]
 	}
-	r.append(schemas.TopicEvents, schemas.Input{Network: network, Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: "test", Origin: schemas.OriginLive,
+	r.append(schemas.TopicEvents, schemas.Input{Network: network, Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: "test", Origin: r.origin,
 		Key: e.Entity().Key(), Value: data})
 }
 

@@ -8,8 +8,15 @@ import (
 )
 
 // What is said of an hour that has settled is not the doing of the event that came
-// next: it names neither that one's credential nor the event.
+// next: it names neither that one's credential nor the event, and is as little live as
+// what happened in it.
 func TestSettledHoursBlameNoEvent(t *testing.T) {
+	for _, origin := range []schemas.Origin{schemas.OriginLive, schemas.OriginImport} {
+		t.Run(string(origin), func(t *testing.T) { testSettled(t, origin) })
+	}
+}
+
+func testSettled(t *testing.T, origin schemas.Origin) {
 	l := life{start: 20_000 * msDay}
 	send := func(ms int64, key, id string) {
 		l.add(ms, `"type":"send","account":"shop","credential":%q,"message_id":%q,"ip":"192.0.2.1","recipients":["%s@example.net"]`, key, id, id)
@@ -24,13 +31,23 @@ func TestSettledHoursBlameNoEvent(t *testing.T) {
 	for i := range 24 {
 		send(l.start+20*msDay+msHour+int64(i)*10*msMinute, "key-shop", fmt.Sprintf("n%d", i))
 	}
-	r := play(t, l.out, 1, 1, nil)
+	r := newRouter(t, 1, 1)
+	for _, e := range l.out {
+		if r.origin = origin; e.ms >= l.start+20*msDay+msHour {
+			r.origin = schemas.OriginLive
+		}
+		r.event([]byte(e.data))
+		r.run()
+	}
 	found := false
 	for _, s := range r.signals {
 		if s.Detector == badOutcomesSpec.Name {
 			found = true
 			if s.Credential != "" || len(s.Evidence.Samples) > 0 {
 				t.Errorf("%s names credential %q and events %q", s.Detector, s.Credential, s.Evidence.Samples)
+			}
+			if s.Origin != origin {
+				t.Errorf("%s of %s events is %s", s.Detector, origin, s.Origin)
 			}
 			if s.Trigger == "" || s.Severity != schemas.SeverityHigh && s.Level == 2 {
 				t.Errorf("%+v", s)
