@@ -199,7 +199,7 @@ func (v *accountView) enter(t try) {
 	if t.flags&tryKnown == 0 && !v.learning() {
 		m.kind = enteredUnknown
 	}
-	a.entered.drop(ar, a.clock-(attendedHours+2)*msHour)
+	a.entered.drop(ar, a.clock-max((attendedHours+2)*msHour, int64(v.dayP.Fresh.Minutes)*msMinute+2*lateness))
 	guessed := m
 	guessed.kind |= enteredGuessed
 	if !a.entered.has(ar, guessed) {

@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -74,4 +75,32 @@ func FuzzCutFailures(f *testing.F) {
 			t.Fatal(len(list), len(rest))
 		}
 	})
+}
+
+// A login is remembered for as long as the parameters ask for what follows from it.
+func TestGuessedLoginIsRememberedAsLongAsAsked(t *testing.T) {
+	l := life{start: 20_000 * msDay}
+	login := func(ms int64, user, outcome, ip string) {
+		l.add(ms, `"type":"login","account":"shop","user":%q,"outcome":%q,"ip":%q`, user, outcome, ip)
+	}
+	day := l.start + 20*msDay
+	for d := range int64(20) {
+		login(l.start+d*msDay, "bob", "success", "192.0.2.1")
+	}
+	for i := range int64(12) {
+		login(day+2*msHour+i*20_000, "ann", "failure", "203.0.113.9")
+	}
+	login(day+2*msHour+5*msMinute, "ann", "success", "203.0.113.9")
+	login(day+13*msHour, "bob", "success", "192.0.2.1")
+	l.add(day+13*msHour+msMinute, `"type":"credential","account":"shop","credential":"another","kind":"api_key","change":"created","actor":"customer","ip":"203.0.113.9"`)
+	for minutes, must := range map[int]bool{60: false, 720: true} {
+		r := play(t, l.out, 1, 1, func(r *router) { r.parameters(fmt.Sprintf(`{"fresh_credential":{"minutes":%d}}`, minutes)) })
+		found := false
+		for _, s := range r.signals {
+			found = found || s.Detector == freshCredentialSpec.Name && s.Level == 2
+		}
+		if found != must {
+			t.Errorf("within %d minutes: found %v, must be %v", minutes, found, must)
+		}
+	}
 }
