@@ -5,7 +5,7 @@ FUZZTIME ?= 10s
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export GOFLAGS := -buildvcs=false
 
-.PHONY: all build setup kafka demo demo-test test test-race bench bench-nab lint fuzz clean
+.PHONY: all build setup kafka demo demo-test test test-race test-race-short bench bench-nab lint fuzz clean
 
 all: build
 
@@ -33,6 +33,10 @@ test: setup kafka
 
 test-race: setup kafka
 	$(GO) test -race -timeout 60m ./...
+
+# What shares memory between goroutines, with fewer seeds (needs a C compiler).
+test-race-short: setup
+	$(GO) test -race -short -timeout 30m ./alerting/... ./cmd/internal/replay ./ingest/enrich ./ingest/gateway ./ingest/history ./ingest/importer ./ingest/intake ./ingest/lane/... ./ingest/record
 
 bench: setup kafka
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./schemas/... ./detectors/... ./ingest/lane/... ./ingest/kafka/
