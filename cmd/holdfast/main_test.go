@@ -266,7 +266,7 @@ enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
 	var out string
 	eventually(t, "the timeline to hold everything", func() bool {
 		out, _, _ = holdfast(t, "--data-dir", data, "timeline", "acct-1")
-		return strings.Contains(out, "send to 1 recipients from 192.0.2.7") && strings.Contains(out, "SUSPEND by policy operator") && strings.Contains(out, "action")
+		return strings.Contains(out, "send to 1 recipient from 192.0.2.7") && strings.Contains(out, "SUSPEND by policy operator") && strings.Contains(out, "action")
 	})
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("the timeline lets a control character through:\n%q", out)
