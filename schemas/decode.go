@@ -172,7 +172,8 @@ func (d *Decoder) id() string {
 // reset clears e but keeps its lists' memory.
 func (e *Event) reset() {
 	recipients, accounts, users, domains := e.Recipients[:0], e.Accounts[:0], e.Users[:0], e.Domains[:0]
-	*e = Event{Recipients: recipients, Accounts: accounts, Users: users, Domains: domains}
+	*e = Event{} // apart, so that it is cleared in place and not made elsewhere and copied
+	e.Recipients, e.Accounts, e.Users, e.Domains = recipients, accounts, users, domains
 }
 
 // check holds what no single field can tell.

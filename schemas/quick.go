@@ -94,8 +94,8 @@ func (q *quick) scan(data []byte) bool {
 // earlier record is tried first.
 func (q *quick) member(data []byte, i int) (int, bool) {
 	slot := q.next[q.last]
-	if rest := data[min(i, len(data)):]; len(rest) >= len(openings[slot]) && string(rest[:len(openings[slot])]) == openings[slot] {
-		return q.keep(data, i+len(openings[slot]), slot)
+	if o := &openings[slot]; o.begins(data[min(i, len(data)):]) {
+		return q.keep(data, i+len(o.text), slot)
 	}
 	if i >= len(data) || data[i] != '"' {
 		return 0, false
