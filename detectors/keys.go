@@ -261,5 +261,5 @@ func (v *accountView) keyAlarm(k *keyPast, b *baseline.Series, level int, n, mea
 		evidence: schemas.Evidence{Observed: n, Expected: round(mean), Threshold: math.Ceil(max(times*p.Floor1h, times*float64(b.Max)+1, p.Above95*float64(b.P95))),
 			Unit: "recipients", Window: "1h0m0s", Floor: p.Floor1h, Samples: samples,
 			Text: fmt.Sprintf("%s recipients within the hour with credential %s, where %s is usual of it and %s the most of late: a chance of 1 in 10^%.0f by its own past",
-				count(n), brief(name), count(mean), count(float64(b.Max)), math.Floor(-tail/math.Ln10))}})
+				count(n), brief(name), count(mean), mostOf(float64(b.Max)), math.Floor(-tail/math.Ln10))}})
 }

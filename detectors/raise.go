@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -145,6 +146,14 @@ func count(n float64) string {
 		return strconv.FormatFloat(n, 'f', 0, 64)
 	}
 	return strconv.FormatFloat(n, 'g', 2, 64)
+}
+
+// mostOf is the largest of late as people say it: it decays, which is none of theirs.
+func mostOf(n float64) string {
+	if n < 0.5 {
+		return "none"
+	}
+	return count(math.Round(n))
 }
 
 // things is a number of things in words: 1 source, 2 sources.

@@ -82,9 +82,9 @@ func (unexplained) employee(v *employeeView) {
 	if n >= p.Some && n > float64(base.Max) && base.N >= 7 {
 		own := shrink(base, float64(base.Mean), float64(base.N), 0.2, 0.5, 3)
 		if s := own.surprise(n); s >= p.Rarity {
-			v.alone(1, n, p.Some, fmt.Sprintf("%s accesses to secrets or personal data within the day without a ticket, where %s was the most of late", count(n), count(float64(base.Max))))
+			v.alone(1, n, p.Some, fmt.Sprintf("%s accesses to secrets or personal data within the day without a ticket, where %s was the most of late", count(n), mostOf(float64(base.Max))))
 			if n >= p.Many {
-				v.alone(2, n, p.Many, fmt.Sprintf("%s accesses to secrets or personal data within the day without a ticket, where %s was the most of late", count(n), count(float64(base.Max))))
+				v.alone(2, n, p.Many, fmt.Sprintf("%s accesses to secrets or personal data within the day without a ticket, where %s was the most of late", count(n), mostOf(float64(base.Max))))
 			}
 		}
 	}

@@ -93,7 +93,7 @@ func (v *accountView) levels(j judged) {
 				Observed: j.n, Expected: round(j.mean), Threshold: math.Ceil(max(k*j.floor, k*j.times*j.most+1, j.above*j.p95)),
 				Unit: j.unit, Window: j.window, Floor: j.floor,
 				Text: fmt.Sprintf("%s %s, where %s is usual and %s the most of late: a chance of 1 in 10^%.0f by its own past",
-					count(j.n), j.what, count(j.mean), count(j.most), math.Floor(-tail/math.Ln10)),
+					count(j.n), j.what, count(j.mean), mostOf(j.most), math.Floor(-tail/math.Ln10)),
 			},
 		})
 	}

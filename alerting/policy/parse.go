@@ -39,7 +39,7 @@ func Parse(name string, data []byte) (*Set, error) {
 		},
 	})
 	if len(s.Policies) == 0 && len(r.mistakes) == 0 {
-		r.at(root, "there is no policy", "write policies: and at least one policy")
+		r.at(root, "there is no policy, and a policy file replaces the built-in ones", "begin with what is in force: holdfast policies print > FILE")
 	}
 	if err := r.err(); err != nil {
 		return nil, err
@@ -94,19 +94,25 @@ func (r *reader) allow(s *Set, n *yaml.Node) {
 	s.allow[a.Entity.Key()] = append(s.allow[a.Entity.Key()], a)
 }
 
-func has(n *yaml.Node, field string) bool {
+func has(n *yaml.Node, name string) bool { return field(n, name) != nil }
+
+// field is a mapping's value of a name, or nil.
+func field(n *yaml.Node, name string) *yaml.Node {
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == field {
-			return true
+		if n.Content[i].Value == name {
+			return n.Content[i+1]
 		}
 	}
-	return false
+	return nil
 }
 
 func (r *reader) policy(s *Set, n *yaml.Node, seen map[string]bool) {
 	p := &Policy{Version: 1, Mode: schemas.ModeLive, Window: MaxWindow}
 	p.reason, _ = parseTemplate("reason", `{{join .Evidence "; "}}`, ReasonData{})
 	p.notice, _ = parseTemplate("notice_reason", `We saw unusual activity on this account.`, NoticeData{})
+	if entity := field(n, "entity"); entity != nil && entity.Value != string(schemas.KindAccount) {
+		p.notice, _ = parseTemplate("notice_reason", `We saw unusual activity.`, NoticeData{})
+	}
 	if !r.mapping(n, "a policy", fields{
 		"name":          func(n *yaml.Node) { p.Name = r.name(n, seen) },
 		"version":       func(n *yaml.Node) { p.Version = r.whole(n, "version") },
