@@ -218,14 +218,14 @@ func (x verdictOn) joint() float64 {
 func (v *accountView) judgeActorHour(w *watch, h int32) {
 	now, last := &w.hours[mod3(h)], &w.hours[mod3(h-1)]
 	p := &v.e.versions.at(hourStart(h)).Actor
-	blind := grid(now.blind) + grid(last.blind)
+	blind, n := now.blind > 0 || last.blind > 0, grid(now.recipients-now.blind)+grid(last.recipients-last.blind)
 	all := grid(now.recipients) + grid(last.recipients)
 	if all < min(p.Floor, p.BlindFloor) || now.recipients == 0 {
 		return
 	}
 	s := v.actorStrangers(now) + v.actorStrangers(last)
 	k, graded := v.sourcesBefore(h), now.grade|last.grade
-	seen := looked{all, s, k, now.reputation, graded}
+	seen := looked{all, n, s, k, now.reputation, graded}
 	if now.looked == seen {
 		return
 	}
@@ -246,7 +246,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	volume, strangers := v.beliefs(p, base, expected/2, float64(h-a.since))
 	volume, strangers = volume.times(2), strangers.times(2)
 	unnamed := grid(now.unnamed) + grid(last.unnamed)
-	if n := all - blind; n >= p.Floor {
+	if n >= p.Floor {
 		x := verdictOn{recipients: n, strangers: min(s, n), usual: expected}
 		// People who have been written to before are rarely an intruder's aim, unless
 		// the whole list is.
@@ -269,7 +269,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	}
 	// Of sends that name no address nothing is known but whom they went to, and a
 	// list as long as one of late is no news.
-	if blind > 0 && !v.learningOn(dayOfHour(h)) && all >= p.BlindFloor && s >= p.BlindFloor && s > float64(base.most) {
+	if blind && !v.learningOn(dayOfHour(h)) && all >= p.BlindFloor && s >= p.BlindFloor && s > float64(base.most) {
 		v.raiseActor(h, p, verdictOn{recipients: all, strangers: s, usual: expected, list: strangers.surprise(s)}, &overHours)
 	}
 }
@@ -277,9 +277,9 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 // looked is what an actor was last judged by. More of it is looked at again, the
 // same is not.
 type looked struct {
-	recipients, strangers, sources float64
-	reputation                     float32
-	grade                          byte
+	recipients, placed, strangers, sources float64
+	reputation                             float32
+	grade                                  byte
 }
 
 // grid rounds a count down to five binary digits, exact up to 31: what is judged
