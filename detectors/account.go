@@ -258,7 +258,8 @@ func (a *account) advance(s *store, t int64, settled *closing) {
 	for a.hour < h {
 		a.leaveBuckets(s, bucketOf(hourStart(a.hour+1))-1, settled)
 		if a.hour++; a.hour == h && early {
-			a.keepPast(s).hour = a.hourly
+			p := a.keepPast(s)
+			p.hour, p.expected = a.hourly, [2]float32{a.expectedIn(a.hour-1, &a.hourly), a.expectedIn(a.hour-2, &a.hourly)}
 		}
 		a.stepHour(s, settled)
 		if a.day < dayOfHour(a.hour) {
@@ -306,8 +307,9 @@ func (a *account) leaveBuckets(s *store, bucket int32, settled *closing) {
 // past is what an account's past was for the hour and the day before the clock's.
 // It is kept while events of these can still come, for ten minutes.
 type past struct {
-	hour hourBase
-	day  dayBase
+	hour     hourBase
+	day      dayBase
+	expected [2]float32 // recipients of the hour before the clock's, and of the one before it
 }
 
 func (a *account) keepPast(s *store) *past {

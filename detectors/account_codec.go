@@ -47,6 +47,8 @@ func (a *account) append(w *writer, s *store) {
 		past := s.pasts.At(a.past)
 		past.hour.append(w)
 		past.day.append(w)
+		w.float(past.expected[0])
+		w.float(past.expected[1])
 	}
 	w.b = a.known.Append(&s.Arena, w.b)
 	w.b = a.elder.Append(&s.Arena, w.b)
@@ -283,7 +285,7 @@ func (r *reader) account() (v accountValue) {
 	a.rhythm = r.rhythm()
 	a.hourly, a.daily = r.hourBase(), r.dayBase()
 	if r.bool() {
-		v.past = &past{r.hourBase(), r.dayBase()}
+		v.past = &past{r.hourBase(), r.dayBase(), [2]float32{r.float(), r.float()}}
 	}
 	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
 	v.bounced = [2][]byte{r.prints(), r.prints()}

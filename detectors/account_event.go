@@ -315,7 +315,15 @@ func (v *accountView) young() bool { return v.profile.young(hourStart(v.hourNo))
 
 // expected is the recipients to expect in the view's hour.
 func (v *accountView) expected() float64 {
-	days := int(v.hourNo-v.account.since) / 24
-	mean := float64(v.hourBase.volume.Mean)
-	return v.account.rhythm.Expected(int(uint32(v.hourNo)%24), weekday(dayOfHour(v.hourNo)), mean, days)
+	a := v.account
+	if v.hourNo < a.hour && a.past != 0 {
+		return float64(v.e.store.pasts.At(a.past).expected[0])
+	}
+	return float64(a.expectedIn(v.hourNo, v.hourBase))
+}
+
+// expectedIn is the recipients to expect of an hour by a past and by the rhythm as it
+// is known now.
+func (a *account) expectedIn(h int32, base *hourBase) float32 {
+	return float32(a.rhythm.Expected(int(uint32(h)%24), weekday(dayOfHour(h)), float64(base.volume.Mean), int(h-a.since)/24))
 }

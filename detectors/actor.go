@@ -306,11 +306,12 @@ func (v *accountView) actorStrangers(h *actorHour) float64 {
 }
 
 // expectedBy is the recipients to expect in an hour and the one before by a past.
-func (a *account) expectedBy(h int32, base *hourBase) (n float64) {
-	for _, x := range [...]int32{h, h - 1} {
-		n += a.rhythm.Expected(int(uint32(x)%24), weekday(dayOfHour(x)), float64(base.volume.Mean), int(x-a.since)/24)
+func (a *account) expectedBy(s *store, h int32, base *hourBase) float32 {
+	if h < a.hour && a.past != 0 {
+		p := s.pasts.At(a.past)
+		return p.expected[0] + p.expected[1]
 	}
-	return n
+	return a.expectedIn(h, base) + a.expectedIn(h-1, base)
 }
 
 // newSources is how many unknown sources were used on a day and the one before,

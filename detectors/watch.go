@@ -42,7 +42,7 @@ func (a *account) keepBase(s *store, h int32, hour *actorHour) {
 	}
 	b := a.hourlyAt(s, h)
 	hour.base = s.bases.New()
-	*s.bases.At(hour.base) = actorBase{b.volume, b.fresh, b.named, b.most, float32(a.expectedBy(h, b))}
+	*s.bases.At(hour.base) = actorBase{b.volume, b.fresh, b.named, b.most, a.expectedBy(s, h, b)}
 }
 
 type openBucket struct{ recipients, bounced uint32 }
