@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"flag"
 	"fmt"
 	"runtime"
 	"testing"
@@ -9,13 +10,15 @@ import (
 	"holdfast/schemas"
 )
 
+var unique = flag.Int("unique", 120_000, "how many unique values the memory has to stand")
+
 // An attacker who never uses a value twice makes nothing grow: neither subdomains,
 // addresses, user names nor recipients aimed at one account, nor made-up accounts.
 func TestMemoryIsFlatUnderUniqueValues(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	const each = 60_000
+	each := *unique / 2
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	for name, event := range map[string]func(i int) string{
 		"subdomains": func(i int) string {
@@ -74,7 +77,10 @@ func TestMemoryIsFlatUnderUniqueValues(t *testing.T) {
 			if grown := int64(second) - int64(first); grown > 2<<20 {
 				t.Errorf("another %d unique %s took %d KB more", each, name, grown>>10)
 			}
-			t.Logf("after %d: %d KB, %v", each, first>>10, e.Entities())
+			if n := e.addresses.Len(); n > 2*maxToldUse {
+				t.Errorf("%d addresses are known after unique %s", n, name)
+			}
+			t.Logf("after %d: %d KB, after %d: %d KB, %v", each, first>>10, 2*each, second>>10, e.Entities())
 			runtime.KeepAlive(e)
 		})
 	}

@@ -103,7 +103,10 @@ func (v *accountView) judgeDistributed(d sketch.Day) {
 	}
 	for i := range int(l.n) {
 		x := l.at(ar, i)
-		if x.day != d {
+		if x.flags&tryOK == 0 || x.day != d && x.day+1 != d {
+			continue
+		}
+		if x.day = d; !l.has(ar, x) {
 			continue
 		}
 		if fails, flags := l.pair(ar, x); fails > 0 && flags&tryOK != 0 && flags&tryKnown == 0 {
@@ -219,7 +222,8 @@ func (v *accountView) tellTry(t try, ok bool) {
 		what = tryByNobody
 	}
 	// Of very many sources the first hundreds tell enough.
-	if !v.day.told.Has(&v.e.store.Arena, t.from^triedMark) && !v.day.told.Add(&v.e.store.Arena, t.from^triedMark, maxTold) {
+	mark := spread(v.e.sourceHash(ev.IP, false)) ^ triedMark
+	if !v.day.told.Has(&v.e.store.Arena, mark) && !v.day.told.Add(&v.e.store.Arena, mark, maxTold) {
 		return
 	}
 	v.e.tell(v.emit, schemas.Fact{Name: factTried, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: v.dayNo.Start() / 1000,

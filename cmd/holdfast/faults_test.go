@@ -248,10 +248,15 @@ func (r *reborn) difference(want []schemas.Decision) {
 	}
 	for _, d := range want {
 		if have[d.ID] {
+			delete(have, d.ID)
 			continue
 		}
 		there, err := r.ask(fmt.Sprintf("SELECT id, detector, time FROM signals WHERE id IN ('%s')", strings.Join(d.Signals, "','")))
 		r.t.Logf("missing: %s %s %s at %s by %s; of its signals %v stand there %v %v", d.ID, d.Entity, d.Verdict, d.Time, d.Policy, d.Signals, there, err)
+	}
+	for id := range have {
+		row, err := r.ask(fmt.Sprintf("SELECT entity, verdict, time, policy, mode, reason, signals FROM decisions WHERE id = '%s'", id))
+		r.t.Logf("too many: %s %v %v", id, row, err)
 	}
 }
 
