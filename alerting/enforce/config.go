@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"holdfast/schemas"
@@ -51,7 +52,7 @@ func (c Config) Validate() error {
 	check(c.Concurrency >= 1 && c.Concurrency <= 1024, "enforce.concurrency must be 1 to 1024")
 	check(c.Pending >= 1 && c.Pending <= 100_000, "enforce.pending must be 1 to 100000")
 	check(c.Backoff > 0 && c.MaxBackoff >= c.Backoff, "enforce.backoff must be above 0 and at most enforce.max_backoff")
-	check(c.GiveUp >= c.Timeout, "enforce.give_up must be at least enforce.timeout")
+	check(c.GiveUp >= c.Timeout, fmt.Sprintf("enforce.give_up must be at least %s, the time of one attempt", c.Timeout))
 	check(c.Timeout > 0, "enforce.timeout must be above 0")
 	check(c.CommitEvery > 0, "enforce.commit_every must be above 0")
 	return errors.Join(errs...)

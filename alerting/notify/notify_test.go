@@ -67,6 +67,21 @@ func TestOperatorsSeeShares(t *testing.T) {
 	}
 }
 
+// A person's decision rests on no signal, so there is no risk to tell of.
+func TestOperatorsSeeWhoDecided(t *testing.T) {
+	r := record()
+	r.By, r.Reason, r.Signals, r.Score, r.Policy, r.PolicyVersion = "alice", "by alice: the key is on a paste site", nil, 1, "operator", 1
+	body := notify.ForOperator(r).Body
+	if want := "Decided by: alice\nReason:   the key is on a paste site\n\nLook:"; !strings.Contains(body, want) {
+		t.Errorf("no %q in:\n%s", want, body)
+	}
+	for _, never := range []string{"Risk", "signal", "seen", "operator"} {
+		if strings.Contains(body, never) {
+			t.Errorf("%q in:\n%s", never, body)
+		}
+	}
+}
+
 func TestCustomersSeeNoThreshold(t *testing.T) {
 	text := notify.ForCustomer(record())
 	for _, never := range []string{"4312", "200", "threshold", "score", "two"} {

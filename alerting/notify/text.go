@@ -26,15 +26,16 @@ type Text struct {
 }
 
 type operatorData struct {
-	Headline, Entity, Policy, Time, Credential, By, Next, ID string
-	Verdict, Proposed                                        schemas.Verdict
-	Version, Signals                                         int
-	Score                                                    float64
-	Evidence                                                 []schemas.Seen
-	Shared                                                   bool // several parts: each has its share
+	Headline, Entity, Policy, Time, Credential, By, Why, Next, ID string
+	Verdict, Proposed                                             schemas.Verdict
+	Version, Signals                                              int
+	Score                                                         float64
+	Evidence                                                      []schemas.Seen
+	Shared                                                        bool // several parts: each has its share
 }
 
-// ForOperator is the message to operators about a decision, with its evidence.
+// ForOperator is the message to operators about a decision, with its evidence. A
+// person's decision has none: it says who decided and why.
 func ForOperator(r *decision.Record) Text {
 	var headline, next string
 	name := r.Entity.Key()
@@ -89,13 +90,12 @@ func done(v schemas.Verdict) string {
 func operatorBody(r *decision.Record, headline, next string) string {
 	return render("operator.txt", operatorData{
 		Headline: headline, Entity: r.Entity.Key(), Policy: r.Policy, Version: r.PolicyVersion, Time: r.Time.UTC().Format(time.RFC3339),
-		Credential: r.Credential, By: r.By, Next: next, ID: r.ID, Verdict: r.Verdict, Proposed: r.Proposed, Signals: len(r.Signals),
+		Credential: r.Credential, By: r.By, Why: strings.TrimPrefix(r.Reason, "by "+r.By+": "), Next: next, ID: r.ID, Verdict: r.Verdict, Proposed: r.Proposed, Signals: len(r.Signals),
 		Score: r.Score, Evidence: seen(r), Shared: len(r.Seen) > 1,
 	})
 }
 
-// seen is what to read first. Where there is none, as when a person decided, the
-// reason stands for it.
+// seen is what to read first. Where there is none the reason stands for it.
 func seen(r *decision.Record) []schemas.Seen {
 	if len(r.Seen) == 0 {
 		return []schemas.Seen{{Text: r.Reason}}

@@ -17,7 +17,8 @@ const maxFile = 1 << 20
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
 
 // Parse reads a policy file. name is what mistakes call it. The error joins every
-// mistake found, each a *Mistake.
+// mistake found, each a *Mistake; beside it stands what could be read, for whoever
+// checks that too, or nil.
 func Parse(name string, data []byte) (*Set, error) {
 	r := &reader{file: name}
 	if len(data) > maxFile {
@@ -39,12 +40,9 @@ func Parse(name string, data []byte) (*Set, error) {
 		},
 	})
 	if len(s.Policies) == 0 && len(r.mistakes) == 0 {
-		r.at(root, "there is no policy, and a policy file replaces the built-in ones", "begin with what is in force: holdfast policies print > FILE")
+		r.at(root, "there is no policy, and a policy file replaces the built-in ones", "to change numbers alone, write the built-in ones to another file, `holdfast policies print --builtin > NEW.yaml`, and set the numbers under its parameters:")
 	}
-	if err := r.err(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s, r.err()
 }
 
 func (r *reader) certain(s *Set, n *yaml.Node) {

@@ -10,6 +10,7 @@ import (
 	"holdfast/alerting/gate"
 	"holdfast/cmd/internal/app"
 	"holdfast/cmd/internal/config"
+	"holdfast/ingest/history"
 	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
@@ -39,6 +40,42 @@ func ask(ctx context.Context, client *kafka.Client, cfg *config.Config, r schema
 		fmt.Println(done(r, op))
 	}
 	return nil
+}
+
+// lookFor bounds the search for an entity, which an act does not depend on.
+const lookFor = 5 * time.Second
+
+// unheardOf says so where nothing is known of an entity: it may not have begun yet, or
+// its name is mistyped.
+func unheardOf(ctx context.Context, client *kafka.Client, cfg config.Config, e schemas.Entity) string {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	if _, known, err := app.ReadStatus(ctx, client, &cfg, e); known || err != nil { // the act itself will meet the error
+		return ""
+	}
+	switch seen, err := recordedEver(ctx, cfg, e); {
+	case err != nil:
+		return fmt.Sprintf("nothing was ever decided about %s, and the audit store does not say whether it was ever seen (%v): look whether the name is right", clean(e.Key()), err)
+	case !seen:
+		return fmt.Sprintf("nothing is recorded about %s, no event and no decision: look whether the name is right", clean(e.Key()))
+	}
+	return ""
+}
+
+// recordedEver asks the audit store.
+func recordedEver(ctx context.Context, cfg config.Config, e schemas.Entity) (bool, error) {
+	if _, err := app.FindRunning(&cfg); err != nil {
+		return false, err
+	}
+	store, err := app.OpenStore(&cfg, quiet())
+	if err != nil {
+		return false, err
+	}
+	defer store.Close()
+	for _, err := range history.New(store).Timeline(ctx, e, time.Time{}, 1) {
+		return err == nil, err
+	}
+	return false, nil
 }
 
 // done says what came of a request. Some acts leave the status as it is.

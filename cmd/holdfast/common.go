@@ -29,11 +29,17 @@ type common struct {
 }
 
 func (c *common) load() (config.Config, error) {
+	cfg, _, err := c.places()
+	return cfg, err
+}
+
+// places loads the configuration and tells where in it things stand.
+func (c *common) places() (config.Config, config.Places, error) {
 	environ := os.Environ()
 	if c.DataDir != "" {
 		environ = append(environ, config.EnvPrefix+"DATA_DIR="+c.DataDir)
 	}
-	return config.Load(c.ConfigFile, environ)
+	return config.LoadPlaces(c.ConfigFile, environ)
 }
 
 // running loads the configuration and completes it with what runs here.
@@ -190,7 +196,15 @@ func (a *actCmd) ask(ctx context.Context, c *common, r schemas.Request) error {
 	if r.Actor == "" {
 		r.Actor = app.Actor()
 	}
-	return ask(ctx, client, &cfg, r, a.JSON)
+	note := ""
+	if r.Act == "suspend" || r.Act == "snooze" { // the other acts are about what was found before
+		note = unheardOf(ctx, client, cfg, r.Entity)
+	}
+	if err := ask(ctx, client, &cfg, r, a.JSON); err != nil || note == "" {
+		return err
+	}
+	_, err = fmt.Fprintln(os.Stderr, "holdfast:", note)
+	return err
 }
 
 func isCancelled(err error) bool { return errors.Is(err, context.Canceled) }

@@ -89,6 +89,11 @@ func TestCommandLine(t *testing.T) {
 	if err := os.WriteFile(guessable, fmt.Appendf(nil, "intake: {http: {listen: ':0', tokens: [{name: mailer, token_file: %s}]}}\n", events), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	sections := filepath.Join(dir, "sections.yaml")
+	if err := os.WriteFile(sections, fmt.Appendf(nil, "enforce:\n  webhook:\n    name: Platform\n    url: nowhere\n    secret_file: %s\nenrichment:\n"+
+		"  vpn_files: [%s,\n    /does/not/exist]\n", events, events), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name string
 		args []string
@@ -106,7 +111,10 @@ func TestCommandLine(t *testing.T) {
 		{"unknown command", []string{"stop"}, 2, "", "unexpected argument"},
 		{"sound configuration", []string{"config", "check"}, 0, "sound", ""},
 		{"bad configuration", []string{"config", "check", "-c", bad}, 1, "", "bad.yaml:2: kafka.brokrs"},
-		{"a token that can be guessed", []string{"config", "check", "-c", guessable}, 1, "", "intake.http: gateway: token mailer"},
+		{"a token that can be guessed", []string{"config", "check", "-c", guessable}, 1, "", "token.yaml:1: intake.http.tokens[0]: gateway: token mailer"},
+		{"mistakes in sections", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:4: enforce.webhook: url is not one"},
+		{"mistakes in sections are counted", []string{"config", "check", "-c", sections}, 1, "", "holdfast: 4 mistakes"},
+		{"a file of enrichment that is missing", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:8: enrichment.vpn_files[1]: "},
 		{"configuration as JSON", []string{"config", "print", "--json"}, 0, `"age_limit": "6h"`, ""},
 		{"policies with their numbers", []string{"policies", "print", numbers}, 0, "#     floor_1h: 80  # recipients, 1 to 1e+07; set in line 1; default 50: ", ""},
 		{"numbers as JSON", []string{"policies", "print", numbers, "--json"}, 0, `"name":"floor_1h","value":80,"unit":"recipients","default":50`, ""},
@@ -273,6 +281,12 @@ enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
 	}
 	if out, errs, code := holdfast(t, "--data-dir", data, "release", "acct-1", "--why", "rotated"); code != 0 || !strings.Contains(out, "active") {
 		t.Errorf("release: %s%s", out, errs)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-1", "--why", "again"); code != 0 || errs != "" {
+		t.Errorf("suspending who is known: %s%s", out, errs)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-2", "--why", "mistyped"); code != 0 || !strings.Contains(errs, "nothing is recorded about account:acct-2") {
+		t.Errorf("suspending who is unknown: %s%s", out, errs)
 	}
 	if out, errs, code := holdfast(t, "--data-dir", data, "topics", "check"); code != 0 {
 		t.Errorf("topics check: %s%s", out, errs)

@@ -21,13 +21,19 @@ type policiesCmd struct {
 }
 
 type policiesPrintCmd struct {
-	File string `arg:"" optional:"" help:"The file (default: the configuration's)."`
-	JSON bool   `help:"The detectors' numbers alone, one JSON object a line."`
+	File    string `arg:"" optional:"" help:"The file (default: the configuration's)."`
+	Builtin bool   `help:"Print those that Holdfast brings, whatever the configuration says."`
+	JSON    bool   `help:"The detectors' numbers alone, one JSON object a line."`
 }
 
 // Run prints the file and, as comments below it, the detectors' numbers.
 func (p *policiesPrintCmd) Run(c *common) error {
-	name, err := policyFile(c, p.File)
+	name, err := "", error(nil)
+	if !p.Builtin {
+		name, err = policyFile(c, p.File)
+	} else if p.File != "" {
+		err = fmt.Errorf("--builtin and %s: name one of them", p.File)
+	}
 	if err != nil {
 		return err
 	}

@@ -152,10 +152,10 @@ type configCheckCmd struct{}
 
 // Run checks the configuration and every file that it names.
 func (configCheckCmd) Run(c *common) error {
-	cfg, err := c.load()
+	cfg, places, err := c.places()
 	errs := []error{err}
 	if err == nil {
-		errs = app.CheckParts(&cfg)
+		errs = app.CheckParts(&cfg, places)
 	}
 	if err := errors.Join(errs...); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -196,9 +196,11 @@ type poster struct {
 	url, token string
 	client     *http.Client
 	body       bytes.Buffer
+	answered   bool // an instance is there
 }
 
-// maxTries bounds how often one body is offered to an instance that is busy.
+// maxTries bounds how often one body is offered to an instance that is busy, or away
+// after it was there.
 const maxTries = 8
 
 func (p *poster) flush(ctx context.Context) error {
@@ -228,9 +230,13 @@ func (p *poster) once(ctx context.Context) (retry bool, err error) {
 		r.Header.Set("Authorization", "Bearer "+p.token)
 	}
 	resp, err := p.client.Do(r)
-	if err != nil {
+	switch {
+	case err != nil && !p.answered && ctx.Err() == nil:
+		return false, fmt.Errorf("%w: is an instance running there, with intake.http.listen set?", err)
+	case err != nil:
 		return ctx.Err() == nil, err
 	}
+	p.answered = true
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // the status and its beginning say enough
 	if resp.StatusCode == http.StatusOK && bytes.Contains(text, []byte(`"refused_count":0`)) {

@@ -75,6 +75,24 @@ func TestSimulatePosts(t *testing.T) {
 	}
 }
 
+// An instance that never answered is not waited for; one that did may be restarting.
+func TestSimulateWaitsForAnInstanceThatWasThere(t *testing.T) {
+	s := httptest.NewServer(&collector{tokens: map[string]bool{}})
+	p := poster{url: s.URL, client: s.Client()}
+	p.body.WriteString("{}\n")
+	if err := p.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if retry, err := p.once(t.Context()); err == nil || !retry {
+		t.Errorf("an instance that has gone: retry %v, %v", retry, err)
+	}
+	p = poster{url: s.URL, client: s.Client()}
+	if retry, err := p.once(t.Context()); err == nil || retry || !strings.Contains(err.Error(), "is an instance running there") {
+		t.Errorf("an instance that never was: retry %v, %v", retry, err)
+	}
+}
+
 func TestSimulateMistakes(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"x", "--url", "http://127.0.0.1:1"}, {"x", "--speed", "2"}, {"x", "--follow"}, {"x", "--start", "yesterday"}, {"x", "--profile", "none"}, {"x", "--kinds", "none"},

@@ -57,7 +57,7 @@ func (c Config) Validate() error {
 		bad("tls %q: use %s, %s or %s", c.TLS, TLSStart, TLSOnly, TLSNone)
 	}
 	if (c.Username == "") != (c.PasswordFile == "") {
-		bad("username and password_file belong together: give both or neither")
+		bad("user and password_file belong together: give both or neither")
 	}
 	if c.Username != "" && c.TLS == TLSNone {
 		bad("tls none would send the password in the clear: use starttls or tls")

@@ -51,7 +51,7 @@ func (c Config) Validate() error {
 		bad("url has no TLS: use https, or set allow_http where the network is trusted")
 	}
 	if len(c.SecretFiles) == 0 {
-		bad("secret_files is empty: write a secret with `openssl rand -base64 32 | sed s/^/whsec_/` into a file and name it")
+		bad("secret_file is missing: write a secret with `openssl rand -base64 32 | sed s/^/whsec_/` into a file and name it")
 	}
 	if c.Timeout <= 0 {
 		bad("timeout must be above 0")

@@ -268,12 +268,12 @@ func ReadPolicies(name string) ([]byte, *policy.Set, error) {
 		return nil, nil, fmt.Errorf("the policy file cannot be read: %w", err)
 	}
 	set, err := policy.Parse(name, file)
-	if err != nil {
+	if set == nil {
 		return nil, nil, err
 	}
 	_, wrong := Parameters(name, set)
 	_, alsoWrong := Trial(name, set)
-	return file, set, errors.Join(wrong, alsoWrong)
+	return file, set, errors.Join(err, wrong, alsoWrong)
 }
 
 // CountRecords counts what stands on a topic, fences left out.

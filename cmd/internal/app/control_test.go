@@ -183,9 +183,16 @@ policies:
 	if n := strings.Count(fmt.Sprint(err), "\n") + 1; n != 4 {
 		t.Errorf("%d mistakes, want 4: %v", n, err)
 	}
+	twofold := filepath.Join(t.TempDir(), "twofold.yaml") // what is no policy hides no number
+	if err := os.WriteFile(twofold, []byte(strings.Replace(file, "review, when", "reviewed, when", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ReadPolicies(twofold); strings.Count(fmt.Sprint(err), "\n")+1 != 5 || !strings.Contains(fmt.Sprint(err), "reviewed") {
+		t.Errorf("not all five mistakes: %v", err)
+	}
 	cfg := testConfig(t, t.TempDir())
 	cfg.Respond.PoliciesFile = name
-	if errs := CheckParts(&cfg); len(errs) != 1 || !strings.Contains(errs[0].Error(), ":4: ") {
+	if errs := CheckParts(&cfg, config.Places{}); len(errs) != 1 || !strings.Contains(errs[0].Error(), ":4: ") {
 		t.Errorf("the check of the configuration says: %v", errs)
 	}
 	set, err := policy.Parse("numbers", []byte("parameters: {cohorts: {scale: 5000}, volume: {floor_1h: 80}}\n"+file[strings.Index(file, "policies:"):]))

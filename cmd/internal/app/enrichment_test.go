@@ -130,12 +130,12 @@ func post(t *testing.T, url, body string) {
 func TestCheckPartsReadsEnrichment(t *testing.T) {
 	cfg := testConfig(t, t.TempDir())
 	enriched(t, &cfg)
-	if errs := CheckParts(&cfg); len(errs) != 0 {
+	if errs := CheckParts(&cfg, config.Places{}); len(errs) != 0 {
 		t.Errorf("sound files: %v", errs)
 	}
 	cfg.Enrichment.ASNFile, cfg.Enrichment.VPNFiles = cfg.Enrichment.HostingFiles[0], []string{"/does/not/exist"}
-	errs := CheckParts(&cfg)
-	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "no MMDB file") || !strings.Contains(errs[0].Error(), "/does/not/exist") {
+	errs := CheckParts(&cfg, config.Places{})
+	if text := fmt.Sprint(errs); len(errs) != 2 || !strings.Contains(text, "enrichment.vpn_files[0]: ") || !strings.Contains(text, "no MMDB file") {
 		t.Errorf("broken files: %v", errs)
 	}
 }

@@ -1,9 +1,12 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 
 	"holdfast/cmd/internal/config"
+	"holdfast/ingest/enrich"
+	"holdfast/ingest/gateway"
 	"holdfast/ingest/platform"
 )
 
@@ -13,42 +16,49 @@ func decodeMapping(p config.Platform, c *platform.Config) error {
 		var t platform.Topic
 		if p.Mapping.Kind != 0 {
 			if err := p.Mapping.Decode(&t); err != nil {
-				return fmt.Errorf("intake.platform %s: mapping: %w", p.Name, err)
+				return fmt.Errorf("mapping: %w", err)
 			}
 		}
 		t.Topic = name
 		c.Topics = append(c.Topics, t)
 	}
-	if err := c.Validate(); err != nil {
-		return fmt.Errorf("intake.platform %s: %w", p.Name, err)
-	}
-	return nil
+	return c.Validate()
 }
 
 // CheckParts checks what only the parts that carry it out understand: policies,
 // parameters, channels, mappings, tokens and the files of enrichment.
-func CheckParts(cfg *config.Config) []error {
+func CheckParts(cfg *config.Config, places config.Places) []error {
 	var errs []error
+	wrong := func(key string, err error) { errs = append(errs, places.Mistakes(key, err)...) }
 	if _, _, _, err := configured(cfg); err != nil {
-		errs = append(errs, err)
+		errs = append(errs, err) // its lines are the policy file's
 	}
-	if err := enforceConfig(cfg).Validate(); err != nil {
-		errs = append(errs, err)
+	wrong("", enforceConfig(cfg).Validate())
+	checkReceivers(cfg, wrong)
+	for i, p := range cfg.Intake.Platform {
+		wrong(fmt.Sprintf("intake.platform[%d]", i), decodeMapping(p, new(platform.Config)))
 	}
-	if _, _, err := receivers(cfg); err != nil {
-		errs = append(errs, err)
+	for i, t := range gatewayConfig(cfg).Tokens {
+		one := gateway.Config{Tokens: []gateway.Token{t}}
+		wrong(fmt.Sprintf("intake.http.tokens[%d]", i), errors.Join(one.Validate(), one.CheckSecrets()))
 	}
-	for _, p := range cfg.Intake.Platform {
-		if err := decodeMapping(p, new(platform.Config)); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	tokens := gatewayConfig(cfg)
-	if err := tokens.CheckSecrets(); err != nil {
-		errs = append(errs, fmt.Errorf("intake.http: %w", err))
-	}
-	if _, err := OpenEnrichment(cfg, nil, nil); err != nil {
-		errs = append(errs, err)
-	}
+	checkEnrichment(cfg.Enrichment, wrong)
 	return errs
+}
+
+// checkEnrichment reads each file by itself, so that what is wrong with it is told
+// where the configuration names it.
+func checkEnrichment(c config.Enrichment, wrong func(key string, err error)) {
+	check := func(key string, one enrich.Config) {
+		_, err := enrich.New(one, enrich.Deps{})
+		wrong("enrichment."+key, err)
+	}
+	for i, f := range c.HostingFiles {
+		check(fmt.Sprintf("hosting_files[%d]", i), enrich.Config{Hosting: []string{f}})
+	}
+	for i, f := range c.VPNFiles {
+		check(fmt.Sprintf("vpn_files[%d]", i), enrich.Config{VPN: []string{f}})
+	}
+	check("city_file", enrich.Config{City: c.CityFile})
+	check("asn_file", enrich.Config{ASN: c.ASNFile})
 }

@@ -39,24 +39,21 @@ func receivers(cfg *config.Config) (enforce.Platform, []enforce.Notifier, error)
 	var platform enforce.Platform
 	var notifiers []enforce.Notifier
 	if c := webhookConfig(cfg.Enforce.Webhook); c.Enabled() {
-		w, err := newWebhook("enforce.webhook", c)
+		w, err := newWebhook(c)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("enforce.webhook: %w", err)
 		}
 		platform = w
 	}
 	if c := webhookConfig(cfg.Enforce.Notices); c.Enabled() {
-		w, err := newWebhook("enforce.notices", c)
+		w, err := newWebhook(c)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("enforce.notices: %w", err)
 		}
 		notifiers = append(notifiers, w)
 	}
 	if c := smtpConfig(cfg.Enforce.SMTP); c.Enabled() {
-		if err := c.Validate(); err != nil {
-			return nil, nil, fmt.Errorf("enforce.smtp: %w", err)
-		}
-		m, err := smtp.New(c, smtp.Deps{})
+		m, err := newMailer(c)
 		if err != nil {
 			return nil, nil, fmt.Errorf("enforce.smtp: %w", err)
 		}
@@ -65,13 +62,33 @@ func receivers(cfg *config.Config) (enforce.Platform, []enforce.Notifier, error)
 	return platform, notifiers, nil
 }
 
-func newWebhook(key string, c webhook.Config) (*webhook.Webhook, error) {
+func newWebhook(c webhook.Config) (*webhook.Webhook, error) {
 	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, err
 	}
-	w, err := webhook.New(c, webhook.Deps{})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+	return webhook.New(c, webhook.Deps{})
+}
+
+func newMailer(c smtp.Config) (*smtp.Mailer, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
 	}
-	return w, nil
+	return smtp.New(c, smtp.Deps{})
+}
+
+// checkReceivers says what is wrong with each receiver that is configured.
+func checkReceivers(cfg *config.Config, wrong func(key string, err error)) {
+	for _, x := range []struct {
+		key string
+		w   config.Webhook
+	}{{"enforce.webhook", cfg.Enforce.Webhook}, {"enforce.notices", cfg.Enforce.Notices}} {
+		if c := webhookConfig(x.w); c.Enabled() {
+			_, err := newWebhook(c)
+			wrong(x.key, err)
+		}
+	}
+	if c := smtpConfig(cfg.Enforce.SMTP); c.Enabled() {
+		_, err := newMailer(c)
+		wrong("enforce.smtp", err)
+	}
 }

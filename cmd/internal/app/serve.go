@@ -118,7 +118,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 	for _, p := range a.cfg.Intake.Platform {
 		c := platform.Config{Group: a.cfg.Kafka.Prefix + "intake." + p.Name}
 		if err := decodeMapping(p, &c); err != nil {
-			return err
+			return fmt.Errorf("intake.platform %s: %w", p.Name, err)
 		}
 		src := platform.New(c, platform.Deps{Source: a.client, Writer: producer, Networks: networks, Logger: a.log, Metrics: metrics})
 		g.Go(func() error { return src.Run(ctx) })

@@ -19,15 +19,21 @@ const maxFile = 4 << 20
 // defaults. The error joins every mistake, each a *Mistake. environ is as from
 // os.Environ.
 func Load(path string, environ []string) (Config, error) {
+	c, _, err := LoadPlaces(path, environ)
+	return c, err
+}
+
+// LoadPlaces is Load, and tells where in the file things stand.
+func LoadPlaces(path string, environ []string) (Config, Places, error) {
 	c := Default()
 	r := &reader{where: path, lines: map[string]int{}}
 	if path != "" {
 		data, err := os.ReadFile(path)
 		switch {
 		case err != nil:
-			return c, fmt.Errorf("configuration: %w: name another with --config", err)
+			return c, Places{}, fmt.Errorf("configuration: %w: name another with --config", err)
 		case len(data) > maxFile:
-			return c, fmt.Errorf("configuration %s: %d bytes are more than %d: it is not a configuration", path, len(data), maxFile)
+			return c, Places{}, fmt.Errorf("configuration %s: %d bytes are more than %d: it is not a configuration", path, len(data), maxFile)
 		}
 		r.document(data, &c)
 	}
@@ -39,7 +45,7 @@ func Load(path string, environ []string) (Config, error) {
 		c.complete()
 		v.whole(&c)
 	}
-	return c, errors.Join(append(append(file, e.mistakes...), v.mistakes...)...)
+	return c, Places{path, lines}, errors.Join(append(append(file, e.mistakes...), v.mistakes...)...)
 }
 
 func (r *reader) document(data []byte, c *Config) {

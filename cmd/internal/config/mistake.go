@@ -17,17 +17,40 @@ type Mistake struct {
 
 // Error puts it as compilers do: file:line: key: what: how to mend it.
 func (m *Mistake) Error() string {
-	var b strings.Builder
-	b.WriteString(m.Where)
+	where := m.Where
 	if m.Line > 0 {
-		fmt.Fprintf(&b, ":%d", m.Line)
+		where = fmt.Sprintf("%s:%d", where, m.Line)
 	}
-	for _, part := range []string{m.Key, m.What, m.Fix} {
-		if part != "" {
-			b.WriteString(": " + part)
+	parts := []string{where, m.Key, m.What, m.Fix}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
+}
+
+// Places tells in which line of the file each key was set. The zero value knows none.
+type Places struct {
+	file  string
+	lines map[string]int
+}
+
+// Mistakes makes of what a part says against the section of that key one mistake for
+// each error that err joins. Where an error begins with the name of a field, as
+// those of most parts do, its line is that field's.
+func (p Places) Mistakes(key string, err error) []error {
+	if err == nil {
+		return nil
+	}
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []error
+		for _, err := range all.Unwrap() {
+			out = append(out, p.Mistakes(key, err)...)
 		}
+		return out
 	}
-	return b.String()
+	field, _, _ := strings.Cut(err.Error(), " ")
+	m := &Mistake{Line: lineOf(p.lines, join(key, field)), Key: key, What: err.Error()}
+	if m.Line > 0 {
+		m.Where = p.file
+	}
+	return []error{m}
 }
 
 // nearest returns the known word that is closest to an unknown one, or nothing

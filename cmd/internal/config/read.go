@@ -75,6 +75,7 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, key string) {
 			continue
 		}
 		r.value(n.Content[i+1], v.Field(f.Index[0]), at, f.Tag)
+		r.lines[at] = name.Line // what stands below it begins a line later
 	}
 }
 

@@ -34,12 +34,12 @@ func (r *reader) whole(c *Config) {
 	}
 }
 
-func (r *reader) at(key, what, fix string) { r.bad(r.lineOf(key), key, what, fix) }
+func (r *reader) at(key, what, fix string) { r.bad(lineOf(r.lines, key), key, what, fix) }
 
 // lineOf is the line of the key, or of the nearest part above it that was set.
-func (r *reader) lineOf(key string) int {
+func lineOf(lines map[string]int, key string) int {
 	for key != "" {
-		if n, ok := r.lines[key]; ok {
+		if n, ok := lines[key]; ok {
 			return n
 		}
 		key = key[:max(0, strings.LastIndexAny(key, ".["))]

@@ -248,8 +248,11 @@ func (s *Supervisor) runChild(ctx context.Context) error {
 			err = <-ended
 		}
 	}
+	if err == nil && ctx.Err() == nil {
+		err = fmt.Errorf("it ended by itself: %s", cmd.ProcessState)
+	}
 	if err != nil {
-		return fmt.Errorf("clickhouse: the engine's process: %w: %s", err, log.last())
+		return fmt.Errorf("clickhouse: the engine's process: %w%s", err, log.last())
 	}
 	return nil
 }
@@ -323,8 +326,12 @@ func (l *childLog) take(line []byte) {
 	l.logger.Log(context.Background(), record.Level, record.Msg, "process", ChildCommand)
 }
 
+// last is what the child wrote last, to be appended to an error.
 func (l *childLog) last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.lastLine
+	if l.lastLine == "" {
+		return ""
+	}
+	return ": " + l.lastLine
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -97,6 +98,22 @@ func TestKilledChild(t *testing.T) {
 	}
 	if got := restarts.Load(); got != 2 || s.Restarts() != 2 {
 		t.Errorf("%d and %d restarts counted, want 2", got, s.Restarts())
+	}
+}
+
+// TestChildEndsByItself has a child that ends as if all were well; the log says how.
+func TestChildEndsByItself(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var log strings.Builder
+	s := clickhouse.New(clickhouse.Config{
+		Dir: t.TempDir(), Lib: "none", Command: []string{"true"}, OnRestart: cancel, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "it ended by itself: exit status 0") {
+		t.Errorf("the log says:\n%s", log.String())
 	}
 }
 
