@@ -42,6 +42,14 @@ func (c *common) places() (config.Config, config.Places, error) {
 	return config.LoadPlaces(c.ConfigFile, environ)
 }
 
+// of is c with another configuration, where one is named.
+func (c *common) of(file string) *common {
+	if file == "" {
+		return c
+	}
+	return &common{ConfigFile: file, DataDir: c.DataDir}
+}
+
 // running loads the configuration and completes it with what runs here.
 func (c *common) running() (config.Config, error) {
 	return c.find(func(cfg *config.Config) error {
@@ -136,10 +144,13 @@ func escaped(b []byte) []byte {
 	return out
 }
 
-// entity reads kind:id; a bare word is an account. An IPv6 address is watched as
-// its network, so that is what is meant.
+// entity reads kind:id; a bare address is one, any other bare word an account. An
+// IPv6 address is watched as its network, so that is what is meant.
 func entity(s string) (schemas.Entity, error) {
-	if !strings.Contains(s, ":") {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return schemas.IPEntity(a), nil
+	}
+	if s != "" && !strings.Contains(s, ":") {
 		return schemas.Entity{Kind: schemas.KindAccount, ID: s}, nil
 	}
 	e, err := schemas.ParseEntity(s)
@@ -180,7 +191,7 @@ func (s *schemaCmd) Run() error {
 }
 
 type actCmd struct {
-	Entity string `arg:"" help:"kind:id, or an account's id alone."`
+	Entity string `arg:"" help:"kind:id, or the id of an account or an address alone."`
 	Why    string `required:"" placeholder:"TEXT" help:"The reason, kept for auditors."`
 	Actor  string `placeholder:"NAME" help:"Who asks (default: the user of this machine)."`
 	JSON   bool   `help:"As JSON."`

@@ -35,6 +35,9 @@ func describe(e history.Entry) string {
 			if d.Mode != schemas.ModeLive && d.Trial == "" {
 				text += " in mode " + string(d.Mode)
 			}
+			if d.By != "" {
+				return text + " " + d.Reason // by whom, and why
+			}
 			return onTrial(d.Trial) + fmt.Sprintf("%s by policy %s v%d%s: %s", text, d.Policy, d.PolicyVersion, riskOf(&d), d.Reason)
 		})
 	case schemas.KindAction:
@@ -103,11 +106,8 @@ func onTrial(trial string) string {
 }
 
 // riskOf is how sure the decision's signals together are, and the share of each
-// detector where the reason does not quote them. A person's decision has neither.
+// detector where the reason does not quote them.
 func riskOf(d *schemas.Decision) string {
-	if d.By != "" {
-		return ""
-	}
 	var parts []string
 	for _, s := range d.Seen {
 		if strings.Contains(d.Reason, s.Text) {

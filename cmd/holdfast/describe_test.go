@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -30,12 +29,12 @@ func TestDescribeDecision(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	d.By = "ann"
+	d.By, d.Reason, d.Policy = "ann", "by ann: the key is on a paste site", "operator"
 	body, err := json.Marshal(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}); strings.Contains(got, "risk") {
-		t.Errorf("%q: people give no risk", got)
+	if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}); got != "SUSPEND by ann: the key is on a paste site" {
+		t.Errorf("%q: people give no risk and are no policy", got)
 	}
 }

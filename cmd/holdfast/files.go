@@ -43,6 +43,9 @@ const maxTold = 20
 
 // Run imports.
 func (i *importCmd) Run(ctx context.Context, c *common) error {
+	if err := noFolder(i.Files); err != nil {
+		return err
+	}
 	cfg, client, err := c.cluster()
 	if err != nil {
 		return err
@@ -90,12 +93,25 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	if err != nil && sum.Lines == 0 && sum.Resumed.Lines == 0 {
 		return err
 	}
-	fmt.Printf("%d lines: %d accepted, %d refused, %d ignored", sum.Lines, sum.Accepted, sum.Refused, sum.Ignored)
+	fmt.Printf("%s: %d accepted, %d refused, %d ignored", count(sum.Lines, "line", "lines"), sum.Accepted, sum.Refused, sum.Ignored)
 	if sum.Resumed.Lines > 0 || sum.Skipped > 0 {
 		fmt.Printf("; an earlier run had done %d lines", sum.Resumed.Lines)
 	}
 	fmt.Printf(" (%s)\n", sum.Elapsed.Round(time.Millisecond))
+	if err == nil && sum.Lines > 0 && sum.Accepted == 0 {
+		err = fmt.Errorf("not one line was taken: is it a file of --format %s?", i.Format)
+	}
 	return err
+}
+
+// noFolder refuses folders, which cannot be read as a file of events.
+func noFolder(names []string) error {
+	for _, name := range names {
+		if st, err := os.Stat(name); name != "-" && err == nil && st.IsDir() {
+			return fmt.Errorf("%s is a folder: name the files in it", name)
+		}
+	}
+	return nil
 }
 
 // bar is one line of progress on a terminal, rewritten in place.
@@ -197,6 +213,9 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 // apart looks at the files before anything is written: one that is missing shall not
 // cost what an earlier run wrote, nor shall an output overwrite what is to be read.
 func (r *replayCmd) apart() error {
+	if err := noFolder(r.Files); err != nil {
+		return err
+	}
 	for _, name := range r.Files {
 		if name == "-" {
 			continue

@@ -21,7 +21,7 @@ import (
 )
 
 type statusCmd struct {
-	Entity string `arg:"" help:"kind:id, or an account's id alone."`
+	Entity string `arg:"" help:"kind:id, or the id of an account or an address alone."`
 	JSON   bool   `help:"As JSON."`
 }
 
@@ -59,7 +59,7 @@ func (s *statusCmd) Run(ctx context.Context, c *common) error {
 }
 
 type timelineCmd struct {
-	Entity string `arg:"" help:"kind:id, or an account's id alone."`
+	Entity string `arg:"" help:"kind:id, or the id of an account or an address alone."`
 	Since  string `placeholder:"WHEN" help:"How far back (24h, 30d), or a time (2026-01-02T15:04:05Z)."`
 	Limit  int    `default:"1000" help:"Show the newest so many; 0 is all."`
 	Trial  bool   `default:"true" negatable:"" help:"Show what detectors' numbers in shadow found and decided."`

@@ -43,14 +43,14 @@ func TestFoldKeepsWithinTheWidth(t *testing.T) {
 
 func TestEntityAsPeopleWriteIt(t *testing.T) {
 	for in, want := range map[string]string{
-		"acct-1": "account:acct-1", "employee:emp-1": "employee:emp-1", "ip:192.0.2.1": "ip:192.0.2.1",
+		"acct-1": "account:acct-1", "192.0.2.1": "ip:192.0.2.1", "2001:db8::1": "ip:2001:db8::/64", "employee:emp-1": "employee:emp-1", "ip:192.0.2.1": "ip:192.0.2.1",
 		"ip:2001:db8::1": "ip:2001:db8::/64", "ip:2001:db8::/64": "ip:2001:db8::/64",
 	} {
 		if e, err := entity(in); err != nil || e.Key() != want {
 			t.Errorf("%s is %s (%v), want %s", in, e, err, want)
 		}
 	}
-	for _, in := range []string{"person:x", "ip:nonsense", "account:"} {
+	for _, in := range []string{"person:x", "ip:nonsense", "account:", ""} {
 		if e, err := entity(in); err == nil {
 			t.Errorf("%s was taken for %s", in, e)
 		}

@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	k, err := parser.Parse(helped(args))
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "holdfast:", err)
+		fmt.Fprintf(os.Stderr, "holdfast: %v: see %s --help\n", err, understood(err))
 		return 2
 	}
 	err = k.Run(&c.common)
@@ -51,6 +51,16 @@ func run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "holdfast:", err)
 	return 1
+}
+
+// understood is as much of a command line as was a command.
+func understood(err error) string {
+	if p := (*kong.ParseError)(nil); errors.As(err, &p) {
+		if n := p.Context.Selected(); n != nil {
+			return n.FullPath()
+		}
+	}
+	return "holdfast"
 }
 
 // helped makes what people try first when they look for help into what is

@@ -91,7 +91,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	sections := filepath.Join(dir, "sections.yaml")
 	if err := os.WriteFile(sections, fmt.Appendf(nil, "enforce:\n  webhook:\n    name: Platform\n    url: nowhere\n    secret_file: %s\nenrichment:\n"+
-		"  vpn_files: [%s,\n    /does/not/exist]\n", events, events), 0o600); err != nil {
+		"  vpn_files: [%s,\n    /does/not/exist]\nintake: {platform: [{name: x, topics: [t], mapping: {tpye: send}}]}\n", events, events), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cases := []struct {
@@ -113,7 +113,8 @@ func TestCommandLine(t *testing.T) {
 		{"bad configuration", []string{"config", "check", "-c", bad}, 1, "", "bad.yaml:2: kafka.brokrs"},
 		{"a token that can be guessed", []string{"config", "check", "-c", guessable}, 1, "", "token.yaml:1: intake.http.tokens[0]: gateway: token mailer"},
 		{"mistakes in sections", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:4: enforce.webhook: url is not one"},
-		{"mistakes in sections are counted", []string{"config", "check", "-c", sections}, 1, "", "holdfast: 4 mistakes"},
+		{"mistakes in sections are counted", []string{"config", "check", "-c", sections}, 1, "", "holdfast: 5 mistakes"},
+		{"a mapping of something unknown", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:9: intake.platform[0]: mapping: yaml: construct errors: line 9: field tpye not found"},
 		{"a file of enrichment that is missing", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:8: enrichment.vpn_files[1]: "},
 		{"configuration as JSON", []string{"config", "print", "--json"}, 0, `"age_limit": "6h"`, ""},
 		{"policies with their numbers", []string{"policies", "print", numbers}, 0, "#     floor_1h: 80  # recipients, 1 to 1e+07; set in line 1; default 50: ", ""},
@@ -129,6 +130,10 @@ func TestCommandLine(t *testing.T) {
 		{"a back-test without a time", []string{"backtest"}, 2, "", "--from"},
 		{"nothing runs", []string{"--data-dir", dir, "status", "acct-1"}, 1, "", "start one with `holdfast run`"},
 		{"unknown kind", []string{"--data-dir", dir, "status", "user:1"}, 1, "", "use account, ip or employee"},
+		{"nobody named", []string{"--data-dir", dir, "suspend", "", "--why", "x"}, 1, "", "write kind:id"},
+		{"nothing named", []string{"status"}, 2, "", "see holdfast status --help"},
+		{"a folder of events", []string{"--data-dir", dir, "import", dir}, 1, "", "is a folder: name the files in it"},
+		{"a configuration named alone", []string{"config", "check", bad}, 1, "", "bad.yaml:2: kafka.brokrs"},
 		{"no reason", []string{"suspend", "acct-1"}, 2, "", "--why"},
 		{"unknown role", []string{"--data-dir", dir, "run", "--roles", "detcet"}, 1, "", "is unknown"},
 	}
@@ -274,7 +279,7 @@ enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
 	var out string
 	eventually(t, "the timeline to hold everything", func() bool {
 		out, _, _ = holdfast(t, "--data-dir", data, "timeline", "acct-1")
-		return strings.Contains(out, "send to 1 recipient from 192.0.2.7") && strings.Contains(out, "SUSPEND by policy operator") && strings.Contains(out, "action")
+		return strings.Contains(out, "send to 1 recipient from 192.0.2.7") && strings.Contains(out, "SUSPEND by ") && strings.Contains(out, "action")
 	})
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("the timeline lets a control character through:\n%q", out)

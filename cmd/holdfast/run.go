@@ -124,12 +124,13 @@ type configCmd struct {
 }
 
 type configPrintCmd struct {
-	JSON bool `help:"As JSON."`
+	File string `arg:"" optional:"" help:"The configuration (default: that of --config)."`
+	JSON bool   `help:"As JSON."`
 }
 
 // Run prints the configuration.
 func (p *configPrintCmd) Run(c *common) error {
-	cfg, err := c.load()
+	cfg, _, err := c.of(p.File).places()
 	if err != nil {
 		return err
 	}
@@ -148,11 +149,13 @@ func (p *configPrintCmd) Run(c *common) error {
 	return err
 }
 
-type configCheckCmd struct{}
+type configCheckCmd struct {
+	File string `arg:"" optional:"" help:"The configuration (default: that of --config)."`
+}
 
 // Run checks the configuration and every file that it names.
-func (configCheckCmd) Run(c *common) error {
-	cfg, places, err := c.places()
+func (p *configCheckCmd) Run(c *common) error {
+	cfg, places, err := c.of(p.File).places()
 	errs := []error{err}
 	if err == nil {
 		errs = app.CheckParts(&cfg, places)

@@ -1,8 +1,9 @@
 package app
 
 import (
-	"errors"
 	"fmt"
+
+	"go.yaml.in/yaml/v4"
 
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/enrich"
@@ -15,7 +16,7 @@ func decodeMapping(p config.Platform, c *platform.Config) error {
 	for _, name := range p.Topics {
 		var t platform.Topic
 		if p.Mapping.Kind != 0 {
-			if err := p.Mapping.Decode(&t); err != nil {
+			if err := p.Mapping.Load(&t, yaml.WithKnownFields()); err != nil {
 				return fmt.Errorf("mapping: %w", err)
 			}
 		}
@@ -40,7 +41,11 @@ func CheckParts(cfg *config.Config, places config.Places) []error {
 	}
 	for i, t := range gatewayConfig(cfg).Tokens {
 		one := gateway.Config{Tokens: []gateway.Token{t}}
-		wrong(fmt.Sprintf("intake.http.tokens[%d]", i), errors.Join(one.Validate(), one.CheckSecrets()))
+		err := one.Validate()
+		if err == nil {
+			err = one.CheckSecrets()
+		}
+		wrong(fmt.Sprintf("intake.http.tokens[%d]", i), err)
 	}
 	checkEnrichment(cfg.Enrichment, wrong)
 	return errs

@@ -333,5 +333,5 @@ func (l *childLog) last() string {
 	if l.lastLine == "" {
 		return ""
 	}
-	return ": " + l.lastLine
+	return fmt.Sprintf(" (its last words: %s)", l.lastLine)
 }
