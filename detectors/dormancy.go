@@ -45,15 +45,24 @@ func (dormancy) account(v *accountView) {
 // dormancy. The day before may still change, so that it is not looked at.
 func (v *accountView) quietOn(d sketch.Day) (float64, bool) {
 	a, p := v.account, &v.e.versions.at(d.Start()).Dormancy
-	for _, last := range a.quiet {
-		if last != 0 && last+1 < d {
-			days := float64(d - last)
-			return days, days >= p.Days
-		}
+	if last := a.lastBefore(d); last != 0 {
+		days := float64(d - last)
+		return days, days >= p.Days
 	}
 	watched := float64(firstHour(d)-a.first) / 24
 	created := a.profileAt(d.Start()).created
 	return watched, watched >= p.Watched && created > 0 && float64(d)-float64(created) >= p.Days
+}
+
+// lastBefore is the last day on which the account sent before the one that precedes d,
+// 0 where none is known.
+func (a *account) lastBefore(d sketch.Day) sketch.Day {
+	for _, last := range a.quiet {
+		if last != 0 && last+1 < d {
+			return last
+		}
+	}
+	return 0
 }
 
 // sentOn notes that something was sent on a day.

@@ -20,6 +20,7 @@ type Parameters struct {
 	Reach       ReachParameters
 	Exposed     ExposedParameters
 	Actor       ActorParameters
+	Unproven    UnprovenParameters
 	Outcomes    OutcomesParameters
 	Takeover    TakeoverParameters
 	Fresh       FreshParameters

@@ -100,6 +100,7 @@ const (
 	measureDormant
 	measureHosts
 	measureFanOut
+	measureUnproven
 )
 
 // grade is what a level means where a detector does not say otherwise.

@@ -26,7 +26,7 @@ type Parameter struct {
 // Specs lists every detector.
 func Specs() []Spec {
 	return []Spec{
-		volumeSpec, strangersSpec, newSourceSpec, fanOutSpec, badOutcomesSpec, takeoverSpec, freshCredentialSpec, dormancySpec, churnSpec,
+		volumeSpec, strangersSpec, newSourceSpec, unprovenSpec, fanOutSpec, badOutcomesSpec, takeoverSpec, freshCredentialSpec, dormancySpec, churnSpec,
 		bruteForceSpec, spraySpec, stuffingSpec, floodSpec, heldSpec, reachSpec, unexplainedSpec, staffLoginSpec, exposedKeySpec,
 	}
 }
