@@ -152,7 +152,7 @@ var (
 )
 
 // raisable are the levels of each detector, of which each must have come in some life.
-var raisable = map[string][]int{"volume": {1, 2}, "strangers": {1, 2, 3}, "new_source": {1, 2, 3}, "fan_out": {2, 3}, "bad_outcomes": {1, 2}, "takeover": {1, 2, 3},
+var raisable = map[string][]int{"volume": {1, 2}, "strangers": {1, 2, 3}, "new_source": {1, 2, 3}, "unproven_source": {1}, "fan_out": {2, 3}, "bad_outcomes": {1, 2}, "takeover": {1, 2, 3},
 	"fresh_credential": {1, 2}, "dormancy": {1}, "identity_churn": {1, 2}, "brute_force": {1, 2}, "password_spray": {1, 2}, "credential_stuffing": {2},
 	"flood": {1, 2}, "held_sockets": {1, 2}, "reach": {1, 2}, "unexplained": {1, 2}, "staff_login": {1, 2, 3}, "exposed_key": {1}}
 
