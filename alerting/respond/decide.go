@@ -21,15 +21,15 @@ const maxNamed = 32
 
 // decision writes the policy's verdict down, with the evidence of its window.
 func (j *judgement) decision(v schemas.Verdict) schemas.Decision {
-	gravest := slices.Clone(j.window)
-	slices.SortFunc(gravest, func(a, b kept) int { return byStrength(b, a) })
+	gravest := slices.Clone(j.view.window)
+	slices.SortFunc(gravest, func(a, b *kept) int { return byStrength(b, a) })
 	d := schemas.Decision{
 		ID: j.decisionID(v), Time: fromMilli(j.at), Entity: j.entity, Verdict: v, Proposed: v,
 		Policy: j.policy.Name, PolicyVersion: j.policy.Version, Mode: j.mode, Trial: j.trial, Episode: j.episode,
-		Score: j.env.Risk, Arrival: fromMilli(j.signal.Arrival), Credential: oneOf(gravest, func(k kept) string { return k.Credential }),
+		Score: j.view.env.Risk, Arrival: fromMilli(j.signal.Arrival), Credential: oneOf(gravest, func(k *kept) string { return k.Credential }),
 	}
 	if d.Account = j.entity.ID; j.entity.Kind != schemas.KindAccount {
-		d.Account = oneOf(gravest, func(k kept) string { return k.Account })
+		d.Account = oneOf(gravest, func(k *kept) string { return k.Account })
 	}
 	j.name(&d, gravest[:min(len(gravest), maxNamed)])
 	families := familiesOf(gravest)
@@ -38,7 +38,7 @@ func (j *judgement) decision(v schemas.Verdict) schemas.Decision {
 	return d
 }
 
-func familiesOf(signals []kept) []string {
+func familiesOf(signals []*kept) []string {
 	var out []string
 	for _, k := range signals {
 		if f := string(k.Family); !slices.Contains(out, f) {
@@ -50,7 +50,7 @@ func familiesOf(signals []kept) []string {
 }
 
 // oneOf returns the value that all signals which have one agree on, else none.
-func oneOf(signals []kept, of func(kept) string) string {
+func oneOf(signals []*kept, of func(*kept) string) string {
 	var out string
 	for _, k := range signals {
 		switch v := of(k); {

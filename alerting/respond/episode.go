@@ -9,10 +9,18 @@ import (
 	"holdfast/schemas"
 )
 
+// sight is what is made of a window. It is the same for all policies whose windows
+// begin with the same signal.
+type sight struct {
+	first int // which signal
+	views []view
+}
+
 // view is a window as it may have been seen, and the episode that it speaks of.
 type view struct {
-	window  []kept
+	window  []*kept // oldest first
 	episode int
+	env     *policy.Env // nil until a condition asks for it
 }
 
 // lateness is how much later than in its turn a signal may come, in milliseconds.
@@ -29,14 +37,14 @@ const lateness = int64(schemas.Lateness / time.Millisecond)
 // asks for "at least" holds on that if it held on anything less. Windows that do
 // not reach over the border of a cell, all but one in 288, have a single view.
 // The newest episode comes first: what follows finds its verdict in force.
-func (j *judgement) views() []view {
-	tops := j.tops()
+func (j *judgement) views(window []*kept) []view {
+	tops := j.tops(window)
 	out := make([]view, 0, len(tops))
 	for _, top := range tops {
 		v := view{episode: cellOf(top.Time)}
 		if len(tops) == 1 {
-			v.window = j.window
-		} else if v.window = j.upTo(top); v.window[len(v.window)-1].Time != j.at {
+			v.window = window
+		} else if v.window = j.upTo(window, top); v.window[len(v.window)-1].Time != j.at {
 			continue // it ends earlier, and was judged there
 		}
 		out = append(out, v)
@@ -46,16 +54,15 @@ func (j *judgement) views() []view {
 
 // tops are the signals that can have been the newest of the gravest: one of each
 // cell, the gravest that it may be, newest cell first.
-func (j *judgement) tops() []*kept {
+func (j *judgement) tops(window []*kept) []*kept {
 	var sure *kept
-	for i := range j.window {
-		if k := &j.window[i]; !j.mayBeLate(k) && (sure == nil || byGravity(k, sure) > 0) {
+	for _, k := range window {
+		if !j.mayBeLate(k) && (sure == nil || byGravity(k, sure) > 0) {
 			sure = k
 		}
 	}
 	var tops []*kept
-	for i := range j.window {
-		k := &j.window[i]
+	for _, k := range window {
 		if sure != nil && byGravity(k, sure) < 0 || sure != nil && k.ID != sure.ID && !j.mayBeLate(k) {
 			continue
 		}
@@ -71,8 +78,8 @@ func (j *judgement) tops() []*kept {
 }
 
 // upTo is the window without what may have come late and is graver or newer.
-func (j *judgement) upTo(top *kept) []kept {
-	return slices.DeleteFunc(slices.Clone(j.window), func(k kept) bool { return j.mayBeLate(&k) && byGravity(&k, top) > 0 })
+func (j *judgement) upTo(window []*kept, top *kept) []*kept {
+	return slices.DeleteFunc(slices.Clone(window), func(k *kept) bool { return j.mayBeLate(k) && byGravity(k, top) > 0 })
 }
 
 // mayBeLate reports whether the window can have been judged without the signal.
@@ -83,5 +90,5 @@ func byGravity(a, b *kept) int {
 	if c := cmp.Compare(policy.SeverityRank(a.Severity), policy.SeverityRank(b.Severity)); c != 0 {
 		return c
 	}
-	return inTime(a, b)
+	return byTime(a, b)
 }

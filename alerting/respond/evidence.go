@@ -16,11 +16,11 @@ const maxSeen = 5
 
 // name lists the signals, gravest first, with their shares, and says what to read
 // first: what is certain, then what adds most.
-func (j *judgement) name(d *schemas.Decision, gravest []kept) {
+func (j *judgement) name(d *schemas.Decision, gravest []*kept) {
 	signals := make([]policy.Signal, len(gravest))
-	for i := range gravest {
-		signals[i] = j.asSeen(&gravest[i])
-		d.Signals = append(d.Signals, gravest[i].ID)
+	for i, k := range gravest {
+		signals[i] = j.asSeen(k)
+		d.Signals = append(d.Signals, k.ID)
 	}
 	d.Shares = policy.Shares(signals)
 	quoted := quote(gravest, d.Shares)
@@ -28,7 +28,7 @@ func (j *judgement) name(d *schemas.Decision, gravest []kept) {
 		return cmp.Or(compareBool(signals[b.at].Certain, signals[a.at].Certain), cmp.Compare(b.share, a.share))
 	})
 	for _, q := range quoted[:min(len(quoted), maxSeen)] {
-		k := &gravest[q.at]
+		k := gravest[q.at]
 		d.Seen = append(d.Seen, schemas.Seen{Signal: k.ID, Detector: k.Detector, Share: q.share, Text: k.Text})
 	}
 }
@@ -42,15 +42,14 @@ type quotation struct {
 // quote takes the gravest signal of each detector, since what a detector says of an
 // hour it says again of the day; and of two detectors that say the same but for the
 // numbers, the graver.
-func quote(gravest []kept, shares []float64) []quotation {
+func quote(gravest []*kept, shares []float64) []quotation {
 	var out []quotation
-	for i := range gravest {
-		k := &gravest[i]
+	for i, k := range gravest {
 		if k.Text == "" {
 			continue
 		}
 		same := slices.IndexFunc(out, func(q quotation) bool {
-			said := &gravest[q.at]
+			said := gravest[q.at]
 			return said.Detector == k.Detector || withoutNumbers(said.Text) == withoutNumbers(k.Text)
 		})
 		if same < 0 {

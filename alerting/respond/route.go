@@ -25,7 +25,7 @@ func (j *judgement) route() {
 	case protected:
 		j.enact(d, note{})
 	case !d.Proposed.Stops():
-		j.enact(d, note{gravity: j.env.Severity})
+		j.enact(d, note{gravity: j.view.env.Severity})
 	default:
 		j.stop(d)
 	}

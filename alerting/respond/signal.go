@@ -21,10 +21,10 @@ type judgement struct {
 
 	set     *policy.Set
 	policy  *policy.Policy
-	env     *policy.Env
-	window  []kept // the policy's, oldest first
-	whole   []kept // the same before it is cut, see views; used again for each policy
-	at      int64  // time of the window's newest signal
+	until   []*kept // what may be in a window, oldest first
+	at      int64   // time of the newest of them
+	sights  []sight // of the windows that end there
+	view    *view
 	mode    schemas.Mode
 	episode int
 }
@@ -124,13 +124,13 @@ func clip(s string, n int) string {
 // the weakest goes.
 func (s *state) add(k kept) {
 	s.Clock = max(s.Clock, k.Time)
-	at, _ := slices.BinarySearchFunc(s.Signals, k, byTime)
+	at, _ := slices.BinarySearchFunc(s.Signals, &k, func(a kept, b *kept) int { return byTime(&a, b) })
 	s.Signals = slices.Insert(s.Signals, at, k)
 	s.forget()
 	if len(s.Signals) > maxSignals {
 		weakest := 0
 		for i := range s.Signals {
-			if byStrength(s.Signals[i], s.Signals[weakest]) < 0 {
+			if byStrength(&s.Signals[i], &s.Signals[weakest]) < 0 {
 				weakest = i
 			}
 		}
@@ -138,16 +138,14 @@ func (s *state) add(k kept) {
 	}
 }
 
-func byTime(a, b kept) int { return inTime(&a, &b) }
-
-func inTime(a, b *kept) int {
+func byTime(a, b *kept) int {
 	if c := cmp.Compare(a.Time, b.Time); c != 0 {
 		return c
 	}
 	return strings.Compare(a.ID, b.ID)
 }
 
-func byStrength(a, b kept) int {
+func byStrength(a, b *kept) int {
 	return cmp.Or(compareBool(a.Certain, b.Certain),
 		cmp.Compare(policy.SeverityRank(a.Severity), policy.SeverityRank(b.Severity)),
 		cmp.Compare(a.Score, b.Score), byTime(a, b))

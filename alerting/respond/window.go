@@ -1,7 +1,7 @@
 package respond
 
 import (
-	"math"
+	"slices"
 	"time"
 
 	"holdfast/alerting/policy"
@@ -13,22 +13,24 @@ import (
 // the lateness; judging the windows that end after it makes the decisions
 // independent of the order. Live and history signals are judged apart.
 func (j *judgement) windows() {
-	last := int64(math.MinInt64)
-	j.whole = make([]kept, 0, len(j.st.Signals))
+	alike := make([]*kept, 0, len(j.st.Signals))
 	for i := range j.st.Signals {
-		end := &j.st.Signals[i]
+		if k := &j.st.Signals[i]; k.History == j.signal.History {
+			alike = append(alike, k)
+		}
+	}
+	for i, end := range alike {
 		within := end.Time >= j.signal.Time && end.Time-j.signal.Time <= int64(policy.MaxWindow/time.Millisecond)
-		if within && end.History == j.signal.History && end.Time != last {
-			last = end.Time
-			j.end(end.Time)
+		if within && (i+1 == len(alike) || alike[i+1].Time != end.Time) {
+			j.end(alike[:i+1])
 		}
 	}
 }
 
-// end judges the windows that end at one time.
-func (j *judgement) end(at int64) {
-	j.at = at
-	j.set = j.fold.policies.At(fromMilli(at))
+// end judges the windows that end with the last of the signals.
+func (j *judgement) end(signals []*kept) {
+	j.until, j.at, j.sights = signals, signals[len(signals)-1].Time, j.sights[:0]
+	j.set = j.fold.policies.At(fromMilli(j.at))
 	for _, p := range j.set.For(j.entity.Kind) {
 		if j.trial != "" && p.Mode != schemas.ModeLive {
 			continue // one thing is tried at a time
@@ -47,11 +49,10 @@ func (j *judgement) end(at int64) {
 // judgePolicy takes one policy through its stages, once for each episode that its window
 // may speak of.
 func (j *judgement) judgePolicy() {
-	if !j.gathered() {
-		return
-	}
-	for _, v := range j.views() {
-		j.window, j.episode = v.window, v.episode
+	views := j.gathered()
+	for i := range views {
+		j.view = &views[i]
+		j.episode = j.view.episode
 		if j.mode == schemas.ModeLive {
 			j.episode = max(j.episode, j.st.Base)
 		}
@@ -70,21 +71,24 @@ func (j *judgement) stages() bool {
 	return true
 }
 
-// gathered collects the policy's window, which the new signal must be part of.
-func (j *judgement) gathered() bool {
-	from := j.at - j.policy.Window.Milliseconds()
-	j.whole = j.whole[:0]
-	part := false
-	for i := range j.st.Signals {
-		k := &j.st.Signals[i]
-		if k.Time <= from || k.Time > j.at || k.History != j.signal.History {
-			continue
+// gathered returns the views of the policy's window, none where the new signal is not
+// part of it. Most policies' windows hold the same signals, so what is made of them is
+// kept by the first signal.
+func (j *judgement) gathered() []view {
+	after := j.at - j.policy.Window.Milliseconds()
+	first := slices.IndexFunc(j.until, func(k *kept) bool { return k.Time > after })
+	for i := range j.sights {
+		if j.sights[i].first == first {
+			return j.sights[i].views
 		}
-		j.whole = append(j.whole, *k)
-		part = part || k.ID == j.signal.ID
 	}
-	j.window = j.whole
-	return part
+	s := sight{first: first}
+	window := j.until[first:]
+	if slices.ContainsFunc(window, func(k *kept) bool { return k.ID == j.signal.ID }) {
+		s.views = j.views(window)
+	}
+	j.sights = append(j.sights, s)
+	return s.views
 }
 
 // undecided ends the way of a policy that has given its verdict in this episode.
@@ -94,15 +98,19 @@ func (j *judgement) undecided() bool {
 
 // holds evaluates the policy's condition. One that fails does not hold.
 func (j *judgement) holds() bool {
-	j.env = j.sumUp()
-	ok, err := j.policy.Holds(j.env)
+	if j.view.env == nil {
+		j.view.env = j.sumUp(j.view.window)
+	}
+	ok, err := j.policy.Holds(j.view.env)
 	return ok && err == nil
 }
 
-func (j *judgement) sumUp() *policy.Env {
-	signals := make([]policy.Signal, len(j.window))
-	for i := range j.window {
-		signals[i] = j.asSeen(&j.window[i])
+// sumUp is what conditions see of a window. Nothing that one policy decides changes it
+// for the next: a stop counts only once the gate has answered.
+func (j *judgement) sumUp(window []*kept) *policy.Env {
+	signals := make([]policy.Signal, len(window))
+	for i, k := range window {
+		signals[i] = j.asSeen(k)
 	}
 	e := policy.Entity{Kind: string(j.entity.Kind), ID: j.entity.ID, Protected: j.st.protected()}
 	if j.st.Account != nil {
