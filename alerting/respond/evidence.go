@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"holdfast/alerting/policy"
 	"holdfast/schemas"
@@ -50,7 +51,7 @@ func quote(gravest []*kept, shares []float64) []quotation {
 		}
 		same := slices.IndexFunc(out, func(q quotation) bool {
 			said := gravest[q.at]
-			return said.Detector == k.Detector || withoutNumbers(said.Text) == withoutNumbers(k.Text)
+			return said.Detector == k.Detector || alike(said.Text, k.Text)
 		})
 		if same < 0 {
 			out = append(out, quotation{i, shares[i]})
@@ -61,13 +62,17 @@ func quote(gravest []*kept, shares []float64) []quotation {
 	return out
 }
 
-func withoutNumbers(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsDigit(r) {
-			return -1
+// alike reports whether two sentences are the same but for their digits.
+func alike(a, b string) bool {
+	for {
+		a, b = strings.TrimLeftFunc(a, unicode.IsDigit), strings.TrimLeftFunc(b, unicode.IsDigit)
+		x, n := utf8.DecodeRuneInString(a)
+		y, m := utf8.DecodeRuneInString(b)
+		if x != y || n == 0 || m == 0 {
+			return n == 0 && m == 0
 		}
-		return r
-	}, text)
+		a, b = a[n:], b[m:]
+	}
 }
 
 // sentences are what was seen, each with its share in per cent. One alone has all.
