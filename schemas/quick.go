@@ -123,6 +123,12 @@ func (q *quick) keep(data []byte, i int, slot uint8) (int, bool) {
 	}
 	q.present |= 1 << slot
 	q.last = slot
+	if i < len(data) && data[i] == '"' { // as most, and then mostly plain
+		if end, form := scanString(data, i); end >= 0 && form == formPlain {
+			q.spans[slot] = span{at: uint32(i), end: uint32(end)}
+			return end, true
+		}
+	}
 	i = q.value(data, skipSpace(data, i), &q.spans[slot])
 	return i, i >= 0
 }

@@ -156,7 +156,27 @@ func (q *quick) field(data []byte, f *Field, s *span, e *Event) bool {
 	case FieldStrings:
 		return q.strings(data, f, s, e)
 	}
+	if s.form == formPlain && data[s.at] == '"' && f.common(data[s.at+1:s.end-1], e) {
+		return true
+	}
 	return f.decode(data[s.at:s.end], e) == nil
+}
+
+// common reads a time or an address that is written as most are.
+func (f *Field) common(b []byte, e *Event) bool {
+	switch f.Kind {
+	case FieldTime:
+		if ms, ok := utcTime(b); ok && ms >= EarliestTime {
+			*f.num(e) = ms
+			return true
+		}
+	case FieldIP:
+		if a, ok := parseAddr4(b); ok {
+			*f.addr(e) = a
+			return true
+		}
+	}
+	return false
 }
 
 func (f *Field) pick(b []byte, e *Event) bool {
