@@ -2,15 +2,19 @@ package schemas
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// factBytes is more than most facts take.
+const factBytes = 384
+
 // AppendFact appends a fact as JSON, as it would be marshalled. Facts are most of
 // what detection writes. An error says that a text is not UTF-8.
 func AppendFact(b []byte, f *Fact) ([]byte, error) {
-	w := factWriter{b: b}
+	w := factWriter{b: slices.Grow(b, factBytes)}
 	w.text(`{"kind":`, string(f.Kind))
 	w.text(`,"name":`, f.Name)
 	w.entity(`,"entity":`, f.Entity)
