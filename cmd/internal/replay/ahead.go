@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"holdfast/schemas"
 )
@@ -22,11 +23,14 @@ const (
 )
 
 // block is a run of lines. It is read by one goroutine, decoded by the next, folded
-// by the third and concluded by the fourth, and then used again.
+// by two lanes' and concluded by the last, and then used again.
 type block struct {
 	buf   []byte
 	lines []line
 	err   error // why there is no block after this one
+	rest  []*word
+	// undetected are the lanes that have yet to look at it.
+	undetected sync.WaitGroup
 }
 
 type line struct {
@@ -37,6 +41,8 @@ type line struct {
 	event  schemas.Event
 	net    schemas.Network
 	err    *schemas.Error
+	lane   int32   // -1: an address's
+	told   []*word // of what others told its entity's lane, before it
 	turn   turn
 }
 
@@ -109,7 +115,7 @@ type cutter struct {
 // fill reads a block full, and more only where a single line is longer. Lines stay
 // where they were read.
 func (c *cutter) fill(b *block) error {
-	b.lines = b.lines[:0]
+	b.lines, b.rest = b.lines[:0], nil
 	b.buf = append(b.buf[:0], c.rest...)
 	c.rest = c.rest[:0]
 	for at := 0; ; {
@@ -158,7 +164,8 @@ func (c *cutter) line(b *block, data []byte) {
 	}
 	c.n++
 	l := b.next()
-	l.data, l.n, l.err = data, c.n, nil
+	l.data, l.n, l.err, l.told = data, c.n, nil, nil
+	l.turn.clear()
 	if long {
 		l.data, l.err = nil, &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
 	}
@@ -200,7 +207,10 @@ func (r *reader) name(b *block) {
 	keys, start, n := string(r.keys), 0, 0
 	for i := range b.lines {
 		if l := &b.lines[i]; l.err == nil {
-			l.key, l.double = keys[start:r.ends[n]], r.doubles[n]
+			l.key, l.double, l.lane = keys[start:r.ends[n]], r.doubles[n], -1
+			if !ofAddress(l.key) {
+				l.lane = laneOf(r.keys[start:r.ends[n]])
+			}
 			start = r.ends[n]
 			n++
 		}

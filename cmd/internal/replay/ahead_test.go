@@ -115,3 +115,22 @@ func BenchmarkAhead(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
+
+// Lanes that have nothing to do, and blocks of few lines, do not keep the others waiting.
+func TestLanesNeverWaitForEachOther(t *testing.T) {
+	var b bytes.Buffer
+	for i := range 20_000 {
+		who := `"type":"connection","state":"open","ip":"192.0.2.1"`
+		if i >= 5_000 { // one account, thus one lane, and few lines a block
+			who = fmt.Sprintf(`"type":"login","account":"acct-1","user":"u","outcome":"success","user_agent":"%01000d"`, i)
+		}
+		fmt.Fprintf(&b, `{"id":"e%d","time":"2026-03-02T00:00:08Z",%s}`+"\n", i, who)
+	}
+	r, err := New(Config{}, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := r.Run(t.Context(), &b); err != nil || sum.Events != 20_000 {
+		t.Errorf("%d events and %v", sum.Events, err)
+	}
+}

@@ -1,25 +1,33 @@
 package replay
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
+	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
 
 // detection is the first half of a run: what is seen of accounts and employees, and
 // what these tell each other. Nothing that follows from it ever comes back to it, so
-// that a goroutine of its own runs ahead of the second half: addresses, which are
-// only told things, and the decisions.
-type detection struct {
+// that it runs ahead of the second half: addresses, which are only told things, and
+// the decisions. Two lanes share the entities, each with a goroutine of its own.
+type detection struct{ lanes [lanes]lane }
+
+const lanes = 2
+
+// lane folds the records of its entities.
+type lane struct {
+	number        int32
 	engine        fold
 	events, facts int64 // offsets
 	in            schemas.Input
 	to            *turn
 	from          int32
 	emit          func(schemas.Output)
+
+	talk // with the other lane, over a file
 }
 
 // turn is what detection made of one line.
@@ -36,64 +44,68 @@ type produced struct {
 	err  error // why the fact could not be used
 }
 
-func newDetection(engine fold) *detection {
-	d := &detection{engine: engine}
-	d.emit = func(o schemas.Output) { d.to.outs = append(d.to.outs, produced{out: o, from: d.from}) }
+func newDetection(engines [lanes]fold) *detection {
+	d := new(detection)
+	for i := range d.lanes {
+		l := &d.lanes[i]
+		l.number, l.engine = int32(i), engines[i]
+		l.emit = func(o schemas.Output) { l.to.outs = append(l.to.outs, produced{out: o, from: l.from}) }
+	}
 	return d
 }
+
+// laneOf is the lane of an entity that is no address.
+func laneOf(key []byte) int32 { return kafka.Partition(key, lanes) }
 
 // ofAddress reports whether a key is an address's.
 func ofAddress(key string) bool { return strings.HasPrefix(key, string(schemas.KindIP)+":") }
 
 // take folds in an event and the facts that follow from it, in their order.
 func (d *detection) take(in *schemas.Input, to *turn) {
-	clear(to.outs)
-	to.outs, to.err = to.outs[:0], nil
+	to.clear()
 	if ofAddress(in.Key) {
 		return
 	}
-	d.to, d.from = to, 0
-	in.Offset = d.events
-	d.events++
-	_, to.err = d.engine.Apply(in, d.emit)
+	d.lanes[laneOf([]byte(in.Key))].event(in, to)
 	for i := 0; i < len(to.outs); i++ {
-		o := &to.outs[i].out
-		if o.Topic != schemas.TopicFacts || ofAddress(o.Key) {
-			continue
+		if o := &to.outs[i].out; forPeople(o) {
+			to.outs[i].err = d.lanes[laneOf([]byte(o.Key))].fact(factOf(o, in.Arrival), to, int32(i+1))
 		}
-		fact := schemas.Input{Topic: o.Topic, Offset: d.facts, Arrival: in.Arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
-		d.facts++
-		d.from = int32(i + 1)
-		_, err := d.engine.Apply(&fact, d.emit)
-		to.outs[i].err = err
 	}
+}
+
+func (t *turn) clear() {
+	clear(t.outs)
+	t.outs, t.err = t.outs[:0], nil
+}
+
+// forPeople reports whether a record is a fact that an account or an employee is told.
+func forPeople(o *schemas.Output) bool { return o.Topic == schemas.TopicFacts && !ofAddress(o.Key) }
+
+func factOf(o *schemas.Output, arrival int64) schemas.Input {
+	return schemas.Input{Topic: o.Topic, Arrival: arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
+}
+
+func (l *lane) event(in *schemas.Input, to *turn) {
+	l.to, l.from = to, 0
+	in.Offset = l.events
+	l.events++
+	_, to.err = l.engine.Apply(in, l.emit)
+}
+
+// fact folds in a fact; what follows from it is noted as of that number.
+func (l *lane) fact(in schemas.Input, to *turn, from int32) error {
+	l.to, l.from = to, from
+	in.Offset = l.facts
+	l.facts++
+	_, err := l.engine.Apply(&in, l.emit)
+	return err
 }
 
 // alone makes a turn of a record that is not detection's.
 func (*detection) alone(to *turn, o schemas.Output) {
 	clear(to.outs)
 	to.outs, to.err = append(to.outs[:0], produced{out: o}), nil
-}
-
-// ahead detects in blocks before they are needed.
-func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *block {
-	detected := make(chan *block, blocksAhead)
-	go func() {
-		defer close(detected)
-		for b := range decoded {
-			if ctx.Err() != nil {
-				return
-			}
-			for i := range b.lines {
-				if l := &b.lines[i]; l.err == nil {
-					l.input(&d.in)
-					d.take(&d.in, &l.turn)
-				}
-			}
-			detected <- b
-		}
-	}()
-	return detected
 }
 
 // input is the line's event as a lane would be given it.
@@ -133,6 +145,16 @@ func (r *Replay) conclude(in *schemas.Input, t *turn) error {
 		}
 		next = t.follow(next, q.number, r)
 		if err := r.used(&schemas.Input{Kind: q.out.Kind, ID: q.out.ID, Topic: q.out.Topic}, t.outs[q.number-1].err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toldPeople concludes what followed from facts that came from another lane.
+func (r *Replay) toldPeople(words []*word) error {
+	for _, w := range words {
+		if err := r.conclude(&w.in, &w.turn); err != nil {
 			return err
 		}
 	}

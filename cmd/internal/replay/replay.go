@@ -88,7 +88,7 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 		secret = []byte("holdfast replay: a fixed secret!")
 	}
 	engine := detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters}
-	people, addresses := detectors.NewFold(engine), detectors.NewFold(engine)
+	people, addresses := [lanes]fold{detectors.NewFold(engine), detectors.NewFold(engine)}, detectors.NewFold(engine)
 	decide, brake := respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}), gate.New(gate.Config{BrakeOff: !cfg.Brake})
 	r := &Replay{deps: deps, detection: newDetection(people), braked: cfg.Brake}
 	r.events, r.facts = stream{fold: addresses}, stream{fold: addresses}
@@ -108,7 +108,7 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 			return nil, err
 		}
 	}
-	for _, f := range []fold{people, addresses, decide, brake} {
+	for _, f := range append(people[:], addresses, decide, brake) {
 		for _, key := range slices.Sorted(maps.Keys(control)) {
 			if control[key] == nil {
 				continue
@@ -136,6 +136,9 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 				return r.sum, err
 			}
 		}
+		if err := r.toldPeople(b.rest); err != nil {
+			return r.sum, err
+		}
 		if b.err != nil {
 			return r.sum, b.err
 		}
@@ -159,6 +162,9 @@ func (r *Replay) line(l *line) error {
 		r.sum.Duplicates++
 	}
 	r.at = l.n
+	if err := r.toldPeople(l.told); err != nil {
+		return err
+	}
 	if len(l.turn.outs) == 0 && l.turn.err == nil && !ofAddress(l.key) { // as most
 		r.latest = max(r.latest, l.event.Time)
 		return nil

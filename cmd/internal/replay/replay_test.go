@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -132,4 +133,34 @@ func BenchmarkReplay(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// Addresses' records among the others change nothing for these, and nothing is said twice.
+func TestAddressesBesideAccounts(t *testing.T) {
+	signals := func(data []byte) (out []string) {
+		r, err := New(Config{}, Deps{Signals: func(v []byte) error {
+			out = append(out, string(v))
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Run(t.Context(), bytes.NewReader(data)); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(out)
+		return out
+	}
+	data := life(traffic.Leak(7, begin, 30*time.Minute))
+	var mixed bytes.Buffer
+	for i, l := range bytes.SplitAfter(data, []byte("\n")) {
+		mixed.Write(l)
+		if i%3 == 0 {
+			fmt.Fprintf(&mixed, `{"id":"c%d","time":"2026-04-13T12:00:00Z","type":"connection","ip":"192.0.2.1","state":"open"}`+"\n", i)
+		}
+	}
+	want, got := signals(data), signals(mixed.Bytes())
+	if len(want) == 0 || !slices.Equal(want, got) {
+		t.Errorf("%d signals without addresses' records and %d with them", len(want), len(got))
+	}
 }
