@@ -64,10 +64,15 @@ func (v *accountView) raiseActor(h int32, p *ActorParameters, x verdictOn, s *st
 			}
 		}
 	}
+	// Where its sources tell too, one part is as grave as the whole at most.
+	top := 2
+	if x.network > 0 && joint < p.High {
+		top = 1
+	}
 	const from = "written to from sources that the account does not know"
-	v.part(&volumeSpec, raised, s.volume, value, s.window, x.recipients, x.usual, x.volume, p.Floor, "recipients", "recipients "+from)
-	v.part(&strangersSpec, raised, s.list, value, s.window, x.strangers, 0, x.list, p.Floor, "strangers", "strangers "+from)
-	v.part(&badOutcomesSpec, raised, s.bounces, value, s.window, x.bounced, 0, x.reputation, 3, "bounces", "hard bounces of mail that went out from sources that the account does not know")
+	v.part(&volumeSpec, raised, s.volume, top, value, s.window, x.recipients, x.usual, x.volume, p.Floor, "recipients", "recipients "+from)
+	v.part(&strangersSpec, raised, s.list, top, value, s.window, x.strangers, 0, x.list, p.Floor, "strangers", "strangers "+from)
+	v.part(&badOutcomesSpec, raised, s.bounces, top, value, s.window, x.bounced, 0, x.reputation, 3, "bounces", "hard bounces of mail that went out from sources that the account does not know")
 }
 
 func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.Severity, floor float64, value, window string, x verdictOn) {
@@ -98,10 +103,10 @@ func (v *accountView) alarmAway(d sketch.Day) {
 	}
 }
 
-// part raises one family's share of a joint finding.
-func (v *accountView) part(spec *Spec, raised bitSet, measure int, value, window string, observed, usual, surprise, floor float64, unit, what string) {
+// part raises one family's share of a joint finding, up to a level.
+func (v *accountView) part(spec *Spec, raised bitSet, measure, top int, value, window string, observed, usual, surprise, floor float64, unit, what string) {
 	for level, severity := range [...]schemas.Severity{1: schemas.SeverityMedium, 2: schemas.SeverityHigh} {
-		if level == 0 || surprise < 2*float64(level) || raised.has(measure, level) {
+		if level == 0 || level > top || surprise < 2*float64(level) || raised.has(measure, level) {
 			continue
 		}
 		v.hit(spec, raised, measure, finding{value: value + ".unknown", level: level, score: share(surprise), severity: severity,
