@@ -10,7 +10,7 @@ import (
 // UnprovenParameters are the numbers by which accounts are judged of which little
 // is known.
 type UnprovenParameters struct {
-	Days, Bounces, BounceRarity, Ceiling float64
+	Days, Bounces, BounceRarity, Ceiling, CeilingSilent float64
 }
 
 var unprovenSpec = Spec{
@@ -20,6 +20,7 @@ var unprovenSpec = Spec{
 		{Name: "bounces", Unit: "hard bounces", Default: 3, Min: 1, Max: 1e6, Source: "a list of one's own gives two in a hundred, a bought one three in twenty-five", at: func(p *Parameters) *float64 { return &p.Unproven.Bounces }},
 		{Name: "bounce_rarity", Unit: "powers of ten", Default: 1, Min: 0.1, Max: 100, Source: "one honest list in ten, from what has settled", at: func(p *Parameters) *float64 { return &p.Unproven.BounceRarity }},
 		{Name: "ceiling", Unit: "times the cohort's hour", Default: 10, Min: 0.1, Max: 1e6, Source: "as much as its plan is given in a working day, within two hours", at: func(p *Parameters) *float64 { return &p.Unproven.Ceiling }},
+		{Name: "ceiling_silent", Unit: "times the cohort's hour", Default: 2, Min: 0.1, Max: 1e6, Source: "the same of an old account that was never seen to send, and to which nobody has just signed in", at: func(p *Parameters) *float64 { return &p.Unproven.CeilingSilent }},
 	},
 }
 
@@ -40,8 +41,12 @@ func (v *accountView) known(h int32) bool {
 func (v *accountView) proven(h int32, x verdictOn) bool {
 	start := hourStart(h)
 	p := v.e.versions.at(start)
+	ceiling := p.Unproven.Ceiling
+	if _, dormant := v.quietOn(dayOfHour(h)); dormant && !v.attended(h) {
+		ceiling = min(ceiling, p.Unproven.CeilingSilent)
+	}
 	return x.bounced >= p.Unproven.Bounces || x.reputation >= p.Unproven.BounceRarity ||
-		x.recipients >= p.Unproven.Ceiling*v.account.profileAt(start).cohort(p, start)
+		x.recipients >= ceiling*v.account.profileAt(start).cohort(p, start)
 }
 
 // unproven tells of an actor that would be grave if more were known of the account:
