@@ -55,12 +55,12 @@ func (v *accountView) raiseActor(h int32, p *ActorParameters, x verdictOn, s *st
 		v.actor(raised, s.actor, 2, schemas.SeverityMedium, p.Floor, value, s.window, x)
 		if joint >= p.High {
 			known := v.known(h)
-			if !known {
-				v.unproven(raised, h, x, s)
-			}
 			if known || v.proven(h, x) {
 				v.account.hours[mod3(h)].told = true
 				v.actor(raised, s.actor, 3, schemas.SeverityHigh, p.Floor, value, s.window, x)
+			}
+			if !known {
+				v.unproven(raised, h, x, s)
 			}
 		}
 	}

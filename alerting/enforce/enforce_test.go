@@ -101,17 +101,25 @@ func TestWhatIsNotCarriedOut(t *testing.T) {
 	}
 }
 
-func TestOperatorsHearOfThrottlesThatStay(t *testing.T) {
-	for pending, want := range map[bool]int{true: 0, false: 1} {
+func TestThrottlesThatStayAreTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		pending, braked bool
+		want            []string
+	}{
+		"stays":   {want: []string{"a customer owner@a", "a operator ops"}},
+		"pending": {pending: true},
+		"braked":  {braked: true, want: []string{"a operator ops"}},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := record("dec_1", "a", schemas.VerdictThrottle)
-			r.Pending = pending
+			r.Pending, r.Braked = c.pending, c.braked
 			w := newWorld(r)
 			mail := &receiver{name: "smtp", operators: []string{"ops"}, customers: true}
 			w.notifiers = []enforce.Notifier{mail}
 			w.run(t, time.Minute)
-			if len(mail.calls) != want || len(w.platform.calls) != 1 {
-				t.Errorf("pending %v: mail %v, platform %v", pending, mail.calls, w.platform.calls)
+			slices.Sort(mail.calls)
+			if !slices.Equal(mail.calls, c.want) || len(w.platform.calls) != 1 {
+				t.Errorf("%s: mail %v, platform %v", name, mail.calls, w.platform.calls)
 			}
 		})
 	}

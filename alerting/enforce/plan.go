@@ -11,7 +11,7 @@ import (
 
 // plan says what a decision asks for and queues it: a change at the platform where
 // a standing was published that the platform acts on, a notice to operators, and a
-// notice to the account's people where they are stopped or released.
+// notice to the account's people where they are slowed down, stopped or released.
 func (e *Enforcer) plan(ctx context.Context, j *job) {
 	r := j.item.Record
 	if r.Mode != schemas.ModeLive {
@@ -47,8 +47,13 @@ func (e *Enforcer) tellsOperators(r *decision.Record) bool {
 	return changes(r) && !r.Pending
 }
 
+// tellsCustomer reports whether something changes for the account's people. A throttle
+// that only bridges the time until an answer, or the brake, is not told.
 func tellsCustomer(r *decision.Record) bool {
-	return r.Entity.Kind == schemas.KindAccount && r.Status != nil && !r.Again && (r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease)
+	if r.Entity.Kind != schemas.KindAccount || r.Status == nil || r.Again {
+		return false
+	}
+	return r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease || r.Verdict == schemas.VerdictThrottle && !r.Pending && !r.Braked
 }
 
 // tooOld reports whether a person must be asked: what caused an automatic decision

@@ -96,6 +96,24 @@ func TestCustomersSeeNoThreshold(t *testing.T) {
 	}
 }
 
+// Whose mail is only slowed down is not told that it was stopped, and neither sees a number.
+func TestCustomersAreAskedWhereMailIsSlowedDown(t *testing.T) {
+	r := record()
+	r.Verdict, r.Proposed = schemas.VerdictThrottle, schemas.VerdictThrottle
+	text := notify.ForCustomer(r)
+	all := text.Subject + "\n" + text.Body
+	for _, never := range []string{"stopped", "4312", "threshold", "score", "released"} {
+		if strings.Contains(all, never) {
+			t.Errorf("%q in:\n%s", never, all)
+		}
+	}
+	for _, want := range []string{"acct-1", "slowed down", "does not look like yours", "If you did not", "Rotate every API key"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in:\n%s", want, all)
+		}
+	}
+}
+
 func TestSubjectsAreOneLine(t *testing.T) {
 	r := record()
 	r.Account = "a\r\nBcc: everyone@example.com\u2028x"

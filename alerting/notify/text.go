@@ -107,8 +107,11 @@ func seen(r *decision.Record) []schemas.Seen {
 // number, and what to do.
 func ForCustomer(r *decision.Record) Text {
 	data := struct{ Account, Reason string }{r.Account, r.NoticeReason}
-	if r.Verdict == schemas.VerdictRelease {
+	switch r.Verdict {
+	case schemas.VerdictRelease:
 		return Text{"decided", oneLine("Your account " + r.Account + " has been released"), render("released.txt", data)}
+	case schemas.VerdictThrottle:
+		return Text{"decided", oneLine("Mail from your account " + r.Account + " has been slowed down: is it yours?"), render("slowed.txt", data)}
 	}
 	return Text{"decided", oneLine("Your account " + r.Account + " has been stopped: what to do now"), render("stopped.txt", data)}
 }
