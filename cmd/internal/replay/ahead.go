@@ -42,6 +42,7 @@ type line struct {
 	net    schemas.Network
 	err    *schemas.Error
 	lane   int32   // -1: an address's
+	heard  int64   // up to which line its lane hears the other before it
 	told   []*word // of what others told its entity's lane, before it
 	turn   turn
 }

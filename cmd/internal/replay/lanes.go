@@ -8,10 +8,32 @@ import (
 	"holdfast/schemas"
 )
 
-// hearing is how many lines later one lane hears what the other told it. It is
-// counted in lines, so that the outcome does not depend on which lane is faster nor
-// on how the file was cut into blocks, and is large enough that lanes seldom wait.
+// hearing is how many lines later at the latest one lane hears what the other told
+// it. It is counted in lines, so that the outcome does not depend on which lane is
+// faster nor on how the file was cut into blocks, and is large enough that lanes
+// seldom wait.
 const hearing = 512
+
+// pace tells for each line up to which line its lane has to have heard the other:
+// hearing lines back, and in a file of few lines to where the file stood the lateness
+// ago. No order within that matters to anybody, while months may lie in 512 lines.
+type pace struct {
+	latest [2 * hearing]int64 // time of all lines up to one, by its number
+	heard  int64
+}
+
+func (p *pace) line(x *line) {
+	at := func(n int64) *int64 { return &p.latest[n%int64(len(p.latest))] }
+	now := at(x.n)
+	if *now = *at(x.n - 1); x.err == nil {
+		*now = max(*now, x.event.Time)
+	}
+	p.heard = max(p.heard, x.n-hearing)
+	for p.heard+1 < x.n && *at(p.heard + 1) <= *now-schemas.Lateness.Milliseconds() {
+		p.heard++
+	}
+	x.heard = p.heard
+}
 
 // word is a fact that an entity of one lane tells one of the other.
 type word struct {
@@ -30,7 +52,8 @@ type talk struct {
 	waiting []*word // until their line
 }
 
-// report is a lane's at a block's end: how far it has come, and what it has to say.
+// report is a lane's, at a block's end and before it waits: how far it has come, and
+// what it has to say.
 type report struct {
 	line  int64
 	words []*word
@@ -38,9 +61,10 @@ type report struct {
 
 // ahead detects in blocks before they are needed.
 func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *block {
-	// A report has room for every line that a lane may have left unheard, and for
-	// the blocks beyond, so that telling never waits.
-	there, back := make(chan report, hearing+2*blocksAhead), make(chan report, hearing+2*blocksAhead)
+	// There is room for a report of every line that a lane may have left unheard, and
+	// of the blocks beyond, so that telling never waits.
+	const room = hearing + (blocksAhead+2)*(blockLines+1)
+	there, back := make(chan report, room), make(chan report, room)
 	a, b := &d.lanes[0], &d.lanes[1]
 	a.talk, b.talk = talk{tells: there, hears: back}, talk{tells: back, hears: there}
 	var running sync.WaitGroup
@@ -51,9 +75,13 @@ func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *bl
 	}
 	order := make(chan *block, blocksAhead)
 	go func() {
+		var p pace
 		for b := range decoded {
 			if ctx.Err() != nil {
 				break
+			}
+			for i := range b.lines {
+				p.line(&b.lines[i])
 			}
 			b.undetected.Add(lanes)
 			for i := range d.lanes {
@@ -90,25 +118,23 @@ func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *bl
 func (l *lane) run() {
 	for b := range l.blocks {
 		if len(b.lines) > 0 {
-			l.listen(b.lines[0].n)
+			l.listen(&b.lines[0])
 		}
 		for i := range b.lines {
 			x := &b.lines[i]
 			if x.err != nil || x.lane != l.number {
 				continue
 			}
-			x.told = l.told(x.n)
+			x.told = l.told(x)
 			x.input(&l.in)
 			l.event(&l.in, &x.turn)
 			l.follow(&x.turn, x.n, l.in.Arrival)
 		}
-		r := report{words: l.said}
-		if n := len(b.lines); n > 0 {
-			r.line = b.lines[n-1].n
+		n := len(b.lines)
+		if n > 0 {
+			l.report(b.lines[n-1].n)
 		}
-		l.said = nil
 		b.undetected.Done()
-		l.tells <- r
 	}
 	close(l.tells)
 	for r := range l.hears {
@@ -116,10 +142,27 @@ func (l *lane) run() {
 	}
 }
 
-// listen waits until the other lane has come close enough to a line.
-func (l *lane) listen(line int64) {
-	for l.heard < line-hearing {
-		r, ok := <-l.hears
+// report tells the other lane that this one has come past a line.
+func (l *lane) report(line int64) {
+	l.tells <- report{line, l.said}
+	l.said = nil
+}
+
+// listen waits until the other lane has come close enough to a line. Before it waits
+// it says how far it has come itself: the one that is behind never waits for long.
+func (l *lane) listen(x *line) {
+	for said := false; l.heard < x.heard; {
+		var r report
+		var ok bool
+		select {
+		case r, ok = <-l.hears:
+		default:
+			if !said {
+				l.report(x.n - 1)
+				said = true
+			}
+			r, ok = <-l.hears
+		}
 		if !ok {
 			r.line = math.MaxInt64
 		}
@@ -129,11 +172,11 @@ func (l *lane) listen(line int64) {
 }
 
 // told folds in what the other lane said long enough before a line.
-func (l *lane) told(line int64) []*word {
-	l.listen(line)
+func (l *lane) told(x *line) []*word {
+	l.listen(x)
 	n := 0
-	for n < len(l.waiting) && l.waiting[n].line <= line-hearing {
-		l.hear(l.waiting[n], line)
+	for n < len(l.waiting) && l.waiting[n].line <= x.heard {
+		l.hear(l.waiting[n], x.n)
 		n++
 	}
 	if n == 0 {

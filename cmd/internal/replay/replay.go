@@ -130,25 +130,35 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	decoded, spent := r.reader.ahead(ctx, in)
-	for b := range r.detection.ahead(ctx, decoded) {
-		for i := range b.lines {
-			if err := r.line(&b.lines[i]); err != nil {
+	detected := r.detection.ahead(ctx, decoded)
+	for {
+		select {
+		case b := <-detected:
+			if b == nil {
+				r.sum.Elapsed += time.Since(start)
+				return r.sum, ctx.Err()
+			}
+			if err := r.block(b); err != nil {
 				return r.sum, err
 			}
-		}
-		if err := r.toldPeople(b.rest); err != nil {
-			return r.sum, err
-		}
-		if b.err != nil {
-			return r.sum, b.err
-		}
-		if ctx.Err() != nil {
+			spent <- b
+		case <-ctx.Done(): // though it may still be waiting for more to read
 			return r.sum, ctx.Err()
 		}
-		spent <- b
 	}
-	r.sum.Elapsed += time.Since(start)
-	return r.sum, ctx.Err()
+}
+
+// block concludes a block's lines, and says why there is none after it.
+func (r *Replay) block(b *block) error {
+	for i := range b.lines {
+		if err := r.line(&b.lines[i]); err != nil {
+			return err
+		}
+	}
+	if err := r.toldPeople(b.rest); err != nil {
+		return err
+	}
+	return b.err
 }
 
 func (r *Replay) line(l *line) error {
