@@ -79,14 +79,15 @@ func (v *accountView) countActor(from source) {
 func (v *accountView) bouncedAlready(id uint64) {
 	a := v.account
 	for b := bucketOf(hourStart(a.hour - 1)); b <= bucketOf(a.clock); b++ {
-		if a.bounced[uint32(b/12)%2].Has(&v.e.store.Arena, bounceMark(id, b)) {
+		n := v.bouncesOf(&a.bounced[uint32(b/12)%2], id, b)
+		for range n {
 			v.actorBounced(b)
+		}
+		if n > 0 && b/12 < v.hourNo { // dated before its send, in an hour that is not looked at otherwise
+			v.judgeActorHour(v.e.store.watches.At(a.watch), b/12)
 		}
 	}
 }
-
-// bounceMark is a bounce of a message within a bucket.
-func bounceMark(id uint64, bucket int32) uint64 { return id ^ uint64(bucket)*0x9e3779b97f4a7c15 }
 
 // actorBounced counts a bounce of the actor's mail in a bucket.
 func (v *accountView) actorBounced(bucket int32) {

@@ -54,7 +54,11 @@ func (l *life) mail(ms int64, account, key, ip, sender, to string) {
 	}
 	if l.rng.IntN(share) == 0 {
 		outcome := []string{"hard_bounce", "hard_bounce", "complaint", "soft_bounce"}[l.rng.IntN(4)]
-		l.add(ms-3*msMinute+int64(l.rng.IntN(12*msMinute)), `"type":"delivery","account":%q,"message_id":%q,"outcome":%q`, account, id, outcome)
+		after := int64(l.rng.IntN(12*msMinute)) - 3*msMinute
+		l.add(ms+after, `"type":"delivery","account":%q,"message_id":%q,"outcome":%q`, account, id, outcome)
+		for range l.rng.IntN(3) { // of its other recipients
+			l.add(ms+max(after, 0)+int64(l.rng.IntN(msMinute)), `"type":"delivery","account":%q,"message_id":%q,"outcome":"hard_bounce"`, account, id)
+		}
 	}
 }
 

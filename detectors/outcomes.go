@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"holdfast/detectors/sketch"
 	"holdfast/schemas"
 )
 
@@ -50,15 +51,29 @@ func (v *accountView) bounced() {
 	if v.event.MessageID == "" {
 		return
 	}
-	id, ar := v.e.hasher.String(v.event.MessageID), &v.e.store.Arena
-	v.account.bounced[uint32(v.hourNo)%2].Add(ar, bounceMark(id, bucketOf(v.event.Time)), maxBounced)
+	id, ar, bucket := v.e.hasher.String(v.event.MessageID), &v.e.store.Arena, bucketOf(v.event.Time)
+	set := &v.account.bounced[uint32(v.hourNo)%2]
+	set.Add(ar, bounceMark(id, bucket, v.bouncesOf(set, id, bucket)), maxBounced)
 	if v.account.watch == 0 {
 		return
 	}
 	w := v.e.store.watches.At(v.account.watch)
 	if w.messages[0].Has(ar, id) || w.messages[1].Has(ar, id) {
-		v.actorBounced(bucketOf(v.event.Time))
+		v.actorBounced(bucket)
 	}
+}
+
+// bouncesOf is how many bounces of a message within a bucket a set knows of.
+func (v *accountView) bouncesOf(set *sketch.Fingerprints, id uint64, bucket int32) (n int) {
+	for n < maxBounced && set.Has(&v.e.store.Arena, bounceMark(id, bucket, n)) {
+		n++
+	}
+	return n
+}
+
+// bounceMark is a message's bounce of a number within a bucket.
+func bounceMark(id uint64, bucket int32, n int) uint64 {
+	return id ^ (uint64(bucket)+uint64(n)<<32)*0x9e3779b97f4a7c15
 }
 
 // maxBounced bounds the bounces of one hour that a later send may find.
