@@ -55,15 +55,13 @@ func (v *accountView) unproven(raised bitSet, h int32, x verdictOn, s *stretch) 
 	if raised.has(measureUnproven, 1) {
 		return
 	}
-	d := dayOfHour(h)
-	active := float64(v.account.dailyAt(&v.e.store, d).volume.Active)
-	shown := "has shown only " + things(active, "day") + " with mail"
-	if active == 0 {
-		shown = "was not seen to send before"
+	d, shown := dayOfHour(h), "no day with mail"
+	if active := float64(v.account.dailyAt(&v.e.store, d).volume.Active); active > 0 {
+		shown = "only " + things(active, "day") + " with mail"
 	}
 	floor := v.e.versions.at(hourStart(h)).Actor.Floor
 	v.hit(&unprovenSpec, raised, measureUnproven, finding{value: windowValue("24h", d.Start()), level: 1, score: share(x.joint()), severity: schemas.SeverityMedium,
 		evidence: schemas.Evidence{Observed: x.recipients, Expected: round(x.usual), Threshold: floor, Unit: "recipients", Window: s.window, Floor: floor,
-			Text: fmt.Sprintf("%s sent to %s, a chance of 1 in 10^%.0f by the account's own past; but it %s: what bounces, or a person, has to tell",
+			Text: fmt.Sprintf("%s, judged as one, sent to %s: a chance of 1 in 10^%.0f by the account's own past, which holds %s to go by; what bounces, or a person, has to tell",
 				newcomers(x.sources), things(x.recipients, "recipient"), math.Floor(x.joint()), shown)}})
 }
