@@ -31,6 +31,7 @@ type accountView struct {
 	grade    byte // of an unknown source, see gradeCountry
 	// unknownSend says that the event is a send that counts as the unknown sources'.
 	unknownSend bool
+	sentWith    *keyPast // of the send, where the account has several credentials
 	// back is the hour that is judged where it has settled, and the event only came
 	// next; else 0.
 	back int32
@@ -105,7 +106,7 @@ func (v *accountView) look() {
 		v.dayP = e.versions.at(d.Start())
 	}
 	v.profile = a.profileAt(hourStart(h))
-	v.unknownSend, v.grade = false, 0
+	v.unknownSend, v.grade, v.sentWith = false, 0, nil
 }
 
 // settled is shown an hour that can no longer change and is not learnt yet.

@@ -24,14 +24,18 @@ type keyPast struct {
 	frozen     uint16 // hours skipped as alarmed
 	last       sketch.Day
 	recipients [3]uint32
-	base       [2]baseline.Series // as the hour before the clock's and the clock's may see it
+	base       [2]baseline.Series     // as the hour before the clock's and the clock's may see it
+	sources    [3]sketch.Fingerprints // that sent with it
+	spread     [2]baseline.Series     // their number, seen as base is
 }
 
 const (
 	// soleKey marks an account's field of keys that holds the print of its only
 	// credential in place of a handle.
 	soleKey = 1 << 31
-	maxKeys = 16 // of an account, 88 bytes each; beyond it further ones are not looked at
+	maxKeys = 16 // of an account, 152 bytes each and three for a source of late; beyond it further ones are not looked at
+	// maxKeySources bounds the sources of a credential that are told apart in an hour.
+	maxKeySources = 64
 	// keyDays is after how many days without a send a credential makes room.
 	keyDays = 30
 )
@@ -59,6 +63,10 @@ func (v *accountView) countKey() {
 	k.last, k.first = max(k.last, v.dayNo), min(k.first, v.hourNo)
 	n := &k.recipients[mod3(v.hourNo)]
 	*n = plus(*n, uint32(min(v.event.Volume(), schemas.MaxCount)))
+	if v.event.IP.IsValid() {
+		k.sources[mod3(v.hourNo)].Add(&s.Arena, spread(v.e.sourceHash(v.event.IP, false)), maxKeySources)
+	}
+	v.sentWith = k
 }
 
 // soleKey begins the list of credentials with the one that sent all so far, whose past
@@ -112,18 +120,19 @@ func (a *account) eachKey(s *store, do func(*keyPast)) {
 func (a *account) stepKeys(s *store, learn bool) {
 	settled := a.hour - 2
 	a.eachKey(s, func(k *keyPast) {
-		k.base[0] = k.base[1]
-		bit := uint8(1) << mod3(settled)
+		k.base[0], k.spread[0] = k.base[1], k.spread[1]
+		i := mod3(settled)
 		switch {
 		case !learn || settled < k.first:
-		case k.alarmed&bit == 0:
+			return
+		case k.alarmed&(1<<i) == 0:
 			k.frozen -= min(k.frozen, 1)
-			k.base[1].Add(float64(k.recipients[mod3(settled)]), hourMemory)
-		case k.frozen >= frozenHours:
-			k.base[1].Add(float64(k.recipients[mod3(settled)]), hourMemory)
-		default:
+		case k.frozen < frozenHours:
 			k.frozen++
+			return
 		}
+		k.base[1].Add(float64(k.recipients[i]), hourMemory)
+		k.spread[1].Add(float64(k.sources[i].Len()), hourMemory)
 	})
 }
 
@@ -132,6 +141,7 @@ func (a *account) clearKeys(s *store) {
 	i := mod3(a.hour)
 	a.eachKey(s, func(k *keyPast) {
 		k.recipients[i], k.given[i] = 0, 0
+		k.sources[i].Clear(&s.Arena)
 		k.alarmed &^= 1 << i
 	})
 }
@@ -149,8 +159,16 @@ func (a *account) dropOldKeys(s *store) {
 		}
 		h := *at
 		*at = k.next
-		s.Free(k.name)
+		k.clear(s)
 		s.keys.Free(h)
+	}
+}
+
+// clear gives back what stands elsewhere.
+func (k *keyPast) clear(s *store) {
+	s.Free(k.name)
+	for i := range k.sources {
+		k.sources[i].Clear(&s.Arena)
 	}
 }
 
@@ -161,7 +179,7 @@ func (a *account) dropKeys(s *store) {
 			h := a.keys
 			k := s.keys.At(h)
 			a.keys = k.next
-			s.Free(k.name)
+			k.clear(s)
 			s.keys.Free(h)
 		}
 	}

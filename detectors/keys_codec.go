@@ -29,14 +29,20 @@ func (a *account) appendKeys(w *writer, s *store) {
 		w.text(blockString(&s.Store, k.name, k.nameLen))
 		w.series(&k.base[0])
 		w.series(&k.base[1])
+		for i := range k.sources {
+			w.b = k.sources[i].Append(&s.Arena, w.b)
+		}
+		w.series(&k.spread[0])
+		w.series(&k.spread[1])
 	})
 }
 
 // keysValue is checked credentials that are not yet in a store.
 type keysValue struct {
-	sole  uint32
-	keys  []keyPast
-	names []string
+	sole    uint32
+	keys    []keyPast
+	names   []string
+	sources [][3][]byte
 }
 
 func (r *reader) keys() (v keysValue) {
@@ -54,6 +60,8 @@ func (r *reader) keys() (v keysValue) {
 		}
 		v.names = append(v.names, r.text(schemas.MaxID))
 		k.base[0], k.base[1] = r.series(), r.series()
+		v.sources = append(v.sources, [3][]byte{r.prints(), r.prints(), r.prints()})
+		k.spread[0], k.spread[1] = r.series(), r.series()
 		v.keys = append(v.keys, k)
 		if !r.ok {
 			return v
@@ -71,6 +79,9 @@ func (v *keysValue) load(a *account, s *store) {
 		*at = h
 		k := s.keys.At(h)
 		*k = v.keys[i]
+		for j, members := range v.sources[i] {
+			k.sources[j].Load(&s.Arena, members)
+		}
 		k.name, k.nameLen = s.Put([]byte(v.names[i])), uint8(len(v.names[i]))
 		at = &k.next
 	}

@@ -284,6 +284,9 @@ func newBorder(seed uint64, days int) *life {
 				l.send(border(h), acct(a), []string{"key-0", "key-9"}[l.rng.IntN(8)*a/14], fmt.Sprintf("10.0.0.%d", l.rng.IntN(6)), l.people(3+int(h)*a, 1+l.rng.IntN(3), 0))
 			}
 		}
+		for range int(h/(16*24)) * (l.rng.IntN(20) / 19) * 9 { // later on a small key is used from everywhere
+			l.send(border(h), acct(2), "key-9", fmt.Sprintf("10.0.0.%d", l.rng.IntN(60)), l.people(9, 1, 0))
+		}
 		for range l.rng.IntN(5) - 2 {
 			ticket := []string{"", `,"ticket":"T"`}[l.rng.IntN(2)]
 			l.add(border(h), `"type":"access","employee":"emp-0","action":"view_secret","account":"acct-%d","ip":"10.1.0.%d"%s`, l.rng.IntN(30), l.rng.IntN(days), ticket)
