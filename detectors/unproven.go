@@ -19,7 +19,7 @@ var unprovenSpec = Spec{
 		{Name: "days", Unit: "days", Default: 8, Min: 0, Max: 90, Source: "who sends on fewer days has not shown its habits: first campaigns and seasonal mail look like an intruder's", at: func(p *Parameters) *float64 { return &p.Unproven.Days }},
 		{Name: "bounces", Unit: "hard bounces", Default: 3, Min: 1, Max: 1e6, Source: "a list of one's own gives two in a hundred, a bought one three in twenty-five", at: func(p *Parameters) *float64 { return &p.Unproven.Bounces }},
 		{Name: "bounce_rarity", Unit: "powers of ten", Default: 1, Min: 0.1, Max: 100, Source: "one honest list in ten, from what has settled", at: func(p *Parameters) *float64 { return &p.Unproven.BounceRarity }},
-		{Name: "ceiling", Unit: "times the cohort's hour", Default: 10, Min: 0.1, Max: 1e6, Source: "as much as its plan is given in a working day, within two hours", at: func(p *Parameters) *float64 { return &p.Unproven.Ceiling }},
+		{Name: "ceiling", Unit: "times the cohort's hour", Default: 10, Min: 0.1, Max: 1e6, Source: "as much as its plan is given in a working day", at: func(p *Parameters) *float64 { return &p.Unproven.Ceiling }},
 		{Name: "ceiling_silent", Unit: "times the cohort's hour", Default: 2, Min: 0.1, Max: 1e6, Source: "the same of an old account that was never seen to send, and to which nobody has just signed in", at: func(p *Parameters) *float64 { return &p.Unproven.CeilingSilent }},
 	},
 }
