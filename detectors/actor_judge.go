@@ -47,7 +47,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 	}
 	s := v.actorStrangers(now) + v.actorStrangers(last)
 	k, graded := v.sourcesBefore(h), now.grade|last.grade
-	seen := looked{all, n, s, k, float64(now.bounced) + float64(last.bounced), now.reputation, graded}
+	seen := looked{float32(all), float32(n), float32(s), float32(k), float32(now.bounced) + float32(last.bounced), now.reputation, graded}
 	if now.looked == seen {
 		return
 	}
@@ -99,9 +99,8 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 // looked is what an actor was last judged by. More of it is looked at again, the
 // same is not.
 type looked struct {
-	recipients, placed, strangers, sources, bounced float64
-	reputation                                      float32
-	grade                                           byte
+	recipients, placed, strangers, sources, bounced, reputation float32
+	grade                                                       byte
 }
 
 // grid rounds a count down to five binary digits, exact up to 31: what is judged
