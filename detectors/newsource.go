@@ -2,13 +2,12 @@ package detectors
 
 import (
 	"encoding/binary"
+	"fmt"
+	"math"
 	"net/netip"
 	"unsafe"
 
-	"fmt"
 	"holdfast/detectors/sketch"
-	"math"
-
 	"holdfast/schemas"
 )
 
