@@ -81,8 +81,18 @@ func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.
 	}
 	v.hit(&newSourceSpec, raised, measure, finding{value: value, level: level, score: share(x.joint()), severity: severity,
 		evidence: schemas.Evidence{Observed: x.recipients, Expected: round(x.usual), Threshold: floor, Unit: "recipients", Window: window, Floor: floor,
-			Text: fmt.Sprintf("%s, judged as one%s, sent to %s, %s of them never written to before: a chance of 1 in 10^%.0f by its own past (%s)",
-				newcomers(x.sources), v.heaviest(x.sources), things(x.recipients, "recipient"), count(x.strangers), math.Floor(x.joint()), x.parts())}})
+			Text: fmt.Sprintf("%s, judged as one%s, sent to %s, %s of them never written to before%s: a chance of 1 in 10^%.0f by its own past (%s)",
+				newcomers(x.sources), v.heaviest(x.sources), things(x.recipients, "recipient"), count(x.strangers), x.hardBounces(), math.Floor(x.joint()), x.parts())}})
+}
+
+// hardBounces tells of them where there are any: of an account of which little is
+// known they are what decides.
+func (x *verdictOn) hardBounces() string {
+	n := math.Round(x.bounced)
+	if n == 0 {
+		return ""
+	}
+	return ", with " + things(n, "hard bounce")
 }
 
 // newcomers says how many new sources there are; those of regions that the account
