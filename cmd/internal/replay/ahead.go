@@ -54,6 +54,7 @@ type reader struct {
 	keys     []byte // of a block's events, and where each ends
 	ends     []int
 	seen     *schemas.Ring
+	pace     pace
 	events   int64
 	ids      []string // of a block, and which of them are doubles
 	doubles  []bool
@@ -61,6 +62,7 @@ type reader struct {
 
 // ahead returns blocks of decoded lines, and where to give them back.
 func (r *reader) ahead(ctx context.Context, in io.Reader) (<-chan *block, chan<- *block) {
+	r.pace = pace{}
 	read, decoded, spent := make(chan *block, blocksAhead), make(chan *block, blocksAhead), make(chan *block, blocksAhead)
 	for range blocksAhead {
 		spent <- &block{}
@@ -199,6 +201,9 @@ func (r *reader) decode(b *block) {
 		}
 	}
 	r.name(b)
+	for i := range b.lines {
+		r.pace.line(&b.lines[i])
+	}
 }
 
 // name gives the block's events their keys, in one string for all, and marks doubles.

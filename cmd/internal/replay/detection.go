@@ -104,8 +104,8 @@ func (l *lane) fact(in schemas.Input, to *turn, from int32) error {
 
 // alone makes a turn of a record that is not detection's.
 func (*detection) alone(to *turn, o schemas.Output) {
-	clear(to.outs)
-	to.outs, to.err = append(to.outs[:0], produced{out: o}), nil
+	to.clear()
+	to.outs = append(to.outs, produced{out: o})
 }
 
 // input is the line's event as a lane would be given it.

@@ -75,13 +75,9 @@ func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *bl
 	}
 	order := make(chan *block, blocksAhead)
 	go func() {
-		var p pace
 		for b := range decoded {
 			if ctx.Err() != nil {
 				break
-			}
-			for i := range b.lines {
-				p.line(&b.lines[i])
 			}
 			b.undetected.Add(lanes)
 			for i := range d.lanes {
@@ -118,7 +114,7 @@ func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *bl
 func (l *lane) run() {
 	for b := range l.blocks {
 		if len(b.lines) > 0 {
-			l.listen(&b.lines[0])
+			l.listen(&b.lines[0]) // also where none of them is the lane's: reports may not pile up
 		}
 		for i := range b.lines {
 			x := &b.lines[i]
@@ -130,8 +126,7 @@ func (l *lane) run() {
 			l.event(&l.in, &x.turn)
 			l.follow(&x.turn, x.n, l.in.Arrival)
 		}
-		n := len(b.lines)
-		if n > 0 {
+		if n := len(b.lines); n > 0 {
 			l.report(b.lines[n-1].n)
 		}
 		b.undetected.Done()
