@@ -3,7 +3,6 @@ package detectors
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"holdfast/detectors/baseline"
 	"holdfast/detectors/sketch"
@@ -61,10 +60,7 @@ func (v *accountView) fanOut(d sketch.Day) {
 // own past, known or not: where an account's sources change all the time, one key that
 // only a server used still stands out.
 func (v *accountView) fanOutKey(k *keyPast) {
-	p, b, i := &v.p.FanOut, &k.spread[1], mod3(v.hourNo)
-	if v.hourNo < v.account.hour {
-		b = &k.spread[0]
-	}
+	p, b, i := &v.p.FanOut, v.pastOf(&k.spread), mod3(v.hourNo)
 	n := float64(k.sources[i].Len())
 	if n < p.Floor || k.given[i]&givenFanOut != 0 || b.N < matureHours || b.Active < matureActive || n <= 2*float64(b.Max) {
 		return
@@ -75,15 +71,12 @@ func (v *accountView) fanOutKey(k *keyPast) {
 	}
 	k.alarmed |= 1 << i
 	k.given[i] |= givenFanOut
-	name, id := strings.Clone(blockString(&v.e.store.Store, k.name, k.nameLen)), strings.Clone(v.event.Account)
-	score, severity := grade(1)
-	v.e.raise(v.emit, &fanOutSpec, finding{
-		entity: schemas.Entity{Kind: schemas.KindAccount, ID: id}, account: id, credential: name,
-		value: windowValue(fmt.Sprintf("1h/%08x", k.print), hourStart(v.hourNo)), level: 1, score: score, severity: severity,
-		trigger: v.event.ID, time: v.event.Time, arrival: v.in.Arrival, origin: v.in.Origin,
-		evidence: schemas.Evidence{Observed: n, Expected: round(float64(b.Mean)), Threshold: max(p.Floor, math.Floor(2*float64(b.Max))+1), Unit: "sources", Window: "1h0m0s", Floor: p.Floor, Samples: []string{v.event.ID},
-			Text: fmt.Sprintf("%s sources within the hour with credential %s, where %s is usual of it and %s the most of late: a chance of 1 in 10^%.0f by its own past",
-				count(n), brief(name), count(float64(b.Mean)), mostOf(float64(b.Max)), math.Floor(-tail/math.Ln10))}})
+	f := v.keyFinding(k, 1)
+	f.score, f.severity = grade(1)
+	f.evidence = schemas.Evidence{Observed: n, Expected: round(float64(b.Mean)), Threshold: max(p.Floor, math.Floor(2*float64(b.Max))+1), Unit: "sources", Window: "1h0m0s", Floor: p.Floor, Samples: []string{v.event.ID},
+		Text: fmt.Sprintf("%s sources within the hour with credential %s, where %s is usual of it and %s the most of late: a chance of 1 in 10^%.0f by its own past",
+			count(n), brief(f.credential), count(float64(b.Mean)), mostOf(float64(b.Max)), math.Floor(-tail/math.Ln10))}
+	v.e.raise(v.emit, &fanOutSpec, f)
 }
 
 // givenFanOut is the bit of keyPast.given for a fan-out; volume has the two below it.

@@ -33,7 +33,7 @@ const (
 	// soleKey marks an account's field of keys that holds the print of its only
 	// credential in place of a handle.
 	soleKey = 1 << 31
-	maxKeys = 16 // of an account, 152 bytes each and three for a source of late; beyond it further ones are not looked at
+	maxKeys = 16 // of an account, 144 bytes each and three for a source of late; beyond it further ones are not looked at
 	// maxKeySources bounds the sources of a credential that are told apart in an hour.
 	maxKeySources = 64
 	// keyDays is after how many days without a send a credential makes room.
@@ -212,16 +212,26 @@ func volumeKeys(v *accountView) {
 	})
 }
 
-// keyBase is a credential's past as the view's hour may see it.
-func (v *accountView) keyBase(k *keyPast) *baseline.Series {
+// pastOf is a credential's past, its base or its spread, as the view's hour may see it.
+func (v *accountView) pastOf(s *[2]baseline.Series) *baseline.Series {
 	if v.hourNo < v.account.hour {
-		return &k.base[0]
+		return &s[0]
 	}
-	return &k.base[1]
+	return &s[1]
+}
+
+// keyFinding is a finding of a credential's hour, but for what was found.
+func (v *accountView) keyFinding(k *keyPast, level int) finding {
+	id := strings.Clone(v.event.Account)
+	return finding{
+		entity: schemas.Entity{Kind: schemas.KindAccount, ID: id}, account: id, credential: strings.Clone(blockString(&v.e.store.Store, k.name, k.nameLen)),
+		value: windowValue(fmt.Sprintf("1h/%08x", k.print), hourStart(v.hourNo)), level: level,
+		trigger: v.event.ID, time: v.event.Time, arrival: v.in.Arrival, origin: v.in.Origin,
+	}
 }
 
 func (v *accountView) judgeKey(k *keyPast, n float64) {
-	p, b, i := &v.p.Volume, v.keyBase(k), mod3(v.hourNo)
+	p, b, i := &v.p.Volume, v.pastOf(&k.base), mod3(v.hourNo)
 	if k.given[i]&2 != 0 || b.N < matureHours || b.Active < matureActive || n <= float64(b.Max) || n < p.Above95*float64(b.P95) || v.moved(k, n) {
 		return
 	}
@@ -256,7 +266,7 @@ func (v *accountView) keyMean(b *baseline.Series) float64 {
 func (v *accountView) moved(k *keyPast, n float64) (moved bool) {
 	i := mod3(v.hourNo)
 	v.account.eachKey(&v.e.store, func(o *keyPast) {
-		b := v.keyBase(o)
+		b := v.pastOf(&o.base)
 		if o != k && float64(b.Max) >= n && float64(o.recipients[i]) < max(1, v.keyMean(b)/2) {
 			moved = true
 		}
@@ -265,19 +275,14 @@ func (v *accountView) moved(k *keyPast, n float64) (moved bool) {
 }
 
 func (v *accountView) keyAlarm(k *keyPast, b *baseline.Series, level int, n, mean, tail float64) {
-	p, times := &v.p.Volume, float64(level)
-	name := strings.Clone(blockString(&v.e.store.Store, k.name, k.nameLen))
-	id := strings.Clone(v.event.Account)
-	var samples []string
-	if v.event.Credential == name { // or another's mail ruled a move out
-		samples = []string{v.event.ID}
+	p, times, f := &v.p.Volume, float64(level), v.keyFinding(k, level)
+	f.score, f.severity = 0.2*times, quiet[level]
+	f.evidence = schemas.Evidence{Observed: n, Expected: round(mean), Threshold: math.Ceil(max(times*p.Floor1h, times*float64(b.Max)+1, p.Above95*float64(b.P95))),
+		Unit: "recipients", Window: "1h0m0s", Floor: p.Floor1h,
+		Text: fmt.Sprintf("%s recipients within the hour with credential %s, where %s is usual of it and %s the most of late: a chance of 1 in 10^%.0f by its own past",
+			count(n), brief(f.credential), count(mean), mostOf(float64(b.Max)), math.Floor(-tail/math.Ln10))}
+	if v.event.Credential == f.credential { // or another's mail ruled a move out
+		f.evidence.Samples = []string{v.event.ID}
 	}
-	v.e.raise(v.emit, &volumeSpec, finding{
-		entity: schemas.Entity{Kind: schemas.KindAccount, ID: id}, account: id, credential: name,
-		value: windowValue(fmt.Sprintf("1h/%08x", k.print), hourStart(v.hourNo)), level: level, score: 0.2 * times, severity: quiet[level],
-		trigger: v.event.ID, time: v.event.Time, arrival: v.in.Arrival, origin: v.in.Origin,
-		evidence: schemas.Evidence{Observed: n, Expected: round(mean), Threshold: math.Ceil(max(times*p.Floor1h, times*float64(b.Max)+1, p.Above95*float64(b.P95))),
-			Unit: "recipients", Window: "1h0m0s", Floor: p.Floor1h, Samples: samples,
-			Text: fmt.Sprintf("%s recipients within the hour with credential %s, where %s is usual of it and %s the most of late: a chance of 1 in 10^%.0f by its own past",
-				count(n), brief(name), count(mean), mostOf(float64(b.Max)), math.Floor(-tail/math.Ln10))}})
+	v.e.raise(v.emit, &volumeSpec, f)
 }
