@@ -43,7 +43,7 @@ func ask(ctx context.Context, client *kafka.Client, cfg *config.Config, r schema
 }
 
 // lookFor bounds the search for an entity, which an act does not depend on.
-const lookFor = 5 * time.Second
+const lookFor = 2 * time.Second
 
 // unheardOf says so where nothing is known of an entity: it may not have begun yet, or
 // its name is mistyped.
