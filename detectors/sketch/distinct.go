@@ -10,14 +10,16 @@ import (
 	"holdfast/detectors/slab"
 )
 
-// Exact is how many distinct values a Distinct counts exactly.
-const Exact = 32
+// Exact is how many distinct values a Distinct counts exactly: as a list they take half
+// of what a full sketch does.
+const Exact = 512
 
 const (
 	precision = 12 // 1.6 % standard error, at most 4.2 KB
 	isLarge   = 1 << 15
-	version   = 1
+	version   = 2
 	maxLarge  = 1<<precision + 64 // bytes of a marshalled sketch, with room
+	listBytes = 4
 )
 
 // Store is where the values of many Distincts live: small ones in the arena, and
@@ -32,8 +34,9 @@ type Store struct {
 // Large is the number of live HyperLogLog sketches.
 func (s *Store) Large() int { return len(s.large) - len(s.free) }
 
-// Distinct counts distinct hashes: exactly up to Exact, as a sorted list of eight
-// bytes each, then by HyperLogLog with 2^12 registers. Its zero value is empty.
+// Distinct counts distinct hashes by their first 32 bits: exactly up to Exact, as a
+// sorted list, then by HyperLogLog with 2^12 registers. Two hashes are taken for one
+// with probability 2^-32. Its zero value is empty.
 type Distinct struct {
 	ref uint32 // a slab.Ref, or an index into Store.large
 	n   uint16 // length of the list, or isLarge
@@ -46,6 +49,17 @@ func newLarge() *hyperloglog.Sketch {
 	}
 	return sk
 }
+
+// wide spreads the 32 bits that stand for a value over the 64 that a sketch takes
+// (the finaliser of splitmix64), as the last bits would never be set otherwise.
+func wide(v uint32) uint64 {
+	h := uint64(v) * 0x9e3779b97f4a7c15
+	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+	h = (h ^ h>>27) * 0x94d049bb133111eb
+	return h ^ h>>31
+}
+
+func listed(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i*listBytes:]) }
 
 func (s *Store) keep(sk *hyperloglog.Sketch) uint32 {
 	if n := len(s.free); n > 0 {
@@ -61,29 +75,34 @@ func (s *Store) keep(sk *hyperloglog.Sketch) uint32 {
 // Add inserts a hash. fresh says that the count may have grown: for certain
 // while it is exact, possibly afterwards.
 func (d *Distinct) Add(s *Store, h uint64) (fresh bool) {
+	v := uint32(h >> 32)
 	if d.n == isLarge {
-		s.large[d.ref].InsertHash(h)
+		s.large[d.ref].InsertHash(wide(v))
 		s.last[d.ref] = 0
 		return true
 	}
 	b := s.Block(slab.Ref(d.ref))
-	at := 0
-	for at < int(d.n) && binary.LittleEndian.Uint64(b[at*8:]) < h {
+	n := int(d.n)
+	at := int(uint64(v) * uint64(n) >> 32) // where it is most likely
+	for at > 0 && listed(b, at-1) >= v {
+		at--
+	}
+	for at < n && listed(b, at) < v {
 		at++
 	}
-	if at < int(d.n) && binary.LittleEndian.Uint64(b[at*8:]) == h {
+	if at < n && listed(b, at) == v {
 		return false
 	}
-	if d.n == Exact {
+	if n == Exact {
 		d.enlarge(s, b)
-		s.large[d.ref].InsertHash(h)
+		s.large[d.ref].InsertHash(wide(v))
 		return true
 	}
-	used := int(d.n) * 8
-	d.ref = uint32(s.Grow(slab.Ref(d.ref), used, used+8))
+	used := n * listBytes
+	d.ref = uint32(s.Grow(slab.Ref(d.ref), used, used+listBytes))
 	b = s.Block(slab.Ref(d.ref))
-	copy(b[(at+1)*8:used+8], b[at*8:used])
-	binary.LittleEndian.PutUint64(b[at*8:], h)
+	copy(b[(at+1)*listBytes:used+listBytes], b[at*listBytes:used])
+	binary.LittleEndian.PutUint32(b[at*listBytes:], v)
 	d.n++
 	return true
 }
@@ -91,7 +110,7 @@ func (d *Distinct) Add(s *Store, h uint64) (fresh bool) {
 func (d *Distinct) enlarge(s *Store, b []byte) {
 	sk := newLarge()
 	for i := range int(d.n) {
-		sk.InsertHash(binary.LittleEndian.Uint64(b[i*8:]))
+		sk.InsertHash(wide(listed(b, i)))
 	}
 	s.Free(slab.Ref(d.ref))
 	d.ref, d.n = s.keep(sk), isLarge
@@ -125,12 +144,13 @@ func (d *Distinct) Clear(s *Store) {
 	*d = Distinct{}
 }
 
-// Append appends the counter's encoding: a version byte; a byte n ≤ Exact and n
-// hashes, or 255, a varint length and the normalised sketch.
+// Append appends the counter's encoding: a version byte; a byte 0 and n ≤ Exact values of
+// four bytes, or a byte 1 and the normalised sketch. Before these stand, in two bytes, n or the
+// sketch's length.
 func (d *Distinct) Append(s *Store, dst []byte) []byte {
 	if d.n != isLarge {
-		dst = append(dst, version, byte(d.n))
-		return append(dst, s.Block(slab.Ref(d.ref))[:int(d.n)*8]...)
+		dst = binary.LittleEndian.AppendUint16(append(dst, version, 0), d.n)
+		return append(dst, s.Block(slab.Ref(d.ref))[:int(d.n)*listBytes]...)
 	}
 	sk := s.large[d.ref]
 	sk.Estimate()
@@ -138,8 +158,7 @@ func (d *Distinct) Append(s *Store, dst []byte) []byte {
 	if err != nil {
 		panic(err) // only a sketch that was never made refuses
 	}
-	dst = append(dst, version, 255)
-	dst = binary.AppendUvarint(dst, uint64(len(b)))
+	dst = binary.LittleEndian.AppendUint16(append(dst, version, 1), uint16(len(b)))
 	return append(dst, b...)
 }
 
@@ -153,27 +172,26 @@ var errDistinct = errors.New("a distinct counter is cut or damaged")
 
 // CutDistinct decodes and checks an encoding at the start of src.
 func CutDistinct(src []byte) (c Decoded, rest []byte, err error) {
-	if len(src) < 2 || src[0] != version {
+	if len(src) < 4 || src[0] != version || src[1] > 1 {
 		return c, nil, errDistinct
 	}
-	if n := int(src[1]); n <= Exact {
-		src = src[2:]
-		if len(src) < 8*n {
+	large, n, src := src[1] == 1, int(binary.LittleEndian.Uint16(src[2:])), src[4:]
+	if !large {
+		if n > Exact || len(src) < n*listBytes {
 			return c, nil, errDistinct
 		}
-		c.list = src[:8*n]
-		for i := 8; i < 8*n; i += 8 {
-			if binary.LittleEndian.Uint64(c.list[i-8:]) >= binary.LittleEndian.Uint64(c.list[i:]) {
+		c.list, rest = src[:n*listBytes], src[n*listBytes:]
+		for i := 1; i < n; i++ {
+			if listed(c.list, i-1) >= listed(c.list, i) {
 				return Decoded{}, nil, errDistinct
 			}
 		}
-		return c, src[8*n:], nil
+		return c, rest, nil
 	}
-	size, w := binary.Uvarint(src[2:])
-	if src[1] != 255 || w <= 0 || size > maxLarge || len(src)-2-w < int(size) {
+	if n > maxLarge || len(src) < n {
 		return c, nil, errDistinct
 	}
-	body := src[2+w : 2+w+int(size)]
+	body := src[:n]
 	// The library trusts the precision that it reads: hold it to ours.
 	if len(body) < 4 || body[1] != precision {
 		return c, nil, errDistinct
@@ -182,7 +200,7 @@ func CutDistinct(src []byte) (c Decoded, rest []byte, err error) {
 	if err := c.large.UnmarshalBinary(body); err != nil {
 		return Decoded{}, nil, fmt.Errorf("%w: %w", errDistinct, err)
 	}
-	return c, src[2+w+int(size):], nil
+	return c, src[n:], nil
 }
 
 // Load replaces the counter by a decoded one.
@@ -192,5 +210,5 @@ func (d *Distinct) Load(s *Store, c Decoded) {
 		d.ref, d.n = s.keep(c.large), isLarge
 		return
 	}
-	d.ref, d.n = uint32(s.Put(c.list)), uint16(len(c.list)/8)
+	d.ref, d.n = uint32(s.Put(c.list)), uint16(len(c.list)/listBytes)
 }
