@@ -124,31 +124,27 @@ func (identityChurn) account(v *accountView) {
 const maxHosts = 1024
 
 // senders remembers of the hosts that came last whether they lie below their
-// registrable domains, since an account's are mostly the same. 96 bits of hash under
-// seeds of this process stand for a host.
+// registrable domains, since an account's are mostly the same. 63 bits of hash under
+// a seed of this process stand for a host; the last bit says whether it does.
 type senders struct {
-	seeds [2]maphash.Seed
-	known [4096]struct {
-		a     uint64
-		b     uint32
-		below bool
-	}
+	seed  maphash.Seed
+	known [4096]uint64
 }
 
-func newSenders() *senders {
-	return &senders{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
-}
+func newSenders() *senders { return &senders{seed: maphash.MakeSeed()} }
 
 // host returns the host of a sender and whether it lies below its registrable domain.
-func (s *senders) host(sender string) (string, bool) {
-	host := domain.Host(sender)
-	if host == "" {
+func (s *senders) host(sender string) (host string, below bool) {
+	if host = domain.Host(sender); host == "" {
 		return "", false
 	}
-	a, b := maphash.String(s.seeds[0], host), uint32(maphash.String(s.seeds[1], host))
-	x := &s.known[a%uint64(len(s.known))]
-	if x.a != a || x.b != b {
-		x.a, x.b, x.below = a, b, domain.Registrable(host) != host
+	h := maphash.String(s.seed, host)
+	x := &s.known[h>>1%uint64(len(s.known))]
+	if *x|1 != h|1 || *x == 0 {
+		*x = h &^ 1
+		if domain.Registrable(host) != host {
+			*x |= 1
+		}
 	}
-	return host, x.below
+	return host, *x&1 != 0
 }

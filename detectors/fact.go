@@ -139,12 +139,7 @@ type pairView struct {
 
 // note adds a record to an entity's and lets detectors compare it with the others.
 func (e *Engine) note(emit func(schemas.Output), entity schemas.Entity, list *records, x record) {
-	all := list.list(&e.store.Store, e.scratch)
-	newest := x.day
-	for i := range all {
-		newest = max(newest, all[i].day)
-	}
-	all, added := list.add(&e.store.Store, x, newest-min(newest, recordDays), all)
+	all, added := list.add(&e.store.Store, x, e.scratch)
 	e.scratch = all[:0]
 	if !added {
 		return

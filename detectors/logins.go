@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 
@@ -67,13 +68,28 @@ func (t try) before(o try) bool {
 
 func (l *logins) at(a *slab.Arena, i int) try { return tryOf(a.Block(l.ref)[i*tryBytes:]) }
 
+// find returns where the entry of a day, source and user stands or would stand.
+func (l *logins) find(a *slab.Arena, t try) (int, bool) {
+	var want [tryBytes]byte
+	t.put(want[:])
+	const key = 14 // in the order in which they are sorted
+	b := a.Block(l.ref)
+	lo, hi := 0, int(l.n)
+	for lo < hi {
+		m := int(uint(lo+hi) >> 1)
+		if bytes.Compare(b[m*tryBytes:m*tryBytes+key], want[:key]) < 0 {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	return lo, lo < int(l.n) && bytes.Equal(b[lo*tryBytes:lo*tryBytes+key], want[:key])
+}
+
 // note counts one attempt and returns its entry as it is now.
 func (l *logins) note(a *slab.Arena, t try, failed bool, ms int64) try {
-	lo := 0
-	for lo < int(l.n) && l.at(a, lo).before(t) {
-		lo++
-	}
-	if lo == int(l.n) || t.before(l.at(a, lo)) {
+	lo, ok := l.find(a, t)
+	if !ok {
 		if l.n >= maxTries && (!failed || !l.yield(a, t)) {
 			t = t.others() // all further ones together
 		}
@@ -94,8 +110,8 @@ func (l *logins) note(a *slab.Arena, t try, failed bool, ms int64) try {
 
 // insert makes an entry unless it is there and returns where it stands.
 func (l *logins) insert(a *slab.Arena, t try) int {
-	at := l.place(a, t)
-	if at < int(l.n) && !t.before(l.at(a, at)) {
+	at, ok := l.find(a, t)
+	if ok {
 		return at
 	}
 	used := int(l.n) * tryBytes
@@ -160,18 +176,16 @@ func (l *logins) drop(a *slab.Arena, since sketch.Day) {
 
 // has reports whether there were attempts of a source and user on a day.
 func (l *logins) has(a *slab.Arena, t try) bool {
-	for i := range int(l.n) {
-		if x := l.at(a, i); x.from == t.from && x.user == t.user && x.day == t.day {
-			return true
-		}
-	}
-	return false
+	_, ok := l.find(a, t)
+	return ok
 }
 
 // pair sums a source's and user's attempts of a day and the one before.
 func (l *logins) pair(a *slab.Arena, t try) (fails uint32, flags byte) {
-	for i := range int(l.n) {
-		if x := l.at(a, i); x.from == t.from && x.user == t.user && (x.day == t.day || x.day+1 == t.day) {
+	for _, d := range [...]sketch.Day{t.day - 1, t.day} {
+		t.day = d
+		if at, ok := l.find(a, t); ok {
+			x := l.at(a, at)
 			fails, flags = plus(fails, x.fails), flags|x.flags
 		}
 	}

@@ -51,9 +51,9 @@ func (v *accountView) countSource(recipients int64) source {
 			h = v.e.sourceHash(v.event.IP, true)
 		}
 	}
-	known := v.usedBefore(h)
-	fresh, later := !a.sources.UsedBetween(ar, h, 1, d), a.sources.Has(ar, h)
-	first := a.sources.Use(ar, h, d)
+	at := a.sources.Find(ar, h)
+	known, fresh, later := v.foundBefore(&at), !at.UsedBetween(1, d), at.In()
+	first := a.sources.UseFound(ar, h, at, d)
 	if v.useNetwork(h, fresh, later) {
 		known = true
 	}
@@ -168,23 +168,19 @@ func (v *accountView) useNetwork(h uint64, fresh, later bool) (known bool) {
 	if n == h || a.sources.Len() >= maxSources+maxNetworks-2 {
 		return false
 	}
+	network := a.sources.Find(ar, n)
+	used := network.UsedBetween(1, d)
+	a.sources.UseFound(ar, n, network, d)
 	changing := n ^ changingMark
+	before := a.sources.Find(ar, changing)
+	known = v.foundBefore(&before)
 	switch {
-	case !a.sources.UsedBetween(ar, n, 1, d):
-		if a.sources.Has(ar, n) && !later {
-			a.sources.Use(ar, changing, a.day)
-		}
-		a.sources.Use(ar, n, d)
-	case fresh:
-		a.sources.Use(ar, n, d)
-		a.sources.Use(ar, changing, d)
-	default:
-		a.sources.Use(ar, n, d)
-		if a.sources.UsedBetween(ar, changing, 1, d) {
-			a.sources.Use(ar, changing, d)
-		}
+	case !used && network.In() && !later:
+		a.sources.UseFound(ar, changing, before, a.day)
+	case used && (fresh || before.UsedBetween(1, d)):
+		a.sources.UseFound(ar, changing, before, d)
 	}
-	return v.usedBefore(changing)
+	return known
 }
 
 // changingMark turns a network's hash into that of "addresses of it change".

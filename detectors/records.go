@@ -71,26 +71,28 @@ func (r *records) clear(s *sketch.Store) {
 	*r = records{}
 }
 
-// list decodes the records into buf; their strings are copies.
+// list decodes the records into buf; their strings are parts of one copy.
 func (r *records) list(s *sketch.Store, buf []record) []record {
-	if r.n == 0 {
-		return buf[:0]
-	}
-	out, _, err := cutRecords(r.bytes(s), buf[:0])
+	out, err := cutRecords(string(r.bytes(s)), buf[:0])
 	if err != nil {
 		panic(err) // only checked bytes are ever stored
 	}
 	return out
 }
 
-// add inserts x unless it is there, and drops records from before the day since
-// and the oldest beyond the cap of their kind. It returns what is kept now.
-func (r *records) add(s *sketch.Store, x record, since sketch.Day, buf []record) (list []record, added bool) {
+// add inserts x unless it is there, and drops records of more than recordDays before
+// the newest and the oldest beyond the cap of their kind. It returns what is kept now.
+func (r *records) add(s *sketch.Store, x record, buf []record) (list []record, added bool) {
 	list = r.list(s, buf)
-	if slices.ContainsFunc(list, func(o record) bool { return o.same(&x) }) {
-		return list, false
+	newest := x.day
+	for i := range list {
+		if list[i].same(&x) {
+			return list, false
+		}
+		newest = max(newest, list[i].day)
 	}
 	list = append(list, x)
+	since := newest - min(newest, recordDays)
 	list = slices.DeleteFunc(list, func(o record) bool { return o.day < since })
 	slices.SortFunc(list, func(a, b record) int { return a.compare(&b) })
 	list = capRecords(list)
@@ -114,7 +116,7 @@ func capRecords(list []record) []record {
 }
 
 func (r *records) store(s *sketch.Store, list []record) {
-	var b []byte
+	b := make([]byte, 0, int(r.n)+256)
 	for i := range list {
 		b = appendRecord(b, &list[i])
 	}
@@ -148,31 +150,31 @@ func appendRecord(b []byte, r *record) []byte {
 
 var errRecords = errors.New("a list of records is cut or damaged")
 
-// cutRecords decodes records until src ends.
-func cutRecords(src []byte, out []record) ([]record, []byte, error) {
+// cutRecords decodes records until src ends; their strings are parts of it.
+func cutRecords(src string, out []record) ([]record, error) {
 	for len(src) > 0 {
 		if len(src) < 3 {
-			return nil, nil, errRecords
+			return nil, errRecords
 		}
-		x := record{kind: recordKind(src[0] & 0x7f), live: src[0]&0x80 != 0, day: sketch.Day(binary.LittleEndian.Uint16(src[1:]))}
+		x := record{kind: recordKind(src[0] & 0x7f), live: src[0]&0x80 != 0, day: sketch.Day(src[1]) | sketch.Day(src[2])<<8}
 		if x.kind == 0 || x.kind >= recordKinds {
-			return nil, nil, errRecords
+			return nil, errRecords
 		}
 		src = src[3:]
 		for _, v := range [...]*int64{&x.time, &x.arrival} {
-			n, w := binary.Varint(src)
+			n, w := binary.Varint([]byte(src[:min(len(src), binary.MaxVarintLen64)]))
 			if w <= 0 {
-				return nil, nil, errRecords
+				return nil, errRecords
 			}
 			*v, src = n, src[w:]
 		}
 		for _, v := range [...]*string{&x.who, &x.credential, &x.place, &x.event} {
 			if len(src) == 0 || int(src[0]) > schemas.MaxID || len(src) < 1+int(src[0]) {
-				return nil, nil, errRecords
+				return nil, errRecords
 			}
-			*v, src = string(src[1:1+int(src[0])]), src[1+int(src[0]):]
+			*v, src = src[1:1+int(src[0])], src[1+int(src[0]):]
 		}
 		out = append(out, x)
 	}
-	return out, src, nil
+	return out, nil
 }

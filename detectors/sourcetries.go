@@ -66,13 +66,12 @@ const maxPairs = 256
 
 // told notes what an account has told: the highest number wins.
 func (l *logins) told(a *slab.Arena, t try) {
-	at := l.place(a, t)
-	if at < int(l.n) {
-		if x := l.at(a, at); !t.before(x) {
-			x.fails, x.flags = max(x.fails, t.fails), x.flags|t.flags
-			x.put(a.Block(l.ref)[at*tryBytes:])
-			return
-		}
+	at, ok := l.find(a, t)
+	if ok {
+		x := l.at(a, at)
+		x.fails, x.flags = max(x.fails, t.fails), x.flags|t.flags
+		x.put(a.Block(l.ref)[at*tryBytes:])
+		return
 	}
 	if l.n >= maxPairs {
 		if at == 0 || l.at(a, 0).day == t.day {
@@ -89,20 +88,6 @@ func (l *logins) told(a *slab.Arena, t try) {
 	copy(b[(at+1)*tryBytes:used+tryBytes], b[at*tryBytes:used])
 	t.put(b[at*tryBytes:])
 	l.n++
-}
-
-// place returns where an entry stands or would stand.
-func (l *logins) place(a *slab.Arena, t try) int {
-	lo, hi := 0, int(l.n)
-	for lo < hi {
-		m := int(uint(lo+hi) >> 1)
-		if l.at(a, m).before(t) {
-			lo = m + 1
-		} else {
-			hi = m
-		}
-	}
-	return lo
 }
 
 // shape is what an address's attempts look like over a day and the one before.

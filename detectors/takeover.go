@@ -127,8 +127,13 @@ func (p *TakeoverParameters) limits(flags byte) (some, many float64) {
 // usedBefore reports whether the account used a source in the 90 days that ended
 // two days before the event.
 func (v *accountView) usedBefore(h uint64) bool {
+	at := v.account.sources.Find(&v.e.store.Arena, h)
+	return v.foundBefore(&at)
+}
+
+func (v *accountView) foundBefore(at *sketch.Found) bool {
 	d := v.dayNo
-	return v.account.sources.UsedBetween(&v.e.store.Arena, h, d-min(d, sourceDays), d-min(d, 2))
+	return at.UsedBetween(d-min(d, sourceDays), d-min(d, 2))
 }
 
 // nearBefore is the same for any source of the same region.

@@ -173,7 +173,7 @@ func (r *reader) cut(cut func([]byte) (list, rest []byte, err error)) []byte {
 
 func (r *reader) records() []byte {
 	b := r.bytes(64 << 10)
-	if _, _, err := cutRecords(b, nil); err != nil {
+	if _, err := cutRecords(string(b), nil); err != nil {
 		r.fail()
 		return nil
 	}

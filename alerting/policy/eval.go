@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/expr-lang/expr"
@@ -27,11 +28,16 @@ func compile(src string) (*vm.Program, *file.Error, error) {
 	return nil, nil, err
 }
 
+// machines evaluate conditions; what one has allocated serves the next condition too.
+var machines = sync.Pool{New: func() any { return new(vm.VM) }}
+
 // Holds evaluates the policy's condition. An error (for example an index beyond
 // the list) means that it does not hold; Parse tries conditions on samples, so
 // that such mistakes are seen at load.
 func (p *Policy) Holds(env *Env) (bool, error) {
-	out, err := expr.Run(p.when, env)
+	m := machines.Get().(*vm.VM)
+	defer machines.Put(m)
+	out, err := m.Run(p.when, env)
 	if err != nil {
 		var at *file.Error
 		if errors.As(err, &at) {

@@ -51,13 +51,19 @@ func (f *Fingerprints) search(b []byte, v uint32) (int, bool) {
 }
 
 // near narrows the search to where v would stand among values that are spread
-// evenly, as hashes are: from the guess outwards in doubling steps.
+// evenly, as hashes are: from the guess outwards in doubling steps. In a large set
+// the guess is mended first by how far off the value there is, as each line of memory
+// that is looked at costs more than all the rest.
 func (f *Fingerprints) near(b []byte, v uint32) (lo, hi int) {
 	n := int(f.n)
 	at := int(uint64(v) * uint64(n) >> 24)
 	lo, hi = 0, n
 	if n < 8 {
 		return lo, hi
+	}
+	if n > 256 {
+		off := (int64(v) - int64(get24(b, at))) * int64(n) >> 24
+		at = min(max(at+int(off), 0), n-1)
 	}
 	if get24(b, at) < v {
 		lo = at + 1

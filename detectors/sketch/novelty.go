@@ -92,11 +92,31 @@ func (s *Novelty) Has(a *slab.Arena, h uint64) bool {
 // UsedBetween reports whether the value was used on a day from a to b. The answer
 // is exact for b ≥ last−8, the last day being the value's newest.
 func (s *Novelty) UsedBetween(ar *slab.Arena, h uint64, from, to Day) bool {
-	i, ok := s.search(ar, h)
+	f := s.Find(ar, h)
+	return f.UsedBetween(from, to)
+}
+
+// Found is where a value stands, or would stand, until the set changes.
+type Found struct {
+	at int
+	e  entry // nil where it is not in the set
+}
+
+// Find looks a value up for several questions.
+func (s *Novelty) Find(a *slab.Arena, h uint64) Found {
+	i, ok := s.search(a, h)
 	if !ok {
-		return false
+		return Found{at: i}
 	}
-	return s.at(ar, i).latestUpTo(to) >= max(from, 1)
+	return Found{i, s.at(a, i)}
+}
+
+// In reports whether the value is in the set.
+func (f *Found) In() bool { return f.e != nil }
+
+// UsedBetween is Novelty's.
+func (f *Found) UsedBetween(from, to Day) bool {
+	return f.e != nil && f.e.latestUpTo(to) >= max(from, 1)
 }
 
 // UsedNear reports whether any value with the same first sixteen bits was used on a
@@ -137,13 +157,17 @@ func (e entry) latestUpTo(to Day) Day {
 // new for it. A value that is not in the set yet is added; the caller sees to the
 // cap. Days more than eight before the value's last are ignored.
 func (s *Novelty) Use(a *slab.Arena, h uint64, day Day) (first bool) {
-	i, ok := s.search(a, h)
-	if !ok {
-		s.insert(a, i, h)
-		s.at(a, i).set(day, 0, 0)
+	return s.UseFound(a, h, s.Find(a, h), day)
+}
+
+// UseFound is Use of a value that has been looked up.
+func (s *Novelty) UseFound(a *slab.Arena, h uint64, f Found, day Day) (first bool) {
+	if !f.In() {
+		s.insert(a, f.at, h)
+		s.at(a, f.at).set(day, 0, 0)
 		return true
 	}
-	e := s.at(a, i)
+	e := f.e
 	last, recent, older := e.last(), e[8], e.older()
 	switch {
 	case day == last:
