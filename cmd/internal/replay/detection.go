@@ -12,8 +12,11 @@ import (
 // detection is the first half of a run: what is seen of accounts and employees, and
 // what these tell each other. Nothing that follows from it ever comes back to it, so
 // that it runs ahead of the second half: addresses, which are only told things, and
-// the decisions. Two lanes share the entities, each with a goroutine of its own.
-type detection struct{ lanes [lanes]lane }
+// the decisions. Two lanes share the entities.
+type detection struct {
+	lanes [lanes]lane
+	talk  talk
+}
 
 const lanes = 2
 
@@ -22,12 +25,16 @@ type lane struct {
 	number        int32
 	engine        fold
 	events, facts int64 // offsets
-	in            schemas.Input
 	to            *turn
 	from          int32
 	emit          func(schemas.Output)
 
-	talk // with the other lane, over a file
+	// Over a file:
+	at      int     // the line of the block at hand
+	said    []*word // to the other lane, that it has not been told
+	heard   int64   // the other lane has come so far
+	wants   int64   // and has to come so far before this one goes on
+	waiting []*word // what the other said, until their line
 }
 
 // turn is what detection made of one line.
@@ -106,14 +113,6 @@ func (l *lane) fact(in schemas.Input, to *turn, from int32) error {
 func (*detection) alone(to *turn, o schemas.Output) {
 	to.clear()
 	to.outs = append(to.outs, produced{out: o})
-}
-
-// input is the line's event as a lane would be given it.
-func (l *line) input(in *schemas.Input) {
-	*in = schemas.Input{
-		Topic: schemas.TopicEvents, Arrival: l.event.Time, Kind: schemas.KindEvent, ID: l.event.ID, Source: "replay", Origin: schemas.OriginLive,
-		Key: l.key, Value: l.data, Event: &l.event, Network: l.net, Duplicate: l.double,
-	}
 }
 
 // conclude is the second half: it hands all that detection made of a record to

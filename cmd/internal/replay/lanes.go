@@ -1,9 +1,8 @@
 package replay
 
 import (
-	"context"
-	"math"
 	"sync"
+	"sync/atomic"
 
 	"holdfast/schemas"
 )
@@ -42,133 +41,105 @@ type word struct {
 	turn turn // what followed from it
 }
 
-// talk is what two lanes tell each other while they run over a file.
+// talk is what the lanes tell each other while they run over a file.
 type talk struct {
-	blocks  chan *block
-	tells   chan<- report
-	hears   <-chan report
-	said    []*word // in the block at hand
-	heard   int64   // the other lane has come so far
-	waiting []*word // until their line
+	sides [lanes]side
+	mu    sync.Mutex
+	words [lanes][]*word // for each, which it has yet to take
 }
 
-// report is a lane's, at a block's end and before it waits: how far it has come, and
-// what it has to say.
-type report struct {
-	line  int64
-	words []*word
+// side is what one lane shows the other, in a cache line of its own.
+type side struct {
+	come atomic.Int64 // the line that it has come past
+	busy atomic.Bool  // a worker is at it
+	_    [48]byte
 }
 
-// ahead detects in blocks before they are needed.
-func (d *detection) ahead(ctx context.Context, decoded <-chan *block) <-chan *block {
-	// There is room for a report of every line that a lane may have left unheard, and
-	// of the blocks beyond, so that telling never waits.
-	const room = hearing + (blocksAhead+2)*(blockLines+1)
-	there, back := make(chan report, room), make(chan report, room)
-	a, b := &d.lanes[0], &d.lanes[1]
-	a.talk, b.talk = talk{tells: there, hears: back}, talk{tells: back, hears: there}
-	var running sync.WaitGroup
+// begin begins a file.
+func (d *detection) begin() {
 	for i := range d.lanes {
 		l := &d.lanes[i]
-		l.blocks = make(chan *block, blocksAhead)
-		running.Go(l.run)
-	}
-	order := make(chan *block, blocksAhead)
-	go func() {
-		for b := range decoded {
-			if ctx.Err() != nil {
-				break
-			}
-			b.undetected.Add(lanes)
-			for i := range d.lanes {
-				d.lanes[i].blocks <- b
-			}
-			order <- b
-		}
-		close(order)
-		for i := range d.lanes {
-			close(d.lanes[i].blocks)
-		}
-	}()
-	detected := make(chan *block, blocksAhead)
-	go func() {
-		defer close(detected)
-		var last *block // held back: what is said in the end belongs to it
-		for b := range order {
-			b.undetected.Wait()
-			if last != nil {
-				detected <- last
-			}
-			last = b
-		}
-		running.Wait()
-		if last != nil {
-			last.rest = d.hearOut()
-			detected <- last
-		}
-	}()
-	return detected
-}
-
-// run folds a lane's lines of every block.
-func (l *lane) run() {
-	for b := range l.blocks {
-		if len(b.lines) > 0 {
-			l.listen(&b.lines[0]) // also where none of them is the lane's: reports may not pile up
-		}
-		for i := range b.lines {
-			x := &b.lines[i]
-			if x.err != nil || x.lane != l.number {
-				continue
-			}
-			x.told = l.told(x)
-			x.input(&l.in)
-			l.event(&l.in, &x.turn)
-			l.follow(&x.turn, x.n, l.in.Arrival)
-		}
-		if n := len(b.lines); n > 0 {
-			l.report(b.lines[n-1].n)
-		}
-		b.undetected.Done()
-	}
-	close(l.tells)
-	for r := range l.hears {
-		l.waiting = append(l.waiting, r.words...)
+		l.at, l.heard, l.wants = 0, 0, 0
+		d.talk.sides[i].come.Store(0)
 	}
 }
 
-// report tells the other lane that this one has come past a line.
-func (l *lane) report(line int64) {
-	l.tells <- report{line, l.said}
-	l.said = nil
+// tell says what a lane has to say, and that it has come past a line.
+func (t *talk) tell(l *lane, line int64) {
+	if len(l.said) > 0 {
+		t.mu.Lock()
+		other := &t.words[1-l.number]
+		*other = append(*other, l.said...)
+		t.mu.Unlock()
+		l.said = l.said[:0]
+	}
+	t.sides[l.number].come.Store(line)
 }
 
-// listen waits until the other lane has come close enough to a line. Before it waits
-// it says how far it has come itself: the one that is behind never waits for long.
-func (l *lane) listen(x *line) {
-	for said := false; l.heard < x.heard; {
-		var r report
-		var ok bool
-		select {
-		case r, ok = <-l.hears:
-		default:
-			if !said {
-				l.report(x.n - 1)
-				said = true
-			}
-			r, ok = <-l.hears
+// listen takes what the other lane has said up to where it has come.
+func (t *talk) listen(l *lane) {
+	l.heard = t.sides[1-l.number].come.Load()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l.waiting = append(l.waiting, t.words[l.number]...)
+	t.words[l.number] = nil
+}
+
+// glances is how often a lane looks whether the other one comes, some 10 µs: handing
+// itself on and being taken up again takes longer than what the other has to do in
+// most cases.
+const glances = 10_000
+
+// await looks for a moment whether the other lane comes as far as this one wants, as
+// long as a worker is at it.
+func (t *talk) await(l *lane) bool {
+	for range glances {
+		if t.mayGoOn(l) {
+			return true
 		}
-		if !ok {
-			r.line = math.MaxInt64
+		if !t.sides[1-l.number].busy.Load() {
+			break
 		}
-		l.heard = max(l.heard, r.line)
-		l.waiting = append(l.waiting, r.words...)
 	}
+	return t.mayGoOn(l)
+}
+
+// mayGoOn reports whether the other lane has come as far as this one wants.
+func (t *talk) mayGoOn(l *lane) bool { return t.sides[1-l.number].come.Load() >= l.wants }
+
+// block folds in the lane's lines of a block. Where it has to wait for the other lane
+// it returns false, and is called again with the same block; it has then said how far
+// it has come itself, so that the one that is behind can always go on.
+func (l *lane) block(b *block, t *talk) bool {
+	busy := &t.sides[l.number].busy
+	busy.Store(true)
+	defer busy.Store(false)
+	for ; l.at < len(b.lines); l.at++ {
+		x := &b.lines[l.at]
+		if x.err != nil || x.lane != l.number {
+			continue
+		}
+		if l.wants = x.heard; l.heard < x.heard {
+			t.tell(l, x.n-1)
+			if !t.await(l) {
+				return false
+			}
+			t.listen(l)
+		}
+		x.told = l.told(x)
+		l.event(&x.in, &x.turn)
+		l.follow(&x.turn, x.n, x.in.Arrival)
+		t.tell(l, x.n)
+	}
+	if n := len(b.lines); n > 0 {
+		t.tell(l, b.lines[n-1].n)
+	}
+	l.at = 0
+	return true
 }
 
 // told folds in what the other lane said long enough before a line.
 func (l *lane) told(x *line) []*word {
-	l.listen(x)
 	n := 0
 	for n < len(l.waiting) && l.waiting[n].line <= x.heard {
 		l.hear(l.waiting[n], x.n)
@@ -205,6 +176,9 @@ func (l *lane) follow(t *turn, line, arrival int64) {
 
 // hearOut folds in what has been said when all lines are done, and what follows from it.
 func (d *detection) hearOut() (all []*word) {
+	for i := range d.lanes {
+		d.talk.listen(&d.lanes[i])
+	}
 	for {
 		n := len(all)
 		for i := range d.lanes {

@@ -17,15 +17,16 @@ func TestLinesAreGivenTheirNetwork(t *testing.T) {
 {"id":"b","type":"delivery","account":"x","recipient":"r@x.example","outcome":"delivered","message_id":"m","time":"2026-03-02T00:00:00Z"}
 `
 	r := reader{seen: newRing(), networks: known}
-	blocks, _ := r.ahead(t.Context(), strings.NewReader(file))
-	b := <-blocks
+	r.begin(strings.NewReader(file))
+	b := newBlock()
+	r.fill(b)
 	if len(b.lines) != 2 || b.lines[0].err != nil || b.lines[1].err != nil {
 		t.Fatalf("lines %+v", b.lines)
 	}
-	if got := b.lines[0].net; got != known(netip.MustParseAddr("192.0.2.1")) {
+	if got := b.lines[0].in.Network; got != known(netip.MustParseAddr("192.0.2.1")) {
 		t.Errorf("with an address: %+v", got)
 	}
-	if got := b.lines[1].net; got.Known() {
+	if got := b.lines[1].in.Network; got.Known() {
 		t.Errorf("without one: %+v", got)
 	}
 }

@@ -127,38 +127,32 @@ func newRing() *schemas.Ring { return schemas.NewRing(schemas.DuplicateReach, 0)
 // other.
 func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	start := time.Now()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	decoded, spent := r.reader.ahead(ctx, in)
-	detected := r.detection.ahead(ctx, decoded)
-	for {
-		select {
-		case b := <-detected:
-			if b == nil {
-				r.sum.Elapsed += time.Since(start)
-				return r.sum, ctx.Err()
-			}
-			if err := r.block(b); err != nil {
-				return r.sum, err
-			}
-			spent <- b
-		case <-ctx.Done(): // though it may still be waiting for more to read
-			return r.sum, ctx.Err()
-		}
-	}
+	r.reader.begin(in)
+	r.detection.begin()
+	err := newCrew(r).run(ctx)
+	r.sum.Elapsed += time.Since(start)
+	return r.sum, err
+}
+
+// fill fills a block with the file's next lines.
+func (r *Replay) fill(b *block) (bool, error) {
+	r.reader.fill(b)
+	return true, nil
 }
 
 // block concludes a block's lines, and says why there is none after it.
-func (r *Replay) block(b *block) error {
+func (r *Replay) block(b *block) (bool, error) {
 	for i := range b.lines {
 		if err := r.line(&b.lines[i]); err != nil {
-			return err
+			return true, err
 		}
 	}
-	if err := r.toldPeople(b.rest); err != nil {
-		return err
+	if b.last {
+		if err := r.toldPeople(r.detection.hearOut()); err != nil {
+			return true, err
+		}
 	}
-	return b.err
+	return true, b.err
 }
 
 func (r *Replay) line(l *line) error {
@@ -168,20 +162,18 @@ func (r *Replay) line(l *line) error {
 		return nil //nolint:nilerr // a refused line costs its neighbours nothing
 	}
 	r.sum.Events++
-	if l.double {
+	if l.in.Duplicate {
 		r.sum.Duplicates++
 	}
 	r.at = l.n
 	if err := r.toldPeople(l.told); err != nil {
 		return err
 	}
-	if len(l.turn.outs) == 0 && l.turn.err == nil && !ofAddress(l.key) { // as most
-		r.latest = max(r.latest, l.event.Time)
+	if len(l.turn.outs) == 0 && l.turn.err == nil && l.lane != ofAddresses { // as most
+		r.latest = max(r.latest, l.in.Arrival)
 		return nil
 	}
-	var in schemas.Input
-	l.input(&in)
-	return r.conclude(&in, &l.turn)
+	return r.conclude(&l.in, &l.turn)
 }
 
 // deliver hands one record to the fold that reads its topic, or out.

@@ -2,54 +2,60 @@ package replay
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"slices"
-	"sync"
 
 	"holdfast/schemas"
 )
 
-// A block is small enough that what one core wrote of it still lies in a cache when
-// another reads it. At most blocksAhead of them are ever made: 2 MB with the events,
-// and more only for records that are larger than a block.
+// A block is small enough that all that are in use at a time stay in a core's cache,
+// and large enough that handing it on costs nothing beside what is done with it.
 const (
-	blockBytes  = 32 << 10
-	blockLines  = 64
-	blocksAhead = 12
+	blockBytes = 16 << 10
+	blockLines = 64
 )
 
-// block is a run of lines. It is read by one goroutine, decoded by the next, folded
-// by two lanes' and concluded by the last, and then used again.
+// block is a run of lines, which is filled, detected in and concluded, and then used
+// again.
 type block struct {
 	buf   []byte
 	lines []line
-	err   error // why there is no block after this one
-	rest  []*word
-	// undetected are the lanes that have yet to look at it.
-	undetected sync.WaitGroup
+	last  bool
+	err   error // why it is the last, where the input did not just end
 }
 
+func newBlock() *block {
+	b := &block{lines: make([]line, blockLines)}
+	for i := range b.lines {
+		in := &b.lines[i].in
+		in.Topic, in.Kind, in.Source, in.Origin = schemas.TopicEvents, schemas.KindEvent, "replay", schemas.OriginLive
+		in.Event = &b.lines[i].event
+	}
+	return b
+}
+
+// line is one line of a file. What every stage looks at stands first.
 type line struct {
-	data   []byte
-	n      int64
-	key    string
-	double bool // its id stands among those shortly before
-	event  schemas.Event
-	net    schemas.Network
-	err    *schemas.Error
-	lane   int32   // -1: an address's
-	heard  int64   // up to which line its lane hears the other before it
-	told   []*word // of what others told its entity's lane, before it
-	turn   turn
+	n     int64
+	err   *schemas.Error
+	lane  int32   // ofAddresses where it is none of detection's
+	heard int64   // up to which line its lane hears the other before it
+	told  []*word // of what others told its entity's lane, before it
+	turn  turn
+	in    schemas.Input // as a lane is given it; its value is the line
+	event schemas.Event
 }
 
-// reader reads and decodes files one after the other, ahead of the folding.
+// ofAddresses stands for the lane of the events of addresses.
+const ofAddresses = -1
+
+// reader reads and decodes files one after the other.
 type reader struct {
 	networks func(netip.Addr) schemas.Network // nil: nothing is known
+	cutter   cutter
 	decoder  schemas.Decoder
 	keys     []byte // of a block's events, and where each ends
 	ends     []int
@@ -60,50 +66,17 @@ type reader struct {
 	doubles  []bool
 }
 
-// ahead returns blocks of decoded lines, and where to give them back.
-func (r *reader) ahead(ctx context.Context, in io.Reader) (<-chan *block, chan<- *block) {
-	r.pace = pace{}
-	read, decoded, spent := make(chan *block, blocksAhead), make(chan *block, blocksAhead), make(chan *block, blocksAhead)
-	for range blocksAhead {
-		spent <- &block{}
-	}
-	go func() {
-		defer close(read)
-		readBlocks(ctx, in, spent, read)
-	}()
-	go func() {
-		defer close(decoded)
-		for b := range read {
-			if ctx.Err() != nil {
-				return
-			}
-			r.decode(b)
-			decoded <- b
-		}
-	}()
-	return decoded, spent
-}
+// begin begins a file.
+func (r *reader) begin(in io.Reader) { r.cutter, r.pace = cutter{in: in}, pace{} }
 
-// readBlocks fills the blocks that are given back. No channel is ever full, as none
-// is smaller than the number of blocks.
-func readBlocks(ctx context.Context, in io.Reader, spent <-chan *block, read chan<- *block) {
-	c := cutter{in: in}
-	for {
-		var b *block
-		select {
-		case b = <-spent:
-		case <-ctx.Done():
-			return
-		}
-		err := c.fill(b)
-		if !errors.Is(err, io.EOF) && err != nil {
-			b.err = fmt.Errorf("read: %w", err)
-		}
-		read <- b
-		if err != nil {
-			return
-		}
+// fill fills a block with what comes next in the file.
+func (r *reader) fill(b *block) {
+	err := r.cutter.fill(b)
+	b.last, b.err = err != nil, nil
+	if b.last && !errors.Is(err, io.EOF) {
+		b.err = fmt.Errorf("read: %w", err)
 	}
+	r.decode(b)
 }
 
 // cutter cuts what it reads into blocks of whole lines.
@@ -118,7 +91,7 @@ type cutter struct {
 // fill reads a block full, and more only where a single line is longer. Lines stay
 // where they were read.
 func (c *cutter) fill(b *block) error {
-	b.lines, b.rest = b.lines[:0], nil
+	b.lines = b.lines[:0]
 	b.buf = append(b.buf[:0], c.rest...)
 	c.rest = c.rest[:0]
 	for at := 0; ; {
@@ -167,20 +140,16 @@ func (c *cutter) line(b *block, data []byte) {
 	}
 	c.n++
 	l := b.next()
-	l.data, l.n, l.err, l.told = data, c.n, nil, nil
+	l.in.Value, l.n, l.err, l.told = data, c.n, nil, nil
 	l.turn.clear()
 	if long {
-		l.data, l.err = nil, &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
+		l.in.Value, l.err = nil, &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
 	}
 }
 
 // next adds a line, and keeps the lists of the event that stood there before.
 func (b *block) next() *line {
-	if len(b.lines) < cap(b.lines) {
-		b.lines = b.lines[:len(b.lines)+1]
-	} else {
-		b.lines = append(b.lines, line{})
-	}
+	b.lines = b.lines[:len(b.lines)+1]
 	return &b.lines[len(b.lines)-1]
 }
 
@@ -191,12 +160,15 @@ func (r *reader) decode(b *block) {
 		if l.err != nil {
 			continue
 		}
-		if l.err = r.decoder.Decode(l.data, &l.event); l.err == nil {
+		if l.err = r.decoder.Decode(l.in.Value, &l.event); l.err == nil {
+			l.in.Arrival, l.in.ID = l.event.Time, l.event.ID
 			r.keys = l.event.AppendKey(r.keys)
 			r.ends = append(r.ends, len(r.keys))
 			r.ids = append(r.ids, l.event.ID)
-			if l.net = (schemas.Network{}); r.networks != nil && l.event.IP.IsValid() {
-				l.net = r.networks(l.event.IP)
+			if r.networks != nil {
+				if l.in.Network = (schemas.Network{}); l.event.IP.IsValid() {
+					l.in.Network = r.networks(l.event.IP)
+				}
 			}
 		}
 	}
@@ -213,8 +185,8 @@ func (r *reader) name(b *block) {
 	keys, start, n := string(r.keys), 0, 0
 	for i := range b.lines {
 		if l := &b.lines[i]; l.err == nil {
-			l.key, l.double, l.lane = keys[start:r.ends[n]], r.doubles[n], -1
-			if !ofAddress(l.key) {
+			l.in.Key, l.in.Duplicate, l.lane = keys[start:r.ends[n]], r.doubles[n], ofAddresses
+			if !ofAddress(l.in.Key) {
 				l.lane = laneOf(r.keys[start:r.ends[n]])
 			}
 			start = r.ends[n]

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"holdfast/schemas"
 )
 
 func lines(n int) []byte {
@@ -17,29 +19,38 @@ func lines(n int) []byte {
 	return b.Bytes()
 }
 
-// Blocks are used again and again, so whatever of a line is looked at after the
-// next block was asked for would be another's.
+// blocks reads all of in into one block again and again.
+func blocks(r *reader, in io.Reader, each func(*block)) {
+	r.begin(in)
+	for b := newBlock(); ; {
+		r.fill(b)
+		each(b)
+		if b.last {
+			return
+		}
+	}
+}
+
 func TestBlocksAreReadInOrderAndUsedAgain(t *testing.T) {
 	const n = 20_000
 	r := reader{seen: newRing()}
-	blocks, spent := r.ahead(t.Context(), bytes.NewReader(lines(n)))
-	made := map[*block]bool{}
 	at, doubles := int64(0), 0
-	for b := range blocks {
-		made[b] = true
+	blocks(&r, bytes.NewReader(lines(n)), func(b *block) {
 		for i := range b.lines {
 			l := &b.lines[i]
-			if at++; l.n != at || l.err != nil || l.event.ID != fmt.Sprint("e", (at-1)%(n-7)) || l.key != fmt.Sprint("account:acct-", (at-1)%1000) {
-				t.Fatalf("line %d is %d with event %q of %s: %v", at, l.n, l.event.ID, l.key, l.err)
+			if at++; l.n != at || l.err != nil || l.event.ID != fmt.Sprint("e", (at-1)%(n-7)) || l.in.Key != fmt.Sprint("account:acct-", (at-1)%1000) {
+				t.Fatalf("line %d is %d with event %q of %s: %v", at, l.n, l.event.ID, l.in.Key, l.err)
 			}
-			if l.double {
+			if l.in.ID != l.event.ID || l.in.Event != &l.event || l.in.Arrival != l.event.Time || l.in.Kind != schemas.KindEvent {
+				t.Fatalf("line %d is given to its lane as %+v", at, l.in)
+			}
+			if l.in.Duplicate {
 				doubles++
 			}
 		}
-		spent <- b
-	}
-	if at != n || doubles != 7 || len(made) > blocksAhead {
-		t.Errorf("%d lines, %d doubles in %d blocks, want %d, 7 in at most %d", at, doubles, len(made), n, blocksAhead)
+	})
+	if at != n || doubles != 7 {
+		t.Errorf("%d lines, %d doubles, want %d and 7", at, doubles, n)
 	}
 }
 
@@ -60,15 +71,12 @@ type errReader struct{ err error }
 func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
 // Reading and decoding must not make garbage beside what a run needs once.
-func TestDecodingAheadAllocatesNothingAnEvent(t *testing.T) {
+func TestDecodingAllocatesNothingAnEvent(t *testing.T) {
 	const n = 50_000
 	data := lines(n)
 	r := reader{seen: newRing()}
 	allocs := testing.AllocsPerRun(3, func() {
-		blocks, spent := r.ahead(t.Context(), bytes.NewReader(data))
-		for b := range blocks {
-			spent <- b
-		}
+		blocks(&r, bytes.NewReader(data), func(*block) {})
 	})
 	if allocs > n/50 {
 		t.Errorf("%.0f allocations for %d events", allocs, n)
@@ -84,34 +92,33 @@ func TestKeysAreThoseOfTheEntities(t *testing.T) {
 		`{"id":"4","time":"2026-03-02T00:00:08Z","type":"send","account":"acct:1","recipient_count":1}`,
 	}, "\n{}\n")
 	r := reader{seen: newRing()}
-	blocks, _ := r.ahead(t.Context(), strings.NewReader(file))
 	n := 0
-	for _, l := range (<-blocks).lines {
-		if l.err != nil {
-			continue
+	blocks(&r, strings.NewReader(file), func(b *block) {
+		for i := range b.lines {
+			l := &b.lines[i]
+			if l.err != nil {
+				continue
+			}
+			n++
+			if want := l.event.Entity().Key(); l.in.Key != want || !strings.Contains(want, ":") {
+				t.Errorf("key %q, want %q", l.in.Key, want)
+			}
 		}
-		n++
-		if want := l.event.Entity().Key(); l.key != want || !strings.Contains(want, ":") {
-			t.Errorf("key %q, want %q", l.key, want)
-		}
-	}
+	})
 	if n != 4 {
 		t.Errorf("%d events, want 4", n)
 	}
 }
 
-// BenchmarkAhead is what the folding could be given at most.
-func BenchmarkAhead(b *testing.B) {
+// BenchmarkFill is what the folding could be given at most.
+func BenchmarkFill(b *testing.B) {
 	data := life()
 	n := bytes.Count(data, []byte("\n"))
 	r := reader{seen: newRing()}
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		blocks, spent := r.ahead(b.Context(), bytes.NewReader(data))
-		for block := range blocks {
-			spent <- block
-		}
+		blocks(&r, bytes.NewReader(data), func(*block) {})
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }

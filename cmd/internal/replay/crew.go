@@ -1,0 +1,194 @@
+package replay
+
+import (
+	"context"
+	"runtime"
+	"sync"
+)
+
+// Few blocks are kept waiting for their lanes, so that they are still in a cache when
+// these come to them. There are more for when a lane is held up: by the other one,
+// by many events of one entity in a row, or by what is concluded from its findings.
+const (
+	fewBlocks  = 4
+	manyBlocks = 8
+	allBlocks  = 48 // 5 MB with the events, and more only for records larger than a block
+)
+
+// crew is the workers that run over one file together, as many as there are cores to
+// use. Each stage is done by one of them at a time and takes the blocks in their
+// order. A worker does what there is to do, but keeps to its own lane where it can, so
+// that what the lane knows stays in one core's cache.
+type crew struct {
+	mu     sync.Mutex
+	wake   sync.Cond
+	idle   int
+	stages [stages]stage
+	blocks [allBlocks]*block // by their number
+	spent  []*block          // are used again, the last one first
+	full   bool              // the last block has been filled
+	over   bool
+	err    error
+}
+
+const (
+	stageFill = iota // reads and decodes
+	stageConclude
+	stageLane // the first
+	stages    = stageLane + lanes
+)
+
+// stage is one of the steps that each block goes through.
+type stage struct {
+	do   func(*block) (done bool, err error)
+	open func() bool // whether it may go on, given a block; nil: always
+	busy bool
+	done int // blocks
+}
+
+func newCrew(r *Replay) *crew {
+	c := new(crew)
+	c.wake.L = &c.mu
+	c.stages[stageFill] = stage{do: r.fill, open: func() bool { return !c.full }}
+	c.stages[stageConclude] = stage{do: r.block}
+	for i := range r.detection.lanes {
+		l, t := &r.detection.lanes[i], &r.detection.talk
+		c.stages[stageLane+i] = stage{
+			do:   func(b *block) (bool, error) { return l.block(b, t), nil },
+			open: func() bool { return t.mayGoOn(l) },
+		}
+	}
+	return c
+}
+
+// run returns when all is done, at the first error, or when ctx is over. It does not
+// wait for a worker that waits for more to read, but there is one more than that.
+func (c *crew) run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	for i := range min(max(runtime.GOMAXPROCS(0), 2), stages) {
+		workers.Go(func() { c.work(i) })
+	}
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.end(ctx.Err())
+	})
+	defer stop()
+	c.mu.Lock()
+	for !c.over || c.stages[stageConclude].busy {
+		c.wait()
+	}
+	err := c.err
+	c.mu.Unlock()
+	if err == nil {
+		workers.Wait()
+	}
+	return err
+}
+
+func (c *crew) wait() {
+	c.idle++
+	c.wake.Wait()
+	c.idle--
+}
+
+func (c *crew) end(err error) {
+	if !c.over {
+		c.over, c.err = true, err
+	}
+	c.wake.Broadcast()
+}
+
+// work does one thing after the other until all is over.
+func (c *crew) work(worker int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.over {
+		s := c.next(worker)
+		if s == nil {
+			c.wait()
+			continue
+		}
+		b := c.block(s)
+		s.busy = true
+		c.mu.Unlock()
+		done, err := s.do(b)
+		c.mu.Lock()
+		s.busy = false
+		if err != nil {
+			c.end(err)
+		}
+		if done {
+			s.done++
+			c.passed(s, b)
+		}
+		if c.idle > 0 {
+			c.wake.Broadcast()
+		}
+	}
+}
+
+// passed notes what follows from a stage being done with a block.
+func (c *crew) passed(s *stage, b *block) {
+	switch s {
+	case &c.stages[stageFill]:
+		c.full = b.last
+	case &c.stages[stageConclude]:
+		c.spent = append(c.spent, b)
+		if b.last {
+			c.end(nil)
+		}
+	}
+}
+
+// block is the next one for a stage.
+func (c *crew) block(s *stage) *block {
+	at := &c.blocks[s.done%allBlocks]
+	if s == &c.stages[stageFill] {
+		if n := len(c.spent); n > 0 {
+			*at, c.spent = c.spent[n-1], c.spent[:n-1]
+		} else {
+			*at = newBlock()
+		}
+	}
+	return *at
+}
+
+// next is what a worker had best do, nil if there is nothing.
+func (c *crew) next(worker int) *stage {
+	own, other := &c.stages[stageLane+worker%lanes], &c.stages[stageLane+(worker+1)%lanes]
+	fill, conclude := &c.stages[stageFill], &c.stages[stageConclude]
+	waiting := fill.done - min(own.done, other.done)
+	switch {
+	case waiting < fewBlocks && c.ready(fill):
+		return fill
+	case c.ready(conclude):
+		return conclude
+	case c.ready(own):
+		return own
+	case waiting < manyBlocks && c.ready(fill):
+		return fill
+	case c.ready(other):
+		return other
+	case c.ready(fill):
+		return fill
+	}
+	return nil
+}
+
+// ready reports whether there is a block for a stage that nobody is at.
+func (c *crew) ready(s *stage) bool {
+	if s.busy {
+		return false
+	}
+	end := c.stages[stageFill].done
+	switch s {
+	case &c.stages[stageFill]:
+		end = c.stages[stageConclude].done + allBlocks
+	case &c.stages[stageConclude]:
+		for i := range lanes {
+			end = min(end, c.stages[stageLane+i].done)
+		}
+	}
+	return s.done < end && (s.open == nil || s.open())
+}
