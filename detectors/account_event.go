@@ -133,7 +133,9 @@ func (v *accountView) activeToday() {
 	if v.day.active {
 		return
 	}
-	v.day.active = true
+	if v.day.active = true; v.e.cfg.Uncounted {
+		return
+	}
 	day := unixDay(v.dayNo)
 	id := v.in.Key[len("account:"):]
 	value, err := schemas.AppendActive(nil, &schemas.Active{Account: id, Day: day})

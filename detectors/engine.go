@@ -23,6 +23,9 @@ type Config struct {
 	// means the defaults. Its shape is that of one version of the control value:
 	// {"volume": {"floor_1h": 60}}.
 	Parameters []byte
+	// Uncounted keeps the engine from telling the gate once a day who lives. Only the
+	// gate's brake asks.
+	Uncounted bool
 }
 
 // Engine folds one detect lane's events and facts. It implements the lane's Fold.

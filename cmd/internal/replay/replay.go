@@ -62,7 +62,6 @@ type Replay struct {
 	detection        *detection
 	events, facts    stream // addresses'
 	inbox, proposals stream
-	braked           bool // the gate may brake
 	queue            []queued
 	emit             func(schemas.Output)
 	in               schemas.Input
@@ -87,10 +86,10 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 	if secret == nil {
 		secret = []byte("holdfast replay: a fixed secret!")
 	}
-	engine := detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters}
+	engine := detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters, Uncounted: !cfg.Brake}
 	people, addresses := [lanes]fold{detectors.NewFold(engine), detectors.NewFold(engine)}, detectors.NewFold(engine)
 	decide, brake := respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}), gate.New(gate.Config{BrakeOff: !cfg.Brake})
-	r := &Replay{deps: deps, detection: newDetection(people), braked: cfg.Brake}
+	r := &Replay{deps: deps, detection: newDetection(people)}
 	r.events, r.facts = stream{fold: addresses}, stream{fold: addresses}
 	r.inbox, r.proposals = stream{fold: decide, seen: newRing()}, stream{fold: brake, seen: newRing()}
 	r.reader.seen, r.reader.networks = newRing(), cfg.Networks
@@ -191,10 +190,6 @@ func (r *Replay) deliver(o *schemas.Output) error {
 		}
 	case schemas.TopicProposals:
 		to = &r.proposals
-		if o.Kind == schemas.KindActive && !r.braked {
-			to.offset++ // only the brake asks who lives
-			return nil
-		}
 	case schemas.TopicDecisions:
 		return give(r.deps.Decisions, o.Value, &r.sum.Decisions)
 	default:
