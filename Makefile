@@ -3,14 +3,15 @@ GO       ?= go
 BIN      := bin/holdfast
 FUZZTIME ?= 40000x
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-export GOFLAGS := -buildvcs=false
+# The profile of cmd/holdfast is for the binary; tests would only build everything twice.
+export GOFLAGS := -buildvcs=false -pgo=off
 
-.PHONY: all build setup kafka demo demo-test test test-race test-race-short bench bench-nab lint fuzz clean
+.PHONY: all build setup kafka demo demo-test test test-race test-race-short bench bench-nab profile lint fuzz clean
 
 all: build
 
 build:
-	$(GO) build -o $(BIN) ./cmd/holdfast
+	$(GO) build -pgo=auto -o $(BIN) ./cmd/holdfast
 
 # libchdb is the ClickHouse engine for one machine; npm brings it once, checked by its checksum.
 setup: build
@@ -40,7 +41,12 @@ test-race-short: setup
 
 bench: setup kafka
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./schemas/... ./detectors/... ./ingest/lane/... ./ingest/kafka/
-	$(GO) run ./cmd/internal/bench
+	$(GO) run -pgo=$(CURDIR)/cmd/holdfast/default.pgo ./cmd/internal/bench
+
+# The profile by which the compiler chooses what to inline: a made-up platform, replayed.
+profile: build
+	$(BIN) simulate bin/profile --profile mixed --seed 1
+	$(GO) test -trimpath -run '^$$' -bench '^BenchmarkReplay$$' -benchtime 20x -cpu 1 -cpuprofile $(CURDIR)/cmd/holdfast/default.pgo -o /dev/null ./cmd/internal/replay -args -events $(CURDIR)/bin/profile/events.ndjson.gz
 
 # NAB is a folder of <category>/<series>.csv with windows.json, as the Numenta Anomaly Benchmark lays them out.
 NAB      ?= ../shared/data/nab

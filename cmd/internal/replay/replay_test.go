@@ -2,13 +2,17 @@ package replay
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/klauspost/compress/gzip"
 
 	"holdfast/cmd/internal/traffic"
 	"holdfast/schemas"
@@ -119,8 +123,24 @@ func ids(ds []schemas.Decision, id func(schemas.Decision) string) []string {
 	return slices.Compact(out)
 }
 
+var events = flag.String("events", "", "what BenchmarkReplay replays, as holdfast simulate writes it (default: one account's life)")
+
 func BenchmarkReplay(b *testing.B) {
 	data := life()
+	if *events != "" {
+		f, err := os.Open(*events)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if data, err = io.ReadAll(z); err != nil {
+			b.Fatal(err)
+		}
+	}
 	n := int64(bytes.Count(data, []byte("\n")))
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
