@@ -94,6 +94,10 @@ func TestCommandLine(t *testing.T) {
 		"  vpn_files: [%s,\n    /does/not/exist]\nintake: {platform: [{name: x, topics: [t], mapping: {tpye: send}}]}\n", events, events), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	halves := filepath.Join(dir, "halves.yaml")
+	if err := os.WriteFile(halves, fmt.Appendf(nil, "enforce:\n  webhook: {secret_file: %s}\n  smtp: {operators: [ops@x.example], from: ops@x.example}\n", events), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name string
 		args []string
@@ -113,6 +117,8 @@ func TestCommandLine(t *testing.T) {
 		{"bad configuration", []string{"config", "check", "-c", bad}, 1, "", "bad.yaml:2: kafka.brokrs"},
 		{"a token that can be guessed", []string{"config", "check", "-c", guessable}, 1, "", "token.yaml:1: intake.http.tokens[0]: gateway: token mailer"},
 		{"mistakes in sections", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:4: enforce.webhook: url is not one"},
+		{"a webhook without its address", []string{"config", "check", "-c", halves}, 1, "", "halves.yaml:2: enforce.webhook: url is missing"},
+		{"a mail server without its name", []string{"config", "check", "-c", halves}, 1, "", "halves.yaml:3: enforce.smtp: host is missing"},
 		{"mistakes in sections are counted", []string{"config", "check", "-c", sections}, 1, "", "holdfast: 5 mistakes"},
 		{"a mapping of something unknown", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:9: intake.platform[0]: mapping: yaml: construct errors: line 9: field tpye not found"},
 		{"a file of enrichment that is missing", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:8: enrichment.vpn_files[1]: "},

@@ -37,8 +37,11 @@ func DefaultConfig() Config {
 	return Config{Port: 587, TLS: TLSStart, Timeout: 10 * time.Second}
 }
 
-// Enabled reports whether a server is configured.
-func (c Config) Enabled() bool { return c.Host != "" }
+// Enabled reports whether a server is configured, be it by halves: one that was meant and
+// is not there would be missed only once it is needed.
+func (c Config) Enabled() bool {
+	return c.Host != "" || c.From != "" || len(c.Operators) > 0 || c.Username != "" || c.PasswordFile != ""
+}
 
 // maxOperators bounds how many mails one decision sends.
 const maxOperators = 50
@@ -48,7 +51,7 @@ func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Host == "" {
-		bad("host is missing")
+		bad("host is missing: name the mail server, or leave out all of it")
 	}
 	if c.Port < 1 || c.Port > 65535 {
 		bad("port %d must be 1 to 65535", c.Port)

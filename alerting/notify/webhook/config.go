@@ -27,8 +27,9 @@ type Config struct {
 // DefaultConfig returns the values in force where nothing else is said.
 func DefaultConfig() Config { return Config{Name: "platform", Timeout: 10 * time.Second} }
 
-// Enabled reports whether a receiver is configured.
-func (c Config) Enabled() bool { return c.URL != "" }
+// Enabled reports whether a receiver is configured, be it by halves: one that was meant
+// and is not there would be missed only once it is needed.
+func (c Config) Enabled() bool { return c.URL != "" || len(c.SecretFiles) > 0 }
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
@@ -41,6 +42,8 @@ func (c Config) Validate() error {
 	}
 	u, err := url.Parse(c.URL)
 	switch {
+	case c.URL == "":
+		bad("url is missing: write https://host/path, or leave the secret out too")
 	case err != nil:
 		bad("url cannot be read: write https://host/path") // the error would quote it, secrets included
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
