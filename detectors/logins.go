@@ -56,34 +56,32 @@ func (t try) put(b []byte) {
 	b[18], b[19] = t.flags, t.three
 }
 
-func (t try) before(o try) bool {
-	switch {
-	case t.day != o.day:
-		return t.day < o.day
-	case t.from != o.from:
-		return t.from < o.from
-	}
-	return t.user < o.user
+// keyBytes is how much of an entry says what it is of, in the order of entries.
+const keyBytes = 14
+
+func (t try) key() (k [keyBytes]byte) {
+	var b [tryBytes]byte
+	t.put(b[:])
+	return [keyBytes]byte(b[:])
 }
+
+func keyAt(b []byte, i int) []byte { return b[i*tryBytes : i*tryBytes+keyBytes] }
 
 func (l *logins) at(a *slab.Arena, i int) try { return tryOf(a.Block(l.ref)[i*tryBytes:]) }
 
 // find returns where the entry of a day, source and user stands or would stand.
 func (l *logins) find(a *slab.Arena, t try) (int, bool) {
-	var want [tryBytes]byte
-	t.put(want[:])
-	const key = 14 // in the order in which they are sorted
-	b := a.Block(l.ref)
+	want, b := t.key(), a.Block(l.ref)
 	lo, hi := 0, int(l.n)
 	for lo < hi {
 		m := int(uint(lo+hi) >> 1)
-		if bytes.Compare(b[m*tryBytes:m*tryBytes+key], want[:key]) < 0 {
+		if bytes.Compare(keyAt(b, m), want[:]) < 0 {
 			lo = m + 1
 		} else {
 			hi = m
 		}
 	}
-	return lo, lo < int(l.n) && bytes.Equal(b[lo*tryBytes:lo*tryBytes+key], want[:key])
+	return lo, lo < int(l.n) && bytes.Equal(keyAt(b, lo), want[:])
 }
 
 // note counts one attempt and returns its entry as it is now.
@@ -238,8 +236,8 @@ func cutLogins(src []byte) (list, rest []byte, err error) {
 		return nil, nil, errLogins
 	}
 	list, rest = src[w:w+int(n)*tryBytes], src[w+int(n)*tryBytes:]
-	for i := 0; i < len(list); i += tryBytes {
-		if i > 0 && !tryOf(list[i-tryBytes:]).before(tryOf(list[i:])) {
+	for i := 1; i < int(n); i++ {
+		if bytes.Compare(keyAt(list, i-1), keyAt(list, i)) >= 0 {
 			return nil, nil, errLogins
 		}
 	}

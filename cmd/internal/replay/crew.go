@@ -15,20 +15,23 @@ const (
 	allBlocks  = 48 // 5 MB with the events, and more only for records larger than a block
 )
 
-// crew is the workers that run over one file together, as many as there are cores to
-// use. Each stage is done by one of them at a time and takes the blocks in their
-// order. A worker does what there is to do, but keeps to its own lane where it can, so
-// that what the lane knows stays in one core's cache.
+// crew is the workers that run over one file together, two of them or as many as there
+// are cores to use, and at most one for each stage. A stage is done by one of them at a
+// time and takes the blocks in their order. A worker does what there is to do, but
+// keeps to its own lane where it can, so that what the lane knows stays in one core's
+// cache.
 type crew struct {
-	mu     sync.Mutex
-	wake   sync.Cond
-	idle   int
-	stages [stages]stage
-	blocks [allBlocks]*block // by their number
-	spent  []*block          // are used again, the last one first
-	full   bool              // the last block has been filled
-	over   bool
-	err    error
+	mu      sync.Mutex
+	wake    sync.Cond // for workers that have nothing to do, which idle counts
+	idle    int
+	ended   sync.Cond // for run
+	stages  [stages]stage
+	blocks  [allBlocks]*block // by their number
+	spent   []*block          // are used again, the last one first
+	reading bool              // a worker waits for what is read
+	full    bool              // the last block has been filled
+	over    bool
+	err     error
 }
 
 const (
@@ -48,25 +51,48 @@ type stage struct {
 
 func newCrew(r *Replay) *crew {
 	c := new(crew)
-	c.wake.L = &c.mu
-	c.stages[stageFill] = stage{do: r.fill, open: func() bool { return !c.full }}
-	c.stages[stageConclude] = stage{do: r.block}
+	c.wake.L, c.ended.L = &c.mu, &c.mu
+	c.stages[stageFill] = stage{
+		do: func(b *block) (bool, error) {
+			c.fill(&r.reader, b)
+			return true, nil
+		},
+		open: func() bool { return !c.full },
+	}
+	c.stages[stageConclude] = stage{do: func(b *block) (bool, error) { return true, r.concludeBlock(b) }}
 	for i := range r.detection.lanes {
 		l, t := &r.detection.lanes[i], &r.detection.talk
 		c.stages[stageLane+i] = stage{
-			do:   func(b *block) (bool, error) { return l.block(b, t), nil },
+			do:   func(b *block) (bool, error) { return l.detect(b, t), nil },
 			open: func() bool { return t.mayGoOn(l) },
 		}
 	}
 	return c
 }
 
-// run returns when all is done, at the first error, or when ctx is over. It does not
-// wait for a worker that waits for more to read, but there is one more than that.
+// fill reads and decodes a block, unless all is over before.
+func (c *crew) fill(r *reader, b *block) {
+	if c.setReading(true) {
+		return
+	}
+	r.read(b)
+	if !c.setReading(false) {
+		r.decode(b)
+	}
+}
+
+func (c *crew) setReading(is bool) (over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading = is
+	return c.over
+}
+
+// run returns when all is done, at the first error, or when ctx is over, and then
+// nobody is at work any more, but for a worker that still waits for more to read.
 func (c *crew) run(ctx context.Context) error {
-	var workers sync.WaitGroup
 	for i := range min(max(runtime.GOMAXPROCS(0), 2), stages) {
-		workers.Go(func() { c.work(i) })
+		go c.work(i)
 	}
 	stop := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
@@ -75,21 +101,21 @@ func (c *crew) run(ctx context.Context) error {
 	})
 	defer stop()
 	c.mu.Lock()
-	for !c.over || c.stages[stageConclude].busy {
-		c.wait()
+	defer c.mu.Unlock()
+	for !c.over || c.busy() {
+		c.ended.Wait()
 	}
-	err := c.err
-	c.mu.Unlock()
-	if err == nil {
-		workers.Wait()
-	}
-	return err
+	return c.err
 }
 
-func (c *crew) wait() {
-	c.idle++
-	c.wake.Wait()
-	c.idle--
+// busy reports whether a worker is at anything but reading.
+func (c *crew) busy() bool {
+	for i := range c.stages {
+		if c.stages[i].busy && (i != stageFill || !c.reading) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *crew) end(err error) {
@@ -97,19 +123,22 @@ func (c *crew) end(err error) {
 		c.over, c.err = true, err
 	}
 	c.wake.Broadcast()
+	c.ended.Signal()
 }
 
-// work does one thing after the other until all is over.
+// work does one thing after the other until all is over. The lock is not held while
+// something is done, nor given back where that panics.
 func (c *crew) work(worker int) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for !c.over {
 		s := c.next(worker)
 		if s == nil {
-			c.wait()
+			c.idle++
+			c.wake.Wait()
+			c.idle--
 			continue
 		}
-		b := c.block(s)
+		b := c.nextBlock(s)
 		s.busy = true
 		c.mu.Unlock()
 		done, err := s.do(b)
@@ -126,6 +155,8 @@ func (c *crew) work(worker int) {
 			c.wake.Broadcast()
 		}
 	}
+	c.ended.Signal()
+	c.mu.Unlock()
 }
 
 // passed notes what follows from a stage being done with a block.
@@ -141,8 +172,8 @@ func (c *crew) passed(s *stage, b *block) {
 	}
 }
 
-// block is the next one for a stage.
-func (c *crew) block(s *stage) *block {
+// nextBlock is the next one for a stage.
+func (c *crew) nextBlock(s *stage) *block {
 	at := &c.blocks[s.done%allBlocks]
 	if s == &c.stages[stageFill] {
 		if n := len(c.spent); n > 0 {

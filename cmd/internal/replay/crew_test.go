@@ -2,10 +2,15 @@ package replay
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"testing"
+
+	"holdfast/schemas"
 )
 
 // decisions are what a run over a file decides, byte for byte.
@@ -85,4 +90,38 @@ func TestRunEndsWhereDecisionsCannotBeWritten(t *testing.T) {
 		t.Errorf("%v after %d decisions", err, n)
 	}
 	close(ended)
+}
+
+// Once a run has returned nothing that it was given is asked any more.
+func TestNothingGoesOnAfterTheRun(t *testing.T) {
+	data, full := sparse(), errors.New("the disk is full")
+	for range 30 {
+		var returned, late atomic.Bool
+		r, err := New(Config{Networks: func(netip.Addr) (n schemas.Network) {
+			late.CompareAndSwap(false, returned.Load())
+			return n
+		}}, Deps{Signals: func([]byte) error { return full }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Run(t.Context(), bytes.NewReader(bytes.Repeat(data, 20)))
+		returned.Store(true)
+		if !errors.Is(err, full) || late.Load() {
+			t.Fatalf("%v; asked for a network afterwards: %t", err, late.Load())
+		}
+	}
+}
+
+func TestStoppedBeforeItBegins(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		r, err := New(Config{}, Deps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum, err := r.Run(ctx, bytes.NewReader(lines(100))); !errors.Is(err, context.Canceled) || sum.Lines > 0 {
+			t.Fatalf("%d lines and %v", sum.Lines, err)
+		}
+	}
 }

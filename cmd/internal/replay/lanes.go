@@ -48,11 +48,11 @@ type talk struct {
 	words [lanes][]*word // for each, which it has yet to take
 }
 
-// side is what one lane shows the other, in a cache line of its own.
+// side is what one lane shows the other, far enough apart that no cache line is both's.
 type side struct {
 	come atomic.Int64 // the line that it has come past
 	busy atomic.Bool  // a worker is at it
-	_    [48]byte
+	_    [112]byte
 }
 
 // begin begins a file.
@@ -76,7 +76,7 @@ func (t *talk) tell(l *lane, line int64) {
 	t.sides[l.number].come.Store(line)
 }
 
-// listen takes what the other lane has said up to where it has come.
+// listen takes what the other lane has said, at least up to where it has come.
 func (t *talk) listen(l *lane) {
 	l.heard = t.sides[1-l.number].come.Load()
 	t.mu.Lock()
@@ -107,10 +107,10 @@ func (t *talk) await(l *lane) bool {
 // mayGoOn reports whether the other lane has come as far as this one wants.
 func (t *talk) mayGoOn(l *lane) bool { return t.sides[1-l.number].come.Load() >= l.wants }
 
-// block folds in the lane's lines of a block. Where it has to wait for the other lane
+// detect folds in the lane's lines of a block. Where it has to wait for the other lane
 // it returns false, and is called again with the same block; it has then said how far
 // it has come itself, so that the one that is behind can always go on.
-func (l *lane) block(b *block, t *talk) bool {
+func (l *lane) detect(b *block, t *talk) bool {
 	busy := &t.sides[l.number].busy
 	busy.Store(true)
 	defer busy.Store(false)

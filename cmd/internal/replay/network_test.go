@@ -19,7 +19,8 @@ func TestLinesAreGivenTheirNetwork(t *testing.T) {
 	r := reader{seen: newRing(), networks: known}
 	r.begin(strings.NewReader(file))
 	b := newBlock()
-	r.fill(b)
+	r.read(b)
+	r.decode(b)
 	if len(b.lines) != 2 || b.lines[0].err != nil || b.lines[1].err != nil {
 		t.Fatalf("lines %+v", b.lines)
 	}

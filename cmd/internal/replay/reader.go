@@ -69,14 +69,13 @@ type reader struct {
 // begin begins a file.
 func (r *reader) begin(in io.Reader) { r.cutter, r.pace = cutter{in: in}, pace{} }
 
-// fill fills a block with what comes next in the file.
-func (r *reader) fill(b *block) {
+// read fills a block with what comes next in the file.
+func (r *reader) read(b *block) {
 	err := r.cutter.fill(b)
 	b.last, b.err = err != nil, nil
 	if b.last && !errors.Is(err, io.EOF) {
 		b.err = fmt.Errorf("read: %w", err)
 	}
-	r.decode(b)
 }
 
 // cutter cuts what it reads into blocks of whole lines.
@@ -125,10 +124,19 @@ func (c *cutter) read(b *block) {
 	} else if cap(b.buf) < blockBytes {
 		b.buf = slices.Grow(b.buf, blockBytes-len(b.buf))
 	}
-	var n int
-	n, c.err = c.in.Read(b.buf[len(b.buf):cap(b.buf)])
-	b.buf = b.buf[:len(b.buf)+n]
+	end := min(cap(b.buf), max(blockBytes, len(b.buf)+blockBytes)) // a block that has grown is filled no more than others
+	for range emptyReads {
+		var n int
+		if n, c.err = c.in.Read(b.buf[len(b.buf):end]); n > 0 || c.err != nil {
+			b.buf = b.buf[:len(b.buf)+n]
+			return
+		}
+	}
+	c.err = io.ErrNoProgress
 }
+
+// emptyReads is how often in a row a reader may give nothing and no reason.
+const emptyReads = 100
 
 // line adds a line to the block. Blank ones are not counted; of one beyond the limit
 // only that it was long is kept.

@@ -23,7 +23,8 @@ func lines(n int) []byte {
 func blocks(r *reader, in io.Reader, each func(*block)) {
 	r.begin(in)
 	for b := newBlock(); ; {
-		r.fill(b)
+		r.read(b)
+		r.decode(b)
 		each(b)
 		if b.last {
 			return
@@ -51,6 +52,40 @@ func TestBlocksAreReadInOrderAndUsedAgain(t *testing.T) {
 	})
 	if at != n || doubles != 7 {
 		t.Errorf("%d lines, %d doubles, want %d and 7", at, doubles, n)
+	}
+}
+
+// One long line makes its own block large, and no other.
+func TestOneLongLineMakesOneLargeBlock(t *testing.T) {
+	file := io.MultiReader(strings.NewReader(strings.Repeat("x", schemas.MaxRecord-10)+"\n"), bytes.NewReader(lines(20_000)))
+	r := reader{seen: newRing()}
+	r.begin(file)
+	n, large := 0, 0
+	for {
+		b := newBlock()
+		r.read(b)
+		n += len(b.lines)
+		if cap(b.buf) > 4*blockBytes {
+			large++
+		}
+		if b.last {
+			break
+		}
+	}
+	if n != 20_001 || large != 1 {
+		t.Errorf("%d lines, %d large blocks, want 20,001 and one", n, large)
+	}
+}
+
+// A reader that never gives anything is given up.
+func TestReaderThatNeverGivesAnything(t *testing.T) {
+	r, err := New(Config{}, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Run(t.Context(), readerFunc(func([]byte) (int, error) { return 0, nil }))
+	if !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("the error is %v", err)
 	}
 }
 

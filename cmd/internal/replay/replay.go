@@ -37,7 +37,8 @@ type Config struct {
 	Networks func(netip.Addr) schemas.Network
 }
 
-// Deps is where the findings go; each may be nil.
+// Deps is where the findings go; each may be nil. They are called one at a time, from
+// goroutines of Run's.
 type Deps struct {
 	Decisions func(value []byte) error
 	Signals   func(value []byte) error
@@ -123,8 +124,12 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 func newRing() *schemas.Ring { return schemas.NewRing(schemas.DuplicateReach, 0) }
 
 // Run replays one file's lines. It may be called for several files, one after the
-// other.
+// other. Where ctx is over or something fails while in has nothing to read yet, Run
+// returns although in is still being read from.
 func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
+	if err := ctx.Err(); err != nil {
+		return r.sum, err
+	}
 	start := time.Now()
 	r.reader.begin(in)
 	r.detection.begin()
@@ -133,25 +138,19 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	return r.sum, err
 }
 
-// fill fills a block with the file's next lines.
-func (r *Replay) fill(b *block) (bool, error) {
-	r.reader.fill(b)
-	return true, nil
-}
-
-// block concludes a block's lines, and says why there is none after it.
-func (r *Replay) block(b *block) (bool, error) {
+// concludeBlock concludes a block's lines, and says why there is none after it.
+func (r *Replay) concludeBlock(b *block) error {
 	for i := range b.lines {
 		if err := r.line(&b.lines[i]); err != nil {
-			return true, err
+			return err
 		}
 	}
 	if b.last {
 		if err := r.toldPeople(r.detection.hearOut()); err != nil {
-			return true, err
+			return err
 		}
 	}
-	return true, b.err
+	return b.err
 }
 
 func (r *Replay) line(l *line) error {
