@@ -40,7 +40,7 @@ func DefaultConfig() Config {
 // Enabled reports whether a server is configured, be it by halves: one that was meant and
 // is not there would be missed only once it is needed.
 func (c Config) Enabled() bool {
-	return c.Host != "" || c.From != "" || len(c.Operators) > 0 || c.Username != "" || c.PasswordFile != ""
+	return c.Host != "" || c.From != "" || len(c.Operators) > 0 || c.Customers || c.Username != "" || c.PasswordFile != ""
 }
 
 // maxOperators bounds how many mails one decision sends.

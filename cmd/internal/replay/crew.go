@@ -22,8 +22,7 @@ const (
 // cache.
 type crew struct {
 	mu      sync.Mutex
-	wake    sync.Cond // for workers that have nothing to do, which idle counts
-	idle    int
+	wake    sync.Cond // for workers that have nothing to do
 	ended   sync.Cond // for run
 	stages  [stages]stage
 	blocks  [allBlocks]*block // by their number
@@ -43,29 +42,27 @@ const (
 
 // stage is one of the steps that each block goes through.
 type stage struct {
-	do   func(*block) (done bool, err error)
-	open func() bool // whether it may go on, given a block; nil: always
-	busy bool
-	done int // blocks
+	do    func(*block) (done bool, err error)
+	ready func() bool // whether there is a block for it
+	busy  bool
+	done  int // blocks
 }
 
 func newCrew(r *Replay) *crew {
 	c := new(crew)
 	c.wake.L, c.ended.L = &c.mu, &c.mu
-	c.stages[stageFill] = stage{
-		do: func(b *block) (bool, error) {
-			c.fill(&r.reader, b)
-			return true, nil
-		},
-		open: func() bool { return !c.full },
+	fill, conclude, detect := &c.stages[stageFill], &c.stages[stageConclude], c.stages[stageLane:]
+	fill.do = func(b *block) (bool, error) {
+		c.fill(&r.reader, b)
+		return true, nil
 	}
-	c.stages[stageConclude] = stage{do: func(b *block) (bool, error) { return true, r.concludeBlock(b) }}
-	for i := range r.detection.lanes {
-		l, t := &r.detection.lanes[i], &r.detection.talk
-		c.stages[stageLane+i] = stage{
-			do:   func(b *block) (bool, error) { return l.detect(b, t), nil },
-			open: func() bool { return t.mayGoOn(l) },
-		}
+	fill.ready = func() bool { return !c.full && fill.done < conclude.done+allBlocks }
+	conclude.do = func(b *block) (bool, error) { return true, r.concludeBlock(b) }
+	conclude.ready = func() bool { return conclude.done < min(detect[0].done, detect[1].done) }
+	for i := range detect {
+		l, t, s := &r.detection.lanes[i], &r.detection.talk, &detect[i]
+		s.do = func(b *block) (bool, error) { return l.detect(b, t), nil }
+		s.ready = func() bool { return s.done < fill.done && t.mayGoOn(l) }
 	}
 	return c
 }
@@ -133,9 +130,7 @@ func (c *crew) work(worker int) {
 	for !c.over {
 		s := c.next(worker)
 		if s == nil {
-			c.idle++
 			c.wake.Wait()
-			c.idle--
 			continue
 		}
 		b := c.nextBlock(s)
@@ -151,9 +146,7 @@ func (c *crew) work(worker int) {
 			s.done++
 			c.passed(s, b)
 		}
-		if c.idle > 0 {
-			c.wake.Broadcast()
-		}
+		c.wake.Broadcast()
 	}
 	c.ended.Signal()
 	c.mu.Unlock()
@@ -191,35 +184,21 @@ func (c *crew) next(worker int) *stage {
 	fill, conclude := &c.stages[stageFill], &c.stages[stageConclude]
 	waiting := fill.done - min(own.done, other.done)
 	switch {
-	case waiting < fewBlocks && c.ready(fill):
+	case waiting < fewBlocks && fill.free():
 		return fill
-	case c.ready(conclude):
+	case conclude.free():
 		return conclude
-	case c.ready(own):
+	case own.free():
 		return own
-	case waiting < manyBlocks && c.ready(fill):
+	case waiting < manyBlocks && fill.free():
 		return fill
-	case c.ready(other):
+	case other.free():
 		return other
-	case c.ready(fill):
+	case fill.free():
 		return fill
 	}
 	return nil
 }
 
-// ready reports whether there is a block for a stage that nobody is at.
-func (c *crew) ready(s *stage) bool {
-	if s.busy {
-		return false
-	}
-	end := c.stages[stageFill].done
-	switch s {
-	case &c.stages[stageFill]:
-		end = c.stages[stageConclude].done + allBlocks
-	case &c.stages[stageConclude]:
-		for i := range lanes {
-			end = min(end, c.stages[stageLane+i].done)
-		}
-	}
-	return s.done < end && (s.open == nil || s.open())
-}
+// free reports whether a worker can take a stage up.
+func (s *stage) free() bool { return !s.busy && s.ready() }

@@ -13,8 +13,8 @@ import (
 	"holdfast/schemas"
 )
 
-// decisions are what a run over a file decides, byte for byte.
-func decisions(t *testing.T, in io.Reader) []byte {
+// decisions are what a run over files decides, byte for byte.
+func decisions(t *testing.T, files ...io.Reader) []byte {
 	t.Helper()
 	var raw bytes.Buffer
 	r, err := New(Config{}, Deps{Decisions: func(v []byte) error {
@@ -24,8 +24,10 @@ func decisions(t *testing.T, in io.Reader) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Run(t.Context(), in); err != nil {
-		t.Fatal(err)
+	for _, f := range files {
+		if _, err := r.Run(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return raw.Bytes()
 }

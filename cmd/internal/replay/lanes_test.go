@@ -67,24 +67,8 @@ func TestFewLinesOverMonths(t *testing.T) {
 // How a file is cut into blocks changes nothing, nor that it is two.
 func TestBlocksChangeNothing(t *testing.T) {
 	data := sparse()
-	_, _, whole := decide(t, data)
-	run := func(files ...io.Reader) []byte {
-		var raw bytes.Buffer
-		r, err := New(Config{}, Deps{Decisions: func(v []byte) error {
-			raw.Write(v)
-			return nil
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			if _, err := r.Run(t.Context(), f); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return raw.Bytes()
-	}
-	if got := run(iotest.OneByteReader(bytes.NewReader(data))); !bytes.Equal(got, whole) {
+	whole := decisions(t, bytes.NewReader(data))
+	if got := decisions(t, iotest.OneByteReader(bytes.NewReader(data))); !bytes.Equal(got, whole) {
 		t.Errorf("%d bytes of decisions where the file came byte by byte, %d where at once", len(got), len(whole))
 	}
 	for lines := range 4 {
@@ -93,7 +77,7 @@ func TestBlocksChangeNothing(t *testing.T) {
 			at += bytes.IndexByte(data[at:], '\n') + 1
 		}
 		empty := bytes.NewReader(nil)
-		if got := run(bytes.NewReader(data[:at]), empty, bytes.NewReader(data[at:])); len(got) != len(whole) {
+		if got := decisions(t, bytes.NewReader(data[:at]), empty, bytes.NewReader(data[at:])); len(got) != len(whole) {
 			t.Errorf("%d bytes of decisions where the file was cut after line %d, %d where it was whole", len(got), 120*lines, len(whole))
 		}
 	}

@@ -117,18 +117,19 @@ func (c *cutter) fill(b *block) error {
 	}
 }
 
-// read adds what comes next to the block, which grows where it has no room.
+// read adds what comes next to the block: what it has room for, and a block's worth
+// where a single line is longer.
 func (c *cutter) read(b *block) {
-	if len(b.buf) >= blockBytes {
-		b.buf = slices.Grow(b.buf, blockBytes)
-	} else if cap(b.buf) < blockBytes {
-		b.buf = slices.Grow(b.buf, blockBytes-len(b.buf))
+	n := len(b.buf)
+	room := blockBytes - n
+	if room <= 0 {
+		room = blockBytes
 	}
-	end := min(cap(b.buf), max(blockBytes, len(b.buf)+blockBytes)) // a block that has grown is filled no more than others
+	b.buf = slices.Grow(b.buf, room)
 	for range emptyReads {
-		var n int
-		if n, c.err = c.in.Read(b.buf[len(b.buf):end]); n > 0 || c.err != nil {
-			b.buf = b.buf[:len(b.buf)+n]
+		var got int
+		if got, c.err = c.in.Read(b.buf[n : n+room]); got > 0 || c.err != nil {
+			b.buf = b.buf[:n+got]
 			return
 		}
 	}

@@ -57,9 +57,9 @@ func TestBlocksAreReadInOrderAndUsedAgain(t *testing.T) {
 
 // One long line makes its own block large, and no other.
 func TestOneLongLineMakesOneLargeBlock(t *testing.T) {
-	file := io.MultiReader(strings.NewReader(strings.Repeat("x", schemas.MaxRecord-10)+"\n"), bytes.NewReader(lines(20_000)))
+	file := append(bytes.Repeat([]byte("x"), schemas.MaxRecord-10), '\n')
 	r := reader{seen: newRing()}
-	r.begin(file)
+	r.begin(bytes.NewReader(append(file, lines(20_000)...)))
 	n, large := 0, 0
 	for {
 		b := newBlock()
