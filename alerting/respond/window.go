@@ -93,7 +93,7 @@ func (j *judgement) gathered() []view {
 
 // undecided ends the way of a policy that has given its verdict in this episode.
 func (j *judgement) undecided() bool {
-	return !j.st.isDone(j.decisionID(j.policy.Verdict))
+	return len(j.st.Done) == 0 || !j.st.isDone(j.decisionID(j.policy.Verdict))
 }
 
 // holds evaluates the policy's condition. One that fails does not hold.
