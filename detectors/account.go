@@ -92,15 +92,17 @@ type habits struct {
 }
 
 func (o *outcomes) add(w *hourWindow) {
-	for _, v := range [...]struct {
-		sum *float32
-		n   uint32
-	}{{&o.sent, w.recipients}, {&o.bounces, uint32(w.bounces)}, {&o.complaints, uint32(w.complaints)}} {
-		*v.sum = *v.sum*dayKeep + float32(v.n)
-		if *v.sum < 0.01 {
-			*v.sum = 0
-		}
+	o.sent = fading(o.sent, w.recipients)
+	o.bounces = fading(o.bounces, uint32(w.bounces))
+	o.complaints = fading(o.complaints, uint32(w.complaints))
+}
+
+// fading adds an hour's count to a sum that halves in a day.
+func fading(sum float32, n uint32) float32 {
+	if sum = sum*dayKeep + float32(n); sum < 0.01 {
+		return 0
 	}
+	return sum
 }
 
 // dayBase is the account's own past by the day.
@@ -217,6 +219,9 @@ func (w *hourWindow) countStrangers(s *store) float64 {
 	}
 	return float64(w.strangers.Count(&s.Store))
 }
+
+// used reports whether anything was sent in the hour, or came back.
+func (w *hourWindow) used() bool { return w.recipients > 0 || w.bounces > 0 || w.complaints > 0 }
 
 func (w *hourWindow) clear(s *store) {
 	w.strangers.Clear(&s.Store)

@@ -45,7 +45,9 @@ func (a *account) advance(s *store, t int64, settled *closing) {
 	// Once the lateness has passed, the hour before can no longer change: it is looked
 	// back on now rather than when the next one begins.
 	if last := a.hour - 1; settled != nil && last > a.judged && last >= a.since && a.clock >= hourStart(a.hour)+lateness {
-		settled.hour(last)
+		if a.hours[mod3(last)].used() {
+			settled.hour(last)
+		}
 		a.judged = last
 	}
 	if a.clock >= hourStart(a.hour)+lateness {
@@ -126,7 +128,7 @@ func (a *account) stepHour(s *store, closed *closing) {
 	settled := a.hour - 2
 	w = &a.hours[mod3(settled)]
 	if settled >= a.since && settled > a.judged {
-		if closed != nil {
+		if closed != nil && w.used() {
 			closed.hour(settled)
 		}
 		a.judged = settled

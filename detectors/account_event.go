@@ -109,14 +109,11 @@ func (v *accountView) look() {
 	v.unknownSend, v.grade, v.sentWith = false, 0, nil
 }
 
-// settled is shown an hour that can no longer change and is not learnt yet.
+// settled is shown an hour that was used, can no longer change and is not learnt yet.
 func (v *accountView) settled(h int32) {
 	a := v.account
 	v.back = h
 	w := &a.hours[mod3(h)]
-	if w.recipients == 0 && w.bounces == 0 && w.complaints == 0 {
-		return
-	}
 	if a.watch != 0 {
 		v.judgeLast(h)
 		v.judgeSettled(h)
