@@ -238,6 +238,28 @@ func (v *accountView) strangersNow(threshold float64) float64 {
 // sixteen bits name the region: an IPv4 /16, an IPv6 /32, about what a provider has
 // in one place. In an ordered set what is of one region stands together.
 func (e *Engine) sourceHash(a netip.Addr, network bool) uint64 {
+	last := &e.hashed
+	if last.addr != a {
+		*last = hashedSource{addr: a}
+	}
+	h := &last.source
+	if network {
+		h = &last.network
+	}
+	if *h == 0 {
+		*h = e.hashSource(a, network)
+	}
+	return *h
+}
+
+// hashedSource is what sourceHash gave for the last address: one event asks for the
+// same several times.
+type hashedSource struct {
+	addr            netip.Addr
+	source, network uint64 // 0: not asked for yet
+}
+
+func (e *Engine) hashSource(a netip.Addr, network bool) uint64 {
 	a = a.Unmap()
 	bits := 128 / 2
 	switch {

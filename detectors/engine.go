@@ -3,7 +3,6 @@ package detectors
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
@@ -53,6 +52,7 @@ type Engine struct {
 
 	senders   *senders
 	recent    *recentSources
+	hashed    hashedSource
 	view      accountView
 	onSettled closing
 	scratch   []record
@@ -82,7 +82,7 @@ func (e *Engine) Stats() Stats {
 func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, byAccount: newIndex(), byAddress: newIndex(), employees: map[string]*employee{}}
 	e.onSettled = closing{e.view.settled, e.view.judgeBounces}
-	e.senders, e.recent = newSenders(), new(recentSources)
+	e.senders, e.recent = newSenders(), newRecentSources()
 	e.rekey(cfg.HashSecret)
 	return e
 }
@@ -90,6 +90,7 @@ func New(cfg Config) *Engine {
 // rekey sets the secret and reads the configured parameters under it.
 func (e *Engine) rekey(secret []byte) {
 	e.hasher, e.keyed = sketch.NewHasher(secret), len(secret) > 0
+	e.hashed = hashedSource{}
 	p, err := ParseParameters(e.cfg.Parameters, e.hasher)
 	e.versions, e.broken = versions{{p: p}}, err
 }
@@ -166,12 +167,12 @@ func (e *Engine) applyEvent(in *schemas.Input, emit func(schemas.Output)) (bool,
 	if in.Arrival > 0 && ev.Time > in.Arrival+int64(schemas.FutureTolerance/1e6) {
 		return false, &schemas.Error{Reason: schemas.ReasonFuture, Record: ev.ID, Field: "time", What: "lies more than 5 minutes after its arrival", Fix: "set the sender's clock"}
 	}
-	kind, id, ok := strings.Cut(in.Key, ":")
-	if want := ev.Entity(); !ok || schemas.EntityKind(kind) != want.Kind || id != want.ID {
+	of := ev.Entity()
+	if !of.HasKey(in.Key) {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: ev.ID,
-			What: fmt.Sprintf("the key %q is not the entity's, %q", in.Key, want.Key()), Fix: "key the record by its entity"}
+			What: fmt.Sprintf("the key %q is not the entity's, %q", in.Key, of.Key()), Fix: "key the record by its entity"}
 	}
-	switch schemas.EntityKind(kind) {
+	switch of.Kind {
 	case schemas.KindAccount:
 		return e.accountEvent(in, ev, emit), nil
 	case schemas.KindEmployee:

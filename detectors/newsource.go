@@ -3,6 +3,7 @@ package detectors
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"net/netip"
 	"unsafe"
@@ -39,8 +40,8 @@ func (v *accountView) countSource(recipients int64) source {
 		return sourceBlind
 	}
 	a, ar, d := v.account, &v.e.store.Arena, v.dayNo
-	recent := v.e.recent.of(a, v.event.IP)
-	if recent.account == a && recent.day == d && recent.clock == a.day && recent.addr == v.event.IP {
+	recent, use := v.e.recent.of(a, v.event.IP, d)
+	if *recent == use {
 		return sourceKnown
 	}
 	h := v.e.sourceHash(v.event.IP, false)
@@ -59,7 +60,7 @@ func (v *accountView) countSource(recipients int64) source {
 	}
 	grade := v.gradePlace()
 	if known {
-		*recent = recentSource{a, v.event.IP, d, a.day}
+		*recent = use
 	}
 	if known || v.age() < settleDays {
 		return sourceKnown
@@ -132,27 +133,32 @@ func (v *accountView) newPlace(h uint64) bool {
 	return !known
 }
 
-// recentSources remembers sources that were found to be known and whose use on a
-// day has been noted: more of the same changes nothing until the account's clock
-// reaches another day.
-type recentSources [64][32]recentSource
-
-type recentSource struct {
-	account *account
-	addr    netip.Addr
-	day     sketch.Day
-	clock   sketch.Day // the account's day
+// recentSources remembers uses of sources that were found to be known, and whose day
+// has been noted: more of the same changes nothing until the account's clock reaches
+// another day. 64 bits of hash under a seed of this process stand for a use.
+type recentSources struct {
+	seed maphash.Seed
+	uses [64][32]uint64
 }
 
-func (r *recentSources) of(a *account, addr netip.Addr) *recentSource {
+func newRecentSources() *recentSources { return &recentSources{seed: maphash.MakeSeed()} }
+
+// of returns the use of an address by an account on a day, and its place.
+func (r *recentSources) of(a *account, addr netip.Addr, d sketch.Day) (at *uint64, use uint64) {
+	var b [28]byte
 	wide := addr.As16()
-	n := uint64(uintptr(unsafe.Pointer(a)))>>6 ^ uint64(binary.LittleEndian.Uint32(wide[12:]))*0x9e3779b1 ^ uint64(binary.LittleEndian.Uint32(wide[4:]))
-	return &r.row(a)[(n^n>>17)%uint64(len(r[0]))]
+	copy(b[:], wide[:])
+	binary.NativeEndian.PutUint64(b[16:], uint64(uintptr(unsafe.Pointer(a))))
+	binary.NativeEndian.PutUint16(b[24:], uint16(d))
+	binary.NativeEndian.PutUint16(b[26:], uint16(a.day))
+	use = maphash.Bytes(r.seed, b[:]) | 1 // never 0, as a free place is
+	row := r.row(a)
+	return &row[use>>1%uint64(len(row))], use
 }
 
 // row is where all of an account's stand, and some others'.
-func (r *recentSources) row(a *account) *[32]recentSource {
-	return &r[uint64(uintptr(unsafe.Pointer(a)))*0x9e3779b97f4a7c15>>32%uint64(len(r))]
+func (r *recentSources) row(a *account) *[32]uint64 {
+	return &r.uses[uint64(uintptr(unsafe.Pointer(a)))*0x9e3779b97f4a7c15>>32%uint64(len(r.uses))]
 }
 
 func (r *recentSources) forget(a *account) { clear(r.row(a)[:]) }

@@ -94,7 +94,7 @@ func (e *Engine) parse(key string, kind schemas.EntityKind, r *reader, applied [
 			if a == nil {
 				a = e.newAccount(key)
 			}
-			*e.recent = recentSources{}
+			e.recent.forget(a)
 			a.load(&e.store, &v, applied)
 		}
 	case schemas.KindEmployee:
@@ -122,9 +122,10 @@ func (e *Engine) remove(key string, kind schemas.EntityKind) {
 	switch kind {
 	case schemas.KindAccount:
 		if h := e.byAccount.find(key); h != 0 {
-			*e.recent = recentSources{}
+			a := e.accounts.At(h)
+			e.recent.forget(a)
 			e.byAccount.drop(key)
-			e.accounts.At(h).free(&e.store)
+			a.free(&e.store)
 			e.accounts.Free(h)
 		}
 	case schemas.KindEmployee:

@@ -25,6 +25,12 @@ type Entity struct {
 // Key returns the entity's record key, "kind:id".
 func (e Entity) Key() string { return string(e.Kind) + ":" + e.ID }
 
+// HasKey reports whether key is the entity's.
+func (e Entity) HasKey(key string) bool {
+	n := len(e.Kind)
+	return len(key) == n+1+len(e.ID) && key[:n] == string(e.Kind) && key[n] == ':' && key[n+1:] == e.ID
+}
+
 // String returns the key.
 func (e Entity) String() string { return e.Key() }
 
