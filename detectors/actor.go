@@ -78,6 +78,9 @@ func (v *accountView) countActor(from source) {
 // bouncedAlready counts the bounces of a message that came before its send.
 func (v *accountView) bouncedAlready(id uint64) {
 	a := v.account
+	if a.bounced[0].Len()+a.bounced[1].Len() == 0 {
+		return
+	}
 	for b := bucketOf(hourStart(a.hour - 1)); b <= bucketOf(a.clock); b++ {
 		n := v.bouncesOf(&a.bounced[uint32(b/12)%2], id, b)
 		for range n {
