@@ -116,7 +116,8 @@ func capRecords(list []record) []record {
 }
 
 func (r *records) store(s *sketch.Store, list []record) {
-	b := make([]byte, 0, int(r.n)+256)
+	var few [1024]byte
+	b := few[:0]
 	for i := range list {
 		b = appendRecord(b, &list[i])
 	}
