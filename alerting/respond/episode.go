@@ -20,7 +20,7 @@ type sight struct {
 type view struct {
 	window  []*kept // oldest first
 	episode int
-	env     *policy.Env // nil until a condition asks for it
+	env     *policy.Env // nil until a policy is judged by it
 }
 
 // lateness is how much later than in its turn a signal may come, in milliseconds.

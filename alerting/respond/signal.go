@@ -32,10 +32,11 @@ type judgement struct {
 // stage returns false where the way ends.
 type stage func(*judgement) bool
 
-// perSignal and perPolicy are the stages in their order.
+// perSignal and perPolicy are the stages in their order. A policy's ask one thing each
+// of the window and change nothing, so that what costs least comes first.
 var (
 	perSignal = []stage{(*judgement).unknown, (*judgement).notSnoozed, (*judgement).notAllowed}
-	perPolicy = []stage{(*judgement).undecided, (*judgement).holds, (*judgement).enough, (*judgement).aboveFloor}
+	perPolicy = []stage{(*judgement).enough, (*judgement).aboveFloor, (*judgement).undecided, (*judgement).holds}
 )
 
 func (w *work) signal() (bool, error) {

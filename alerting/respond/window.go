@@ -56,6 +56,9 @@ func (j *judgement) judgePolicy() {
 		if j.mode == schemas.ModeLive {
 			j.episode = max(j.episode, j.st.Base)
 		}
+		if j.view.env == nil {
+			j.view.env = j.sumUp(j.view.window)
+		}
 		if j.stages() {
 			j.route()
 		}
@@ -98,9 +101,6 @@ func (j *judgement) undecided() bool {
 
 // holds evaluates the policy's condition. One that fails does not hold.
 func (j *judgement) holds() bool {
-	if j.view.env == nil {
-		j.view.env = j.sumUp(j.view.window)
-	}
 	ok, err := j.policy.Holds(j.view.env)
 	return ok && err == nil
 }
