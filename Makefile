@@ -46,7 +46,7 @@ bench: setup kafka
 # The profile by which the compiler chooses what to inline: a made-up platform, replayed.
 profile: build
 	$(BIN) simulate bin/profile --profile mixed --seed 1
-	$(GO) test -trimpath -run '^$$' -bench '^BenchmarkReplay$$' -benchtime 20x -cpu 1 -cpuprofile $(CURDIR)/cmd/holdfast/default.pgo -o /dev/null ./cmd/internal/replay -args -events $(CURDIR)/bin/profile/events.ndjson.gz
+	$(GO) test -trimpath -run '^$$' -bench '^BenchmarkReplay$$' -benchtime 60x -cpu 1 -cpuprofile $(CURDIR)/cmd/holdfast/default.pgo -o /dev/null ./cmd/internal/replay -args -events $(CURDIR)/bin/profile/events.ndjson.gz
 
 # NAB is a folder of <category>/<series>.csv with windows.json, as the Numenta Anomaly Benchmark lays them out.
 NAB      ?= ../shared/data/nab
