@@ -138,7 +138,7 @@ type account struct {
 	day     sketch.Day
 	past    uint32        // handle in the store's pasts, 0 once nothing late can come
 	watch   uint32        // handle in the store's watches, 0 for none
-	judged  int32         // the last hour that was looked back on
+	judged  int32         // the last hour that needs no looking back on any more
 	brought int32         // the last hour with an event that was not live
 	keys    uint32        // of the store's keys, the first; or the only one's print, see soleKey
 	quiet   [4]sketch.Day // the last four days on which anything was sent, newest first

@@ -5,7 +5,7 @@ import "holdfast/detectors/sketch"
 // late reports whether an event is too far behind the account's clock to count.
 func (a *account) late(t int64) bool { return t < a.clock-lateness }
 
-// closing is who looks at what can no longer change: an hour before it is learnt
+// closing is who looks at what can no longer change: a used hour before it is learnt
 // from, and what the actor sent and got back within a bucket.
 type closing struct {
 	hour   func(h int32)

@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -118,4 +119,46 @@ func FuzzRestore(f *testing.F) {
 		r.run()
 		saved(t, e, key)
 	})
+}
+
+// A use that was noted before an account was restored, or removed and another made in
+// its place, is noted again.
+func TestRestoredAccountsSourcesAreNotedAgain(t *testing.T) {
+	send := func(e *Engine, account string, day int) {
+		in := input(int64(day), "account:"+account, fmt.Sprintf(`{"id":"e%d","type":"send","account":%q,"time":"2026-03-%02dT10:00:00Z","ip":"192.0.2.1","recipients":["x@y.example"]}`, day, account, day))
+		if _, err := e.Apply(in, func(schemas.Output) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := New(Config{Lanes: 1, HashSecret: secret})
+	for day := 1; day < 8; day++ {
+		send(e, "a", day)
+	}
+	before := saved(t, e, "account:a")
+	send(e, "a", 8)
+	want := saved(t, e, "account:a")
+	if err := e.Restore("account:a", before); err != nil {
+		t.Fatal(err)
+	}
+	send(e, "a", 8)
+	if !bytes.Equal(saved(t, e, "account:a"), want) {
+		t.Error("restored: the state differs from the first time")
+	}
+	// Removed, so that another account takes its place in memory:
+	if err := e.Restore("account:a", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Restore("account:a", before); err != nil {
+		t.Fatal(err)
+	}
+	send(e, "a", 8)
+	if err := e.Restore("account:a", nil); err != nil {
+		t.Fatal(err)
+	}
+	fresh := New(Config{Lanes: 1, HashSecret: secret})
+	send(fresh, "b", 8)
+	send(e, "b", 8)
+	if !bytes.Equal(saved(t, e, "account:b"), saved(t, fresh, "account:b")) {
+		t.Error("removed: the account in its place differs from a new one")
+	}
 }

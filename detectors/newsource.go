@@ -135,7 +135,8 @@ func (v *accountView) newPlace(h uint64) bool {
 
 // recentSources remembers uses of sources that were found to be known, and whose day
 // has been noted: more of the same changes nothing until the account's clock reaches
-// another day. 64 bits of hash under a seed of this process stand for a use.
+// another day. 63 bits of hash under a seed of this process stand for a use. The memory
+// of an account is never given back but used again, and forgotten here before that.
 type recentSources struct {
 	seed maphash.Seed
 	uses [64][32]uint64

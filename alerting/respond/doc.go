@@ -4,10 +4,10 @@
 // records and proposals come out. It reads no clock, does no I/O and owns no
 // goroutine; what it writes follows from the log alone.
 //
-// A signal passes small stages, one file each, in this order: known (drop what was
-// answered), allow (allow-lists and snoozes), window (which policies hold), enough
-// (two families or a certain signal), floor, route (protected entities, the gate),
-// decide, case.
+// A signal passes small stages in this order: known (drop what was answered), snoozes,
+// allow-lists, and for each policy whose window it is part of enough (two families or a
+// certain signal), floor, whether it is decided already, the condition, route (protected
+// entities, the gate), decide, case.
 //
 // # Episodes
 //

@@ -32,8 +32,8 @@ type judgement struct {
 // stage returns false where the way ends.
 type stage func(*judgement) bool
 
-// perSignal and perPolicy are the stages in their order. A policy's ask one thing each
-// of the window and change nothing, so that what costs least comes first.
+// perSignal and perPolicy are the stages in their order. A policy's change nothing, so
+// that any order would do: what costs least comes first.
 var (
 	perSignal = []stage{(*judgement).unknown, (*judgement).notSnoozed, (*judgement).notAllowed}
 	perPolicy = []stage{(*judgement).enough, (*judgement).aboveFloor, (*judgement).undecided, (*judgement).holds}
