@@ -183,7 +183,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	}
 	var outs outputs
 	told := 0
-	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Of}, replay.Deps{
+	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Lookup()}, replay.Deps{
 		Decisions: outs.to(r.Decisions), Signals: outs.to(r.Signals),
 		Refused: func(n int64, err *schemas.Error) {
 			if told++; told <= maxTold {
@@ -309,11 +309,11 @@ func openFile(name string) (io.ReadCloser, error) {
 			return nil, err
 		}
 	}
-	br := bufio.NewReaderSize(f, 64<<10) // smaller than what replay reads at once, which then goes around it
+	br := bufio.NewReader(f) // smaller than what replay reads at once, which then goes around it
 	if head, _ := br.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
 		return readCloser{br, f}, nil
 	}
-	z, err := gzip.NewReader(br)
+	z, err := gzip.NewReader(bufio.NewReaderSize(br, 64<<10))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
 	}

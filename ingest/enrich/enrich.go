@@ -59,6 +59,14 @@ func add[T any](e *Enricher, k Kind, parse func(path string, data []byte) (*T, i
 	return out
 }
 
+// Lookup is Of, or nil where there is no file to look anything up in.
+func (e *Enricher) Lookup() func(netip.Addr) schemas.Network {
+	if e == nil || len(e.all) == 0 {
+		return nil
+	}
+	return e.Of
+}
+
 // Of tells what is known of an address.
 func (e *Enricher) Of(a netip.Addr) (n schemas.Network) {
 	if e == nil || len(e.all) == 0 || !a.IsValid() {

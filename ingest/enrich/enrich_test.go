@@ -61,8 +61,8 @@ func TestWithoutFiles(t *testing.T) {
 	if err != nil || of(e, "192.0.2.1").Known() || len(e.Lacking()) != len(Kinds()) {
 		t.Errorf("%v, %+v, lacks %q", err, of(e, "192.0.2.1"), e.Lacking())
 	}
-	if of(nil, "192.0.2.1").Known() {
-		t.Error("no Enricher knows something")
+	if of(nil, "192.0.2.1").Known() || (*Enricher)(nil).Lookup() != nil || e.Lookup() != nil {
+		t.Error("there is something to look up")
 	}
 	c := files(t)
 	c.ASN = ""
@@ -86,7 +86,7 @@ func TestBrokenFilesAtTheStart(t *testing.T) {
 			t.Errorf("%s is not told: %v\n%s", name, err, log.String())
 		}
 	}
-	if got, want := of(e, "192.0.2.65"), (schemas.Network{ASN: 64496, Hosting: true}); got != want {
+	if got, want := e.Lookup()(netip.MustParseAddr("192.0.2.65")), (schemas.Network{ASN: 64496, Hosting: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if lacks := e.Lacking(); len(lacks) != 2 {
