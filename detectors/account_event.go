@@ -259,6 +259,7 @@ type hashedSource struct {
 	source, network uint64 // 0: not asked for yet
 }
 
+// hashSource is sourceHash, worked out.
 func (e *Engine) hashSource(a netip.Addr, network bool) uint64 {
 	a = a.Unmap()
 	bits := 128 / 2
