@@ -15,20 +15,21 @@ func hashID(id string) idHash { return idHash(maphash.String(idSeed, id)) }
 // knows is a function of the log alone: an offset without an id, a fence or a gap
 // takes a place too. It takes 24 to 32 bytes an offset in reach.
 //
-// Ids with the same low bits are chained, newest first. Nothing is ever taken out of
-// a chain: it ends where it does not lead back in time, or to another chain, because
-// what stood there has been written over.
+// Ids with the same low bits are chained, newest first, by the low halves of their
+// offsets. Nothing is ever taken out of a chain: it ends where it leads out of reach,
+// which shows before any memory is looked at, or to another chain, as an offset of
+// which the high half is long another one may.
 type Ring struct {
 	next  int64    // the offset after the last one seen
 	ids   []ringID // by offset modulo the reach, which is the id's place
-	heads []uint32 // by the low bits: place of the newest, plus one
+	heads []uint32 // by the low bits: the newest's offset
 	ahead []idHash // used by SeenAll, as what follows
 	touch idHash
 }
 
 type ringID struct {
 	hash   idHash
-	before uint32 // place of the one before in its chain, plus one
+	before uint32 // the offset of the one before in its chain
 }
 
 // NewRing returns a ring that has seen nothing and reaches so many offsets back
@@ -52,29 +53,45 @@ func (r *Ring) SeenAll(offset int64, ids []string, known []bool) []bool {
 	for _, id := range ids {
 		r.ahead = append(r.ahead, hashID(id))
 	}
-	mask, touched := idHash(len(r.heads)-1), idHash(0)
-	for i := range r.ahead {
-		if head := r.heads[r.ahead[i]&mask]; head != 0 {
-			touched |= r.ids[head-1].hash
+	from, touched := r.place(offset), idHash(0)
+	for _, h := range r.ahead {
+		if age := uint32(offset) - *r.head(h); r.reaches(age) {
+			touched |= r.ids[r.back(from, age)].hash
 		}
 	}
 	r.touch = touched
-	for i := range r.ahead {
-		known = append(known, r.seen(offset+int64(i), r.ahead[i]))
+	for i, h := range r.ahead {
+		known = append(known, r.seen(offset+int64(i), h))
 	}
 	return known
 }
 
 func (r *Ring) seen(offset int64, h idHash) bool {
 	r.Pass(offset)
-	place := uint32(offset % int64(len(r.ids)))
-	known := r.find(h, place)
-	head := &r.heads[h&idHash(len(r.heads)-1)]
-	r.ids[place] = ringID{h, *head}
-	*head = place + 1
+	from, head := r.place(offset), r.head(h)
+	known := r.find(h, uint32(offset), from)
+	r.ids[from] = ringID{h, *head}
+	*head = uint32(offset)
 	r.next = offset + 1
 	return known
 }
+
+// place is where an offset's id stands, and back where one stands that came so much
+// earlier than another.
+func (r *Ring) place(offset int64) uint32 { return uint32(offset % int64(len(r.ids))) }
+
+func (r *Ring) back(place, age uint32) uint32 {
+	if age > place {
+		place += uint32(len(r.ids))
+	}
+	return place - age
+}
+
+func (r *Ring) reaches(age uint32) bool { return age-1 < uint32(len(r.ids)) }
+
+func (r *Ring) head(h idHash) *uint32 { return &r.heads[h&r.low()] }
+
+func (r *Ring) low() idHash { return idHash(len(r.heads) - 1) }
 
 // Pass forgets what the offsets before the given one push out of reach.
 func (r *Ring) Pass(offset int64) {
@@ -88,18 +105,16 @@ func (r *Ring) Pass(offset int64) {
 	}
 }
 
-// find walks the id's chain as seen from a place: what stands there is the oldest.
-func (r *Ring) find(h idHash, from uint32) bool {
-	mask := idHash(len(r.heads) - 1)
+// find walks the id's chain as seen from an offset and its place.
+func (r *Ring) find(h idHash, offset, from uint32) bool {
 	last := uint32(0)
-	for at := r.heads[h&mask]; at != 0; {
-		place := at - 1
-		age := from - place
-		if place >= from {
-			age += uint32(len(r.ids))
+	for at := *r.head(h); ; {
+		age := offset - at
+		if age <= last || !r.reaches(age) {
+			return false
 		}
-		id := &r.ids[place]
-		if age <= last || (id.hash^h)&mask != 0 {
+		id := &r.ids[r.back(from, age)]
+		if (id.hash^h)&r.low() != 0 {
 			return false
 		}
 		if id.hash == h {
@@ -107,5 +122,4 @@ func (r *Ring) find(h idHash, from uint32) bool {
 		}
 		last, at = age, id.before
 	}
-	return false
 }
