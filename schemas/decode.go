@@ -20,6 +20,7 @@ type Decoder struct {
 	raw   [maxSlots]jsontext.Value
 	extra []byte
 	quick quick
+	known habits
 }
 
 // Decode decodes one event with a Decoder of its own.
@@ -40,7 +41,11 @@ func (d *Decoder) Decode(data []byte, e *Event) *Error {
 		return &Error{Reason: ReasonTooLarge, What: fmt.Sprintf("%d bytes are more than %d", len(data), MaxRecord),
 			Fix: "split the record, or send recipient_count in place of a long list"}
 	}
+	if d.known.decode(data, e) {
+		return nil
+	}
 	if d.quick.decode(data, e) {
+		d.known.learn(data, &d.quick, specs[e.Type])
 		return nil
 	}
 	return d.thorough(data, e)

@@ -1,6 +1,9 @@
 package schemas
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // EventType says what the platform did.
 type EventType string
@@ -17,9 +20,9 @@ const (
 )
 
 // EventTypes lists every type of event.
-func EventTypes() []EventType {
-	return []EventType{TypeSend, TypeDelivery, TypeLogin, TypeCredential, TypeAccess, TypeConnection, TypeAccount}
-}
+func EventTypes() []EventType { return slices.Clone(typeOrder[:]) }
+
+var typeOrder = [...]EventType{TypeSend, TypeDelivery, TypeLogin, TypeCredential, TypeAccess, TypeConnection, TypeAccount}
 
 // Origin says how an event reached Holdfast. Only live events may stop anybody.
 type Origin string

@@ -1,6 +1,9 @@
 package schemas
 
-import "net/netip"
+import (
+	"net/netip"
+	"unsafe"
+)
 
 // FieldKind is the JSON shape of one field.
 type FieldKind byte
@@ -33,6 +36,7 @@ type Field struct {
 	flag     func(*Event) *bool
 	list     func(*Event) *[]string
 	addr     func(*Event) *netip.Addr
+	offset   uintptr // of all these, in an Event
 }
 
 func ident(name string, at func(*Event) *string) Field {
@@ -107,6 +111,7 @@ type typeSpec struct {
 	name     EventType
 	fields   []Field
 	bySlot   [maxSlots]*Field
+	number   int    // from 1, in the order of types
 	known    uint64 // bit by slot
 	required uint64
 }
@@ -130,8 +135,9 @@ func buildSpecs() map[EventType]*typeSpec {
 // a record can be read before its type is known.
 func buildSlots(all map[EventType]*typeSpec) map[string]uint8 {
 	out := map[string]uint8{"type": 0}
-	for _, t := range EventTypes() {
+	for i, t := range typeOrder {
 		spec := all[t]
+		spec.number = i + 1
 		for i := range spec.fields {
 			f := &spec.fields[i]
 			n, ok := out[f.Name]
@@ -140,6 +146,7 @@ func buildSlots(all map[EventType]*typeSpec) map[string]uint8 {
 				out[f.Name] = n
 			}
 			spec.bySlot[n] = f
+			f.offset = f.place()
 			spec.known |= 1 << n
 			if f.Required {
 				spec.required |= 1 << n
@@ -222,4 +229,25 @@ func eventFields() map[EventType][]Field {
 			boolean("protected", func(e *Event) *bool { return &e.Protected }),
 		},
 	}
+}
+
+// place is where in an Event the field is.
+func (f *Field) place() uintptr {
+	var e Event
+	var at unsafe.Pointer
+	switch {
+	case f.str != nil:
+		at = unsafe.Pointer(f.str(&e))
+	case f.num != nil:
+		at = unsafe.Pointer(f.num(&e))
+	case f.flag != nil:
+		at = unsafe.Pointer(f.flag(&e))
+	case f.list != nil:
+		at = unsafe.Pointer(f.list(&e))
+	case f.addr != nil:
+		at = unsafe.Pointer(f.addr(&e))
+	default:
+		return 0
+	}
+	return uintptr(at) - uintptr(unsafe.Pointer(&e))
 }

@@ -14,13 +14,12 @@ import (
 // that it will not do, and the thorough reader decides and words the refusal. So
 // odd but right records cost time, and wrong ones are told precisely.
 type quick struct {
-	present uint64          // bit by slot
-	spans   [maxSlots]span  // of the slots present
-	elems   []span          // of all lists of strings
-	unknown []span          // names of members without a slot
-	odd     bool            // some byte is not printable ASCII
-	last    uint8           // the slot of the member before
-	next    [maxSlots]uint8 // which slot came after each in an earlier record
+	present uint64         // bit by slot
+	spans   [maxSlots]span // of the slots present
+	elems   []span         // of all lists of strings
+	unknown []span         // names of members without a slot
+	odd     bool           // some byte is not printable ASCII
+	order   []uint8        // the slots present, as they came
 	buf     []byte
 }
 
@@ -42,9 +41,6 @@ const (
 	formNested              // anything else with brackets: not looked into yet
 )
 
-// atStart stands for the slot before the first member's.
-const atStart = maxSlots - 1
-
 // Beyond these the thorough reader is used: its cost does not grow with the square.
 const (
 	quickUnknown = 32
@@ -63,8 +59,8 @@ func (q *quick) text(data []byte, s *span) ([]byte, bool) {
 
 // scan notes the members of the one object that data is.
 func (q *quick) scan(data []byte) bool {
-	q.present, q.odd, q.last = 0, false, atStart
-	q.elems, q.unknown = q.elems[:0], q.unknown[:0]
+	q.present, q.odd = 0, false
+	q.order, q.elems, q.unknown = q.order[:0], q.elems[:0], q.unknown[:0]
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return false
@@ -89,14 +85,7 @@ func (q *quick) scan(data []byte) bool {
 
 // member notes one "name": value and returns what comes after it. An empty object
 // has none, and is left to the thorough reader as it is refused anyway.
-//
-// One sender writes its members in one order, so the name that came next in an
-// earlier record is tried first.
 func (q *quick) member(data []byte, i int) (int, bool) {
-	slot := q.next[q.last]
-	if o := &openings[slot]; o.begins(data[min(i, len(data)):]) {
-		return q.keep(data, i+len(o.text), slot)
-	}
 	if i >= len(data) || data[i] != '"' {
 		return 0, false
 	}
@@ -110,7 +99,6 @@ func (q *quick) member(data []byte, i int) (int, bool) {
 	}
 	value++
 	if slot, known := slotOf(data[i+1 : end-1]); known {
-		q.next[q.last] = slot
 		return q.keep(data, value, slot)
 	}
 	return q.keepUnknown(data, span{at: uint32(i), end: uint32(end)}, value)
@@ -122,7 +110,7 @@ func (q *quick) keep(data []byte, i int, slot uint8) (int, bool) {
 		return 0, false
 	}
 	q.present |= 1 << slot
-	q.last = slot
+	q.order = append(q.order, slot)
 	if i < len(data) && data[i] == '"' { // as most, and then mostly plain
 		if end, form := scanString(data, i); end >= 0 && form == formPlain {
 			q.spans[slot] = span{at: uint32(i), end: uint32(end)}

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"strconv"
 
@@ -18,7 +17,6 @@ type nameTable struct {
 var (
 	names    = buildNames(slotNames)
 	specList = listSpecs()
-	openings = buildOpenings(slotNames)
 )
 
 func listSpecs() (out []*typeSpec) {
@@ -26,40 +24,6 @@ func listSpecs() (out []*typeSpec) {
 		out = append(out, specs[t])
 	}
 	return out
-}
-
-// opening is how a member begins where nobody put spaces, "name":, and the same as
-// two words of eight bytes: its first, of which mask leaves what belongs to it, and
-// its last.
-type opening struct {
-	text              string
-	first, mask, last uint64
-}
-
-func buildOpenings(all []string) (out [maxSlots]opening) {
-	for slot, name := range all {
-		o := opening{text: `"` + name + `":`, mask: ^uint64(0)}
-		var b [8]byte
-		if n := copy(b[:], o.text); n < len(b) {
-			o.mask = 1<<(8*n) - 1
-		}
-		o.first = binary.LittleEndian.Uint64(b[:])
-		if n := len(o.text); n > len(b) {
-			copy(b[:], o.text[n-len(b):])
-			o.last = binary.LittleEndian.Uint64(b[:])
-		}
-		out[slot] = o
-	}
-	return out
-}
-
-// begins reports whether data begins so. Up to sixteen bytes the two words are all.
-func (o *opening) begins(data []byte) bool {
-	n := len(o.text)
-	if n > 16 || len(data) < 16 {
-		return len(data) >= n && string(data[:n]) == o.text
-	}
-	return binary.LittleEndian.Uint64(data)&o.mask == o.first && (n <= 8 || binary.LittleEndian.Uint64(data[n-8:]) == o.last)
 }
 
 func buildNames(all []string) *nameTable {
