@@ -19,22 +19,32 @@ var sizes = [...]int{
 // MaxBlock is the size of the largest block.
 const MaxBlock = 65536
 
+// A handle says which chunk a block is in, and where, in units of eight bytes.
 const (
-	indexBits = 27 // 134 million blocks a class
-	indexMask = 1<<indexBits - 1
-	chunkGoal = 64 << 10 // bytes; small enough that a test with ten entities stays small
+	unit       = 8
+	placeBits  = 13
+	placeMask  = 1<<placeBits - 1
+	chunkBytes = unit << placeBits     // at most; small enough that a test with ten entities stays small
+	maxChunks  = 1 << (32 - placeBits) // 32 GB
 )
 
+// chunk holds blocks of one size.
+type chunk struct {
+	data []byte
+	size uint32
+	kind uint32 // its number among sizes
+}
+
+// class is where blocks of one size come from.
 type class struct {
-	chunks [][]byte
-	free   uint32 // index+1 of the first free block; each holds the next
-	used   uint32 // blocks ever handed out
-	shift  uint   // log2 of the blocks in a chunk
-	ready  bool
+	free Ref // the first free block; each holds the next
+	next Ref // the first block of the newest chunk that was never handed out
+	left int // how many of these there are
 }
 
 // Arena hands out blocks. Its zero value is ready.
 type Arena struct {
+	chunks  []chunk // the first is none
 	classes [len(sizes)]class
 	bytes   int
 	inUse   int
@@ -66,36 +76,33 @@ func (a *Arena) Alloc(n int) Ref {
 	}
 	k := classFor(n)
 	c := &a.classes[k]
-	if !c.ready {
-		for 1<<(c.shift+1)*sizes[k] <= chunkGoal {
-			c.shift++
-		}
-		c.ready = true
-	}
-	var at uint32
-	if c.free != 0 {
-		at = c.free - 1
-		c.free = binary.LittleEndian.Uint32(c.at(at, sizes[k]))
-	} else {
-		at = c.used
-		if at>>c.shift == uint32(len(c.chunks)) {
-			size := sizes[k] << c.shift
-			c.chunks = append(c.chunks, make([]byte, size))
-			a.bytes += size
-		}
-		c.used++
-	}
-	if at >= indexMask {
-		panic("slab: more blocks of one size than handles")
-	}
 	a.inUse += sizes[k]
-	return Ref(uint32(k)<<indexBits | (at + 1))
+	if r := c.free; r != 0 {
+		c.free = Ref(binary.LittleEndian.Uint32(a.Block(r)))
+		return r
+	}
+	if c.left == 0 {
+		c.next, c.left = a.newChunk(k)
+	}
+	r := c.next
+	c.next += Ref(sizes[k] / unit)
+	c.left--
+	return r
 }
 
-func (c *class) at(i uint32, size int) []byte {
-	chunk := c.chunks[i>>c.shift]
-	off := int(i&(1<<c.shift-1)) * size
-	return chunk[off : off+size : off+size]
+// newChunk returns the first block of a new chunk, and how many it has.
+func (a *Arena) newChunk(k int) (first Ref, blocks int) {
+	if len(a.chunks) == 0 {
+		a.chunks = append(a.chunks, chunk{})
+	}
+	if len(a.chunks) == maxChunks {
+		panic("slab: more chunks than handles")
+	}
+	blocks = chunkBytes / sizes[k]
+	data := make([]byte, blocks*sizes[k])
+	a.bytes += len(data)
+	a.chunks = append(a.chunks, chunk{data, uint32(sizes[k]), uint32(k)})
+	return Ref((len(a.chunks) - 1) << placeBits), blocks
 }
 
 // Block returns all bytes of a block, valid until it is freed; nil for no block.
@@ -103,8 +110,9 @@ func (a *Arena) Block(r Ref) []byte {
 	if r == 0 {
 		return nil
 	}
-	k := uint32(r) >> indexBits
-	return a.classes[k].at(uint32(r)&indexMask-1, sizes[k])
+	c := &a.chunks[r>>placeBits]
+	at := uint32(r) & placeMask * unit
+	return c.data[at : at+c.size : at+c.size]
 }
 
 // Free gives a block back.
@@ -112,12 +120,11 @@ func (a *Arena) Free(r Ref) {
 	if r == 0 {
 		return
 	}
-	k := uint32(r) >> indexBits
-	c := &a.classes[k]
-	i := uint32(r)&indexMask - 1
-	binary.LittleEndian.PutUint32(c.at(i, sizes[k]), c.free)
-	c.free = i + 1
-	a.inUse -= sizes[k]
+	chunk := &a.chunks[r>>placeBits]
+	c := &a.classes[chunk.kind]
+	binary.LittleEndian.PutUint32(a.Block(r), uint32(c.free))
+	c.free = r
+	a.inUse -= int(chunk.size)
 }
 
 // Grow returns a block of at least n bytes that begins with the first used bytes
