@@ -200,8 +200,7 @@ func (v *accountView) countStrangers(actor bool) {
 	}
 	a, s, w := v.account, &v.e.store.Store, v.hour
 	w.listed = plus(w.listed, uint32(len(v.event.Recipients)))
-	for _, r := range v.event.Recipients {
-		h := v.e.hasher.String(r)
+	for _, h := range v.listed() {
 		stranger, learn := a.stranger(&v.e.store, v.hourNo, h)
 		fresh := learn && w.fresh.Add(&s.Arena, h, maxFresh)
 		if !stranger {
@@ -217,6 +216,20 @@ func (v *accountView) countStrangers(actor bool) {
 			v.day.strangers = plus(v.day.strangers, 1)
 		}
 	}
+}
+
+// listed returns the hashes of the recipients, and has looked at where the account's
+// known ones stand that they may be.
+func (v *accountView) listed() []uint64 {
+	e := v.e
+	e.listed = e.listed[:0]
+	for _, r := range v.event.Recipients {
+		e.listed = append(e.listed, e.hasher.String(r))
+	}
+	if len(e.listed) > 1 {
+		e.touched = v.account.known.Touch(&e.store.Arena, e.listed)
+	}
+	return e.listed
 }
 
 // strangersNow is the hour's distinct strangers if these can have reached the

@@ -53,6 +53,8 @@ type Engine struct {
 	senders   *senders
 	recent    *recentSources
 	hashed    hashedSource
+	listed    []uint64 // hashes of an event's recipients
+	touched   byte     // see Fingerprints.Touch
 	view      accountView
 	onSettled closing
 	scratch   []record
