@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -9,30 +11,44 @@ import (
 
 // hearing is how many lines later at the latest one lane hears what the other told
 // it. It is counted in lines, so that the outcome does not depend on which lane is
-// faster nor on how the file was cut into blocks, and is large enough that lanes
-// seldom wait.
+// faster nor on how the file was cut into blocks.
 const hearing = 512
 
 // pace tells for each line up to which line its lane has to have heard the other:
 // hearing lines back, and in a file of few lines to where the file stood the lateness
-// ago. No order within that matters to anybody, while months may lie in 512 lines.
+// ago. No order within that matters to anybody, while months may lie in 512 lines. As
+// only employees tell accounts something, it is the last of theirs up to there.
 type pace struct {
-	latest [2 * hearing]int64 // time of all lines up to one, by its number
-	heard  int64
+	lines [2 * hearing]paced // by their number
+	heard int64
+}
+
+// paced is what is known of all lines up to one.
+type paced struct {
+	latest int64        // their latest time
+	told   [lanes]int64 // the last one by which a lane may have told the other something
 }
 
 func (p *pace) line(x *line) {
-	at := func(n int64) *int64 { return &p.latest[n%int64(len(p.latest))] }
+	at := func(n int64) *paced { return &p.lines[n%int64(len(p.lines))] }
 	now := at(x.n)
 	if *now = *at(x.n - 1); x.err == nil {
-		*now = max(*now, x.event.Time)
+		now.latest = max(now.latest, x.event.Time)
 	}
 	p.heard = max(p.heard, x.n-hearing)
-	for p.heard+1 < x.n && *at(p.heard + 1) <= *now-schemas.Lateness.Milliseconds() {
+	for p.heard+1 < x.n && at(p.heard+1).latest <= now.latest-schemas.Lateness.Milliseconds() {
 		p.heard++
 	}
-	x.heard = p.heard
+	if x.err == nil && x.lane != ofAddresses {
+		x.heard = at(p.heard).told[1-x.lane]
+		if mayTell(x.in.Key) {
+			now.told[x.lane] = x.n
+		}
+	}
 }
+
+// mayTell reports whether an entity may tell accounts and employees something.
+func mayTell(key string) bool { return strings.HasPrefix(key, string(schemas.KindEmployee)+":") }
 
 // word is a fact that an entity of one lane tells one of the other.
 type word struct {
@@ -128,8 +144,9 @@ func (l *lane) detect(b *block, t *talk) bool {
 		}
 		x.told = l.told(x)
 		l.event(&x.in, &x.turn)
-		l.follow(&x.turn, x.n, x.in.Arrival)
-		t.tell(l, x.n)
+		if l.follow(&x.in, &x.turn, x.n); mayTell(x.in.Key) {
+			t.tell(l, x.n)
+		}
 	}
 	if n := len(b.lines); n > 0 {
 		t.tell(l, b.lines[n-1].n)
@@ -155,22 +172,25 @@ func (l *lane) told(x *line) []*word {
 
 func (l *lane) hear(w *word, line int64) {
 	w.turn.err = l.fact(w.in, &w.turn, 0)
-	l.follow(&w.turn, line, w.in.Arrival)
+	l.follow(&w.in, &w.turn, line)
 }
 
-// follow folds in the facts among a turn's records, or tells the other lane.
-func (l *lane) follow(t *turn, line, arrival int64) {
+// follow folds in the facts among what followed from a record, or tells the other lane.
+func (l *lane) follow(in *schemas.Input, t *turn, line int64) {
 	for i := 0; i < len(t.outs); i++ {
 		o := &t.outs[i].out
 		if !forPeople(o) {
 			continue
 		}
-		fact := factOf(o, arrival)
-		if laneOf([]byte(o.Key)) != l.number {
+		fact := factOf(o, in.Arrival)
+		switch {
+		case laneOf([]byte(o.Key)) == l.number:
+			t.outs[i].err = l.fact(fact, t, int32(i+1))
+		case in.Topic != schemas.TopicEvents || !mayTell(in.Key):
+			t.outs[i].err = fmt.Errorf("%s tells it, and nobody waits for what does not come of an employee's event", in.Key)
+		default:
 			l.said = append(l.said, &word{line: line, in: fact})
-			continue
 		}
-		t.outs[i].err = l.fact(fact, t, int32(i+1))
 	}
 }
 
