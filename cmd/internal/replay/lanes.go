@@ -29,10 +29,12 @@ type paced struct {
 	told   [lanes]int64 // the last one by which a lane may have told the other something
 }
 
-func (p *pace) line(x *line) {
+// line looks at a line and returns the latest time of all up to it.
+func (p *pace) line(x *line) (latest int64) {
 	at := func(n int64) *paced { return &p.lines[n%int64(len(p.lines))] }
 	now := at(x.n)
-	if *now = *at(x.n - 1); x.err == nil {
+	*now = *at(x.n - 1)
+	if x.before = now.latest; x.err == nil {
 		now.latest = max(now.latest, x.event.Time)
 	}
 	p.heard = max(p.heard, x.n-hearing)
@@ -45,6 +47,7 @@ func (p *pace) line(x *line) {
 			now.told[x.lane] = x.n
 		}
 	}
+	return now.latest
 }
 
 // mayTell reports whether an entity may tell accounts and employees something.
@@ -144,7 +147,11 @@ func (l *lane) detect(b *block, t *talk) bool {
 		}
 		x.told = l.told(x)
 		l.event(&x.in, &x.turn)
-		if l.follow(&x.in, &x.turn, x.n); mayTell(x.in.Key) {
+		l.follow(&x.in, &x.turn, x.n)
+		if len(x.turn.outs) > 0 || x.turn.err != nil || len(x.told) > 0 {
+			b.outcome[l.number] |= 1 << l.at
+		}
+		if mayTell(x.in.Key) {
 			t.tell(l, x.n)
 		}
 	}

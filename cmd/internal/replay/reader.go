@@ -25,6 +25,13 @@ type block struct {
 	lines []line
 	last  bool
 	err   error // why it is the last, where the input did not just end
+
+	// What is concluded of most lines is only that there are so many.
+	events, duplicates int64
+	latest             int64 // the latest time of all lines so far
+	// outcome has a bit for each line of which there is more: by the lane that it came
+	// of, then by what the reader found.
+	outcome [lanes + 1]uint64
 }
 
 func newBlock() *block {
@@ -39,14 +46,15 @@ func newBlock() *block {
 
 // line is one line of a file. What every stage looks at stands first.
 type line struct {
-	n     int64
-	err   *schemas.Error
-	lane  int32   // ofAddresses where it is none of detection's
-	heard int64   // up to which line its lane hears the other before it
-	told  []*word // of what others told its entity's lane, before it
-	turn  turn
-	in    schemas.Input // as a lane is given it; its value is the line
-	event schemas.Event
+	n      int64
+	err    *schemas.Error
+	lane   int32   // ofAddresses where it is none of detection's
+	heard  int64   // up to which line its lane hears the other before it
+	told   []*word // of what others told its entity's lane, before it
+	before int64   // the latest time of all lines before it
+	turn   turn
+	in     schemas.Input // as a lane is given it; its value is the line
+	event  schemas.Event
 }
 
 // ofAddresses stands for the lane of the events of addresses.
@@ -182,15 +190,20 @@ func (r *reader) decode(b *block) {
 		}
 	}
 	r.name(b)
+	b.outcome = [lanes + 1]uint64{}
 	for i := range b.lines {
-		r.pace.line(&b.lines[i])
+		l := &b.lines[i]
+		if b.latest = r.pace.line(l); l.err != nil || l.lane == ofAddresses {
+			b.outcome[lanes] |= 1 << i
+		}
 	}
 }
 
 // name gives the block's events their keys, in one string for all, and marks doubles.
 func (r *reader) name(b *block) {
 	r.doubles = r.seen.SeenAll(r.events, r.ids, r.doubles[:0])
-	r.events += int64(len(r.ids))
+	b.events, b.duplicates = int64(len(r.ids)), 0
+	r.events += b.events
 	keys, start, n := string(r.keys), 0, 0
 	for i := range b.lines {
 		if l := &b.lines[i]; l.err == nil {
@@ -198,7 +211,9 @@ func (r *reader) name(b *block) {
 			if !ofAddress(l.in.Key) {
 				l.lane = laneOf(r.keys[start:r.ends[n]])
 			}
-			start = r.ends[n]
+			if start = r.ends[n]; l.in.Duplicate {
+				b.duplicates++
+			}
 			n++
 		}
 	}

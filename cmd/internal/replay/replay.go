@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"time"
@@ -140,11 +141,19 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 
 // concludeBlock concludes a block's lines, and says why there is none after it.
 func (r *Replay) concludeBlock(b *block) error {
-	for i := range b.lines {
-		if err := r.line(&b.lines[i]); err != nil {
+	r.sum.Lines += int64(len(b.lines))
+	r.sum.Events += b.events
+	r.sum.Duplicates += b.duplicates
+	rest := b.outcome[lanes]
+	for _, lane := range b.outcome[:lanes] {
+		rest |= lane
+	}
+	for ; rest != 0; rest &= rest - 1 {
+		if err := r.line(&b.lines[bits.TrailingZeros64(rest)]); err != nil {
 			return err
 		}
 	}
+	r.latest = max(r.latest, b.latest)
 	if b.last {
 		if err := r.toldPeople(r.detection.hearOut()); err != nil {
 			return err
@@ -153,23 +162,15 @@ func (r *Replay) concludeBlock(b *block) error {
 	return b.err
 }
 
+// line concludes a line of which there is more to say than that it was there.
 func (r *Replay) line(l *line) error {
-	r.sum.Lines++
 	if l.err != nil {
 		r.refuse(l.n, l.err)
 		return nil //nolint:nilerr // a refused line costs its neighbours nothing
 	}
-	r.sum.Events++
-	if l.in.Duplicate {
-		r.sum.Duplicates++
-	}
-	r.at = l.n
+	r.at, r.latest = l.n, max(r.latest, l.before)
 	if err := r.toldPeople(l.told); err != nil {
 		return err
-	}
-	if len(l.turn.outs) == 0 && l.turn.err == nil && l.lane != ofAddresses { // as most
-		r.latest = max(r.latest, l.in.Arrival)
-		return nil
 	}
 	return r.conclude(&l.in, &l.turn)
 }
