@@ -47,8 +47,8 @@ func (w *work) braked(d schemas.Decision, why string, n note) {
 	w.enactBraked(d, n)
 	review.Verdict, review.Proposed = schemas.VerdictReview, schemas.VerdictReview
 	review.ID = schemas.DecisionID(d.Policy, d.Entity, schemas.VerdictReview, d.Mode, d.Episode)
-	if d.Verdict != schemas.VerdictReview && !w.st.isDone(review.ID) {
-		w.st.markDone(review.ID, review.Episode)
+	if d.Verdict != schemas.VerdictReview && !w.st.isDone(doneOf(&review)) {
+		w.st.markDone(doneOf(&review))
 		w.decide(review, nil)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // policy was first, so that the set of decisions does not depend on the order.
 func (j *judgement) route() {
 	d := j.decision(j.policy.Verdict)
-	j.st.markDone(d.ID, d.Episode)
+	j.st.markDone(doneOf(&d))
 	protected := d.Proposed.Stops() && j.st.protected() && (j.mode == schemas.ModeLive || j.trial != "")
 	if protected {
 		d.Verdict = schemas.VerdictReview
@@ -37,8 +37,8 @@ func (j *judgement) stop(d schemas.Decision) {
 	if j.entity.Kind != schemas.KindIP {
 		t := d
 		t.ID, t.Verdict, t.Proposed = j.decisionID(schemas.VerdictThrottle), schemas.VerdictThrottle, schemas.VerdictThrottle
-		if !j.st.isDone(t.ID) {
-			j.st.markDone(t.ID, t.Episode)
+		if !j.st.isDone(doneOf(&t)) {
+			j.st.markDone(doneOf(&t))
 			j.enact(t, note{pending: true})
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // The bounds of one entity's state. See the package comment.
 const (
-	stateVersion = 1
+	stateVersion = 2
 	maxSignals   = 128
 	maxDone      = 256
 	maxPending   = policy.MaxPolicies
@@ -81,9 +81,14 @@ type kept struct {
 
 // done is a decision that was made.
 type done struct {
-	ID      string `json:"id"`
-	Episode int    `json:"e"`
+	Policy   string          `json:"p"`
+	Proposed schemas.Verdict `json:"v"`
+	Mode     schemas.Mode    `json:"m"`
+	Trial    string          `json:"t,omitempty"`
+	Episode  int             `json:"e"`
 }
+
+func doneOf(d *schemas.Decision) done { return done{d.Policy, d.Proposed, d.Mode, d.Trial, d.Episode} }
 
 // standing is the entity's published status.
 type standing struct {
@@ -160,13 +165,11 @@ type account struct {
 
 func (s *state) protected() bool { return s.Account != nil && s.Account.Protected }
 
-func (s *state) isDone(id string) bool {
-	return slices.ContainsFunc(s.Done, func(d done) bool { return d.ID == id })
-}
+func (s *state) isDone(d done) bool { return slices.Contains(s.Done, d) }
 
 // markDone remembers a decision; of too many, those of the oldest episodes go.
-func (s *state) markDone(id string, episode int) {
-	s.Done = append(s.Done, done{id, episode})
+func (s *state) markDone(d done) {
+	s.Done = append(s.Done, d)
 	if len(s.Done) <= maxDone {
 		return
 	}

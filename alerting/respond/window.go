@@ -96,7 +96,7 @@ func (j *judgement) gathered() []view {
 
 // undecided ends the way of a policy that has given its verdict in this episode.
 func (j *judgement) undecided() bool {
-	return len(j.st.Done) == 0 || !j.st.isDone(j.decisionID(j.policy.Verdict))
+	return !j.st.isDone(done{j.policy.Name, j.policy.Verdict, j.mode, j.trial, j.episode})
 }
 
 // holds evaluates the policy's condition. One that fails does not hold.
