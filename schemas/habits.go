@@ -51,9 +51,11 @@ func slotsOf(fields []Field) (bits uint64) {
 	return bits
 }
 
-// maxSteps is enough for a dozen senders, each with habits of its own. With more, all
-// are forgotten and learned anew.
-const maxSteps = 512
+// maxAfter is how many ways to go on from one member are remembered: three senders' ways
+// to write the types. It bounds what a record costs and, as there are some ninety members
+// of all types, what is kept: 150 KB. Beyond it a new way takes the place of the newest,
+// so that a sender without habits drives out none of those that were there before.
+const maxAfter = 24
 
 // opening is what stands before a value, as words of eight bytes: its first, of which
 // mask leaves what belongs to it, its second, and its last.
@@ -303,24 +305,28 @@ func (h *habits) learn(data []byte, q *quick, spec *typeSpec) {
 
 // add adds a step to those from one member, unless it is there.
 func (h *habits) add(first *uint16, s step) {
+	if len(h.steps) == 0 {
+		h.steps = append(h.steps, step{slot: atStart, opening: opening{first: 1}})
+	}
+	s.then = *h.from(s.spec, s.slot)
 	to := first
-	for *to != 0 {
+	for n := 1; *to != 0; n++ {
 		o := &h.steps[*to]
 		if o.opening == s.opening && o.spec == s.spec {
 			return
 		}
+		if n == maxAfter {
+			*o = s
+			return
+		}
 		to = &o.other
-	}
-	if len(h.steps) == maxSteps {
-		*h = habits{}
-		return
-	}
-	if len(h.steps) == 0 {
-		h.steps = append(h.steps, step{slot: atStart, opening: opening{first: 1}})
 	}
 	*to = uint16(len(h.steps)) // before the steps may move
 	h.steps = append(h.steps, s)
-	for i := range h.steps {
+	if to != first {
+		return
+	}
+	for i := range h.steps { // what leads to the member now leads on
 		h.steps[i].then = *h.from(h.steps[i].spec, h.steps[i].slot)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -146,48 +148,105 @@ func reordered(line string, by int, comma, colon string) string {
 	return "{" + strings.Join(append(members[by:], members[:by]...), comma) + "}"
 }
 
-// Senders of many kinds in turn, more than are remembered, are all read right, and one
-// that goes on is read by habit again.
+// Whoever writes every record in another way costs little memory, and does not drive out
+// the habits of those who came before.
 func TestHabitsOfManySenders(t *testing.T) {
 	var d Decoder
-	lines := []string{sampleLines[TypeSend], sampleLines[TypeDelivery], sampleLines[TypeCredential]}
-	for spaces := range 12 {
-		for by := range 10 {
-			for _, s := range lines {
-				s = reordered(s, by, strings.Repeat(" ", spaces/3)+",", ":"+strings.Repeat(" ", spaces%3))
-				if plain, _ := agree(t, &d, []byte(s)); !plain {
-					t.Fatalf("left to the thorough reader: %s", s)
-				}
-				if n := len(d.known.steps); n > maxSteps {
-					t.Fatalf("%d steps are remembered", n)
-				}
+	honest := []string{sampleLines[TypeSend], sampleLines[TypeDelivery], sampleLines[TypeCredential]}
+	for _, s := range honest {
+		agree(t, &d, []byte(s))
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	space := func() string { return strings.Repeat(" ", random.IntN(4)) + strings.Repeat("\t", random.IntN(4)) }
+	for range 20_000 {
+		s := honest[random.IntN(len(honest))]
+		s = space() + reordered(s, random.IntN(8), space()+","+space(), ":"+space())
+		if plain, _ := agree(t, &d, []byte(s)); !plain {
+			t.Fatalf("left to the thorough reader: %s", s)
+		}
+	}
+	if n := len(d.known.steps); n < 10*maxAfter || n > 90*maxAfter {
+		t.Errorf("%d steps are remembered", n)
+	}
+	for at := range d.known.first {
+		for slot, from := range d.known.first[at] {
+			n := 0
+			for ; from != 0; from = d.known.steps[from].other {
+				n++
+			}
+			if n > maxAfter {
+				t.Errorf("%d steps are remembered from member %d of type %d", n, slot, at)
 			}
 		}
 	}
-	for _, s := range lines {
-		agree(t, &d, []byte(s))
+	for _, s := range honest {
+		if _, habit := agree(t, &d, []byte(s)); !habit {
+			t.Errorf("not read by habit any more: %s", s)
+		}
+		s = reordered(s, 1, "\t,\t\t", "\t:\t")
 		agree(t, &d, []byte(s))
 		if _, habit := agree(t, &d, []byte(s)); !habit {
-			t.Errorf("not read by habit: %s", s)
+			t.Errorf("who came later is not read by habit: %s", s)
 		}
 	}
 }
 
-// What was learnt of one type's members says nothing of another's.
-func TestHabitsKeepTypesApart(t *testing.T) {
-	var d Decoder
-	for _, s := range []string{
-		`{"outcome":"success","type":"login","id":"1","time":"2026-03-02T00:00:08.000Z","account":"a","user":"u"}`,
-		`{"outcome":"success","type":"delivery","id":"1","time":"2026-03-02T00:00:08.000Z","account":"a","message_id":"m"}`,
-		`{"id":"1","type":"login","outcome":"success","time":"2026-03-02T00:00:08.000Z","account":"a","user":"u"}`,
-		`{"id":"1","type":"delivery","outcome":"success","time":"2026-03-02T00:00:08.000Z","account":"a","message_id":"m"}`,
-		`{"id":"1","type":"delivery","outcome":"hard_bounce","time":"2026-03-02T00:00:08.000Z","account":"a","message_id":"m"}`,
-		`{"id":"1","type":"login","outcome":"hard_bounce","time":"2026-03-02T00:00:08.000Z","account":"a","user":"u"}`,
-		`{"id":"1","type":"login","outcome":"success","time":"2026-03-02T00:00:08.000Z","account":"a","outcome":"success","user":"u"}`,
-		`{"id":"1","type":"login","outcome":"success","time":"2026-03-02T00:00:08.000Z","account":"a"}`,
+// What each reader holds a value against, the habits do too.
+func TestHabitsKeepLimits(t *testing.T) {
+	const sent = `{"id":"1","time":"2026-03-02T00:00:08.000Z","type":"send","account":"a","credential":"k","channel":"api","sender":"s@x.example","recipients":["r@x.example"],"recipient_count":1,"size":7}`
+	long := func(n int) string { return strings.Repeat("x", n) }
+	for _, change := range [][2]string{
+		{`"id":"1"`, `"id":""`}, {`"id":"1"`, `"id":"` + long(MaxID+1) + `"`}, {`"account":"a"`, `"account":""`},
+		{`"channel":"api"`, `"channel":"fax"`}, {`"sender":"s@x.example"`, `"sender":"` + long(MaxText+1) + `"`},
+		{`["r@x.example"]`, `[""]`}, {`["r@x.example"]`, `["` + long(MaxAddress+1) + `"]`}, {`["r@x.example"]`, `["r@x.example",]`},
+		{`["r@x.example"],"recipient_count":1`, `["` + strings.Repeat(`x","`, MaxRecipients) + `x"]`},
+		{`"recipient_count":1`, fmt.Sprintf(`"recipient_count":%d`, MaxCount+1)}, {`"size":7`, fmt.Sprintf(`"size":%d`, MaxAmount+1)},
+		{`["r@x.example"]`, `["r@x.example","r@x.example"]`}, {`"size":7`, `"size":07`}, {`"size":7`, `"size":7e1`}, {`"size":7`, `"size":99999999999999999999`},
+		{`:08.000Z`, `:60.000Z`}, {`:08.000Z`, `:0a.000Z`}, {`T00:`, `T24:`}, {`00:08.0`, `60:08.0`}, {`:08.000Z`, `:08,000Z`}, {`:08.000Z`, `:08.000z`}, {`-03-02T`, `-02-29T`},
 	} {
-		agree(t, &d, []byte(s))
-		agree(t, &d, []byte(s))
+		var d Decoder
+		if plain, _ := agree(t, &d, []byte(sent)); !plain {
+			t.Fatalf("refused: %s", sent)
+		}
+		if _, habit := agree(t, &d, []byte(sent)); !habit {
+			t.Fatal("not read by habit")
+		}
+		changed := strings.Replace(sent, change[0], change[1], 1)
+		if _, habit := agree(t, &d, []byte(changed)); habit || changed == sent {
+			t.Errorf("read by habit with %.60s", change[1])
+		}
+	}
+}
+
+// What was learnt of some records lets in none that puts together what none of them had.
+func TestHabitsAddUpToNothingNew(t *testing.T) {
+	const login, delivery = `"type":"login","account":"a","user":"u"`, `"type":"delivery","account":"a","message_id":"m"`
+	const head, staff = `"id":"1","time":"2026-03-02T00:00:08.000Z",`, `"type":"login","employee":"e","user":"u"`
+	const send = head + `"type":"send","account":"a"`
+	for _, c := range []struct {
+		learnt []string
+		then   string
+	}{
+		{[]string{head + login + `,"outcome":"success"`, head + `"type":"login","outcome":"failure","account":"a","user":"u"`},
+			head + `"type":"login","outcome":"failure","account":"a","user":"u","outcome":"success"`},
+		{[]string{head + `"type":"login","user":"u","outcome":"failure","account":"a"`, head + `"type":"login","user":"u","account":"a","outcome":"success"`},
+			head + `"type":"login","user":"u","outcome":"failure","account":"a","outcome":"success"`},
+		{[]string{`"outcome":"success",` + head + login, `"outcome":"delivered",` + head + delivery}, `"outcome":"success",` + head + delivery},
+		{[]string{send + `,"recipient_count":1`, send + `,"recipient_count":1,"rows":1`}, send + `,"recipient_count":1,"rows":2`},
+		{[]string{send + `,"recipient_count":1,"size":1`, send + `,"size":1,"recipient_count":1`}, send + `,"size":1`},
+		{[]string{head + login + `,"outcome":"success"`, head + staff + `,"outcome":"success"`, head + `"type":"login","account":"a","employee":"e","user":"u"` + `,"outcome":"success"`},
+			head + `"type":"login","account":"a","employee":"e","user":"u","outcome":"success"`},
+		{[]string{send + `,"recipient_count":1`, head + `"type":"send","recipient_count":1,"account":"a"`}, head + `"type":"send","recipient_count":1`},
+	} {
+		var d Decoder
+		for range 3 {
+			for _, s := range c.learnt {
+				agree(t, &d, []byte("{"+s+"}"))
+			}
+		}
+		if _, habit := agree(t, &d, []byte("{"+c.then+"}")); habit {
+			t.Errorf("read by habit: %s", c.then)
+		}
 	}
 }
 
