@@ -183,7 +183,7 @@ func TestHabitsOfManySenders(t *testing.T) {
 		if _, habit := agree(t, &d, []byte(s)); !habit {
 			t.Errorf("not read by habit any more: %s", s)
 		}
-		s = reordered(s, 1, "\t,\t\t", "\t:\t")
+		s = reordered(s, 1, "\t,", "\t:")
 		agree(t, &d, []byte(s))
 		if _, habit := agree(t, &d, []byte(s)); !habit {
 			t.Errorf("who came later is not read by habit: %s", s)
