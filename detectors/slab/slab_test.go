@@ -50,6 +50,36 @@ func TestArenaKeepsBlocksApart(t *testing.T) {
 	})
 }
 
+// Blocks of every size stay apart over several chunks.
+func TestArenaFillsChunks(t *testing.T) {
+	for _, size := range sizes {
+		var a Arena
+		n := 3*chunkBytes/size + 1
+		refs := make([]Ref, n)
+		for i := range refs {
+			refs[i] = a.Alloc(size)
+			b := a.Block(refs[i])
+			if len(b) != size {
+				t.Fatalf("a block of %d bytes, not %d", len(b), size)
+			}
+			for at := range b {
+				b[at] = byte(i)
+			}
+		}
+		for i, r := range refs {
+			for _, c := range a.Block(r) {
+				if c != byte(i) {
+					t.Fatalf("block %d of %d bytes was written over", i, size)
+				}
+			}
+			a.Free(r)
+		}
+		if got := a.Alloc(size); got != refs[n-1] || a.InUse() != size || a.Bytes() > 4*chunkBytes {
+			t.Errorf("size %d: handle %x after freeing %x, %d bytes in use of %d", size, got, refs[n-1], a.InUse(), a.Bytes())
+		}
+	}
+}
+
 func TestTableReusesHandles(t *testing.T) {
 	var tab Table[[4]int]
 	a, b := tab.New(), tab.New()
