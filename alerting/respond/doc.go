@@ -30,6 +30,6 @@
 //
 // An entity keeps at most 128 signals of the last 48 h, or that arrived in the
 // last two hours however old they are; the ids of the last 1,024 that it answered,
-// 256 decisions' ids and 8 contacts: below 192 KiB together. Beyond 128 signals the
-// weakest goes.
+// what 256 decisions were of and 8 contacts: below 224 KiB together. Beyond 128
+// signals the weakest goes.
 package respond

@@ -25,7 +25,7 @@ const (
 	placeBits  = 13
 	placeMask  = 1<<placeBits - 1
 	chunkBytes = unit << placeBits     // at most; small enough that a test with ten entities stays small
-	maxChunks  = 1 << (32 - placeBits) // 32 GB
+	maxChunks  = 1 << (32 - placeBits) // 24 to 32 GB
 )
 
 // chunk holds blocks of one size.

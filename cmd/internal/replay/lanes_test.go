@@ -10,6 +10,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"holdfast/schemas"
 )
 
@@ -61,6 +63,78 @@ func TestFewLinesOverMonths(t *testing.T) {
 		if id := fmt.Sprintf("acct-%d", a); !stopped[id] {
 			t.Errorf("%s was not stopped although its key was used after the employee saw it", id)
 		}
+	}
+}
+
+// found counts signals by detector and entity.
+func found(t *testing.T, data []byte) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	r, err := New(Config{}, Deps{Signals: func(v []byte) error {
+		var s schemas.Signal
+		if err := json.Unmarshal(v, &s); err != nil {
+			return err
+		}
+		out[s.Detector+" "+s.Entity.Key()]++
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Run(t.Context(), bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Where an account only hears of it after its key was used, hearing is what completes
+// the finding, also from the other lane, and with ordinary mail on that line.
+func TestHearingCompletesFindings(t *testing.T) {
+	const accounts = 8
+	var b bytes.Buffer
+	n := 0
+	add := func(at time.Time, format string, args ...any) {
+		n++
+		fmt.Fprintf(&b, `{"id":"e%d","time":%q,`, n, at.Format(time.RFC3339))
+		fmt.Fprintf(&b, format+"}\n", args...)
+	}
+	send := func(at time.Time, account int, ip string) {
+		add(at, `"type":"send","account":"acct-%d","credential":"key-%d","ip":%q,"recipients":["p%d@x.example"]`, account, account, ip, account)
+	}
+	for day := range 12 {
+		for a := range accounts {
+			send(begin.AddDate(0, 0, day), a, fmt.Sprintf("192.0.2.%d", a))
+		}
+	}
+	seen := begin.AddDate(0, 0, 12)
+	for a := range 4 * accounts { // more than is an employee's work
+		add(seen.Add(time.Duration(a)*time.Second), `"type":"access","employee":"emp-1","action":"view_secret","account":"acct-%d"`, a)
+	}
+	for a := range accounts {
+		send(seen.Add(time.Minute+time.Duration(a)*time.Second), a, "203.0.113.9")
+	}
+	for a := range accounts {
+		send(seen.Add(30*time.Minute+time.Duration(a)*time.Second), a, fmt.Sprintf("192.0.2.%d", a))
+	}
+	got := found(t, b.Bytes())
+	for a := range accounts {
+		if key := fmt.Sprintf("exposed_key account:acct-%d", a); got[key] == 0 {
+			t.Errorf("no %s, only %v", key, got)
+		}
+	}
+}
+
+// Addresses' own records are folded in beside those of accounts.
+func TestHeldSocketsAreSeen(t *testing.T) {
+	var b bytes.Buffer
+	b.Write(ordinary(2000))
+	open := begin.Add(2 * time.Hour)
+	for i := range 1200 {
+		fmt.Fprintf(&b, `{"id":"c%d","time":%q,"type":"connection","ip":"198.51.100.9","state":"open"}`+"\n", i, open.Add(time.Duration(i)*100*time.Millisecond).Format(time.RFC3339))
+	}
+	fmt.Fprintf(&b, `{"id":"last","time":%q,"type":"connection","ip":"198.51.100.9","state":"open"}`+"\n", open.Add(time.Hour).Format(time.RFC3339))
+	if got := found(t, b.Bytes()); got["held_sockets ip:198.51.100.9"] == 0 {
+		t.Errorf("no held sockets, only %v", got)
 	}
 }
 

@@ -46,7 +46,7 @@ type Deps struct {
 	Refused   func(line int64, err *schemas.Error)
 }
 
-// Summary says what was done.
+// Summary says what was done. After an error its first three count whole blocks.
 type Summary struct {
 	Lines, Events, Refused, Duplicates, Signals, Decisions int64
 	Elapsed                                                time.Duration
@@ -153,7 +153,9 @@ func (r *Replay) concludeBlock(b *block) error {
 			return err
 		}
 	}
-	r.latest = max(r.latest, b.latest)
+	if n := len(b.lines); n > 0 {
+		r.at, r.latest = b.lines[n-1].n, max(r.latest, b.latest)
+	}
 	if b.last {
 		if err := r.toldPeople(r.detection.hearOut()); err != nil {
 			return err
