@@ -14,6 +14,10 @@ import (
 
 // Decoder decodes events and keeps its buffers between calls. Its zero value is
 // ready; it is not safe for use by several goroutines at once.
+//
+// It has three readers, each for what the one before leaves: records whose members follow
+// one another as they did before, other plain records, and all, which alone words what is
+// wrong. What they accept they read alike.
 type Decoder struct {
 	dec   *jsontext.Decoder
 	buf   bytes.Buffer

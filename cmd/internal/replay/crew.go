@@ -12,7 +12,7 @@ import (
 const (
 	fewBlocks  = 4
 	manyBlocks = 8
-	allBlocks  = 48 // 5 MB with the events, and more only for records larger than a block
+	allBlocks  = 128 // 12 MB with the events, and more only for records larger than a block
 )
 
 // crew is the workers that run over one file together, two of them or as many as there
