@@ -15,38 +15,45 @@ import (
 	"holdfast/schemas"
 )
 
+// file is a file that is being written.
+type file struct {
+	bytes.Buffer
+	n int
+}
+
+func (f *file) add(at time.Time, format string, args ...any) {
+	f.n++
+	fmt.Fprintf(f, `{"id":"e%d","time":%q,`, f.n, at.Format(time.RFC3339))
+	fmt.Fprintf(f, format+"}\n", args...)
+}
+
+func (f *file) send(at time.Time, account, to int, ip string) {
+	f.add(at, `"type":"send","account":"acct-%d","credential":"key-%d","ip":%q,"recipients":["p%d@x.example"]`, account, account, ip, to)
+}
+
 // sparse is the mail of six accounts over two months in few lines: on the twelfth day an
 // employee looks at the keys of all of them and of others, each key is used from
 // elsewhere, and weeks later its account does something else that is odd.
 func sparse() []byte {
 	const accounts = 6
-	var b bytes.Buffer
-	n := 0
-	add := func(at time.Time, format string, args ...any) {
-		n++
-		fmt.Fprintf(&b, `{"id":"e%d","time":%q,`, n, at.Format(time.RFC3339))
-		fmt.Fprintf(&b, format+"}\n", args...)
-	}
-	send := func(at time.Time, account, to int, ip string) {
-		add(at, `"type":"send","account":"acct-%d","credential":"key-%d","ip":%q,"recipients":["p%d@x.example"]`, account, account, ip, to)
-	}
+	var f file
 	each := func(do func(account int)) {
 		for a := range accounts {
 			do(a)
 		}
 	}
 	for day := range 12 {
-		each(func(a int) { send(begin.AddDate(0, 0, day), a, a, fmt.Sprintf("192.0.2.%d", a)) })
+		each(func(a int) { f.send(begin.AddDate(0, 0, day), a, a, fmt.Sprintf("192.0.2.%d", a)) })
 	}
 	seen, later := begin.AddDate(0, 0, 12), begin.AddDate(0, 0, 40)
 	for a := range 4 * accounts {
-		add(seen.Add(time.Duration(a)*time.Minute), `"type":"access","employee":"emp-1","action":"view_secret","account":"acct-%d"`, a)
+		f.add(seen.Add(time.Duration(a)*time.Minute), `"type":"access","employee":"emp-1","action":"view_secret","account":"acct-%d"`, a)
 	}
-	each(func(a int) { send(seen.Add(2*time.Hour), a, a, "203.0.113.9") })
+	each(func(a int) { f.send(seen.Add(2*time.Hour), a, a, "203.0.113.9") })
 	for i := range 40 {
-		each(func(a int) { send(later.Add(time.Duration(i)*time.Minute), a, 1000+i, "198.51.100.7") })
+		each(func(a int) { f.send(later.Add(time.Duration(i)*time.Minute), a, 1000+i, "198.51.100.7") })
 	}
-	return b.Bytes()
+	return f.Bytes()
 }
 
 // What one lane tells the other counts when it was told, also in a file where hundreds
@@ -91,32 +98,23 @@ func found(t *testing.T, data []byte) map[string]int {
 // the finding, also from the other lane, and with ordinary mail on that line.
 func TestHearingCompletesFindings(t *testing.T) {
 	const accounts = 8
-	var b bytes.Buffer
-	n := 0
-	add := func(at time.Time, format string, args ...any) {
-		n++
-		fmt.Fprintf(&b, `{"id":"e%d","time":%q,`, n, at.Format(time.RFC3339))
-		fmt.Fprintf(&b, format+"}\n", args...)
-	}
-	send := func(at time.Time, account int, ip string) {
-		add(at, `"type":"send","account":"acct-%d","credential":"key-%d","ip":%q,"recipients":["p%d@x.example"]`, account, account, ip, account)
-	}
+	var f file
 	for day := range 12 {
 		for a := range accounts {
-			send(begin.AddDate(0, 0, day), a, fmt.Sprintf("192.0.2.%d", a))
+			f.send(begin.AddDate(0, 0, day), a, a, fmt.Sprintf("192.0.2.%d", a))
 		}
 	}
 	seen := begin.AddDate(0, 0, 12)
 	for a := range 4 * accounts { // more than is an employee's work
-		add(seen.Add(time.Duration(a)*time.Second), `"type":"access","employee":"emp-1","action":"view_secret","account":"acct-%d"`, a)
+		f.add(seen.Add(time.Duration(a)*time.Second), `"type":"access","employee":"emp-1","action":"view_secret","account":"acct-%d"`, a)
 	}
 	for a := range accounts {
-		send(seen.Add(time.Minute+time.Duration(a)*time.Second), a, "203.0.113.9")
+		f.send(seen.Add(time.Minute+time.Duration(a)*time.Second), a, a, "203.0.113.9")
 	}
 	for a := range accounts {
-		send(seen.Add(30*time.Minute+time.Duration(a)*time.Second), a, fmt.Sprintf("192.0.2.%d", a))
+		f.send(seen.Add(30*time.Minute+time.Duration(a)*time.Second), a, a, fmt.Sprintf("192.0.2.%d", a))
 	}
-	got := found(t, b.Bytes())
+	got := found(t, f.Bytes())
 	for a := range accounts {
 		if key := fmt.Sprintf("exposed_key account:acct-%d", a); got[key] == 0 {
 			t.Errorf("no %s, only %v", key, got)
