@@ -36,10 +36,12 @@ type block struct {
 
 func newBlock() *block {
 	b := &block{lines: make([]line, blockLines)}
+	one := make([]string, blockLines) // recipient a line, as most sends have
 	for i := range b.lines {
 		in := &b.lines[i].in
 		in.Topic, in.Kind, in.Source, in.Origin = schemas.TopicEvents, schemas.KindEvent, "replay", schemas.OriginLive
 		in.Event = &b.lines[i].event
+		in.Event.Recipients = one[i : i : i+1]
 	}
 	return b
 }
