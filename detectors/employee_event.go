@@ -111,6 +111,7 @@ func (v *employeeView) tellSuspect(x *seen) {
 	v.sendSeen(factSuspect, x)
 }
 
+// sendSeen tells an account. Nobody but employees does, which replay's lanes count on.
 func (v *employeeView) sendSeen(name string, x *seen) {
 	origin := schemas.OriginImport
 	if x.live {

@@ -206,10 +206,8 @@ func plainList(data []byte, i int, f *Field, e *Event) int {
 }
 
 // plainEnd returns what comes after the string that begins at i, or -1 where there is
-// none or it has anything but printable ASCII without escapes. It looks at eight bytes
-// at once: (x - k·ones) &^ x has the high bit of the lowest byte that is less than k,
-// and x ^ c·ones is zero in a byte that is c. Borrows and carries reach only bytes above
-// such a one, so the lowest bit that is set is always true.
+// none or it has anything but printable ASCII without escapes. It is scanString's way,
+// ended by any byte that is not plain, as what else the string may be is nobody's concern.
 func plainEnd(data []byte, i int) int {
 	if i >= len(data) || data[i] != '"' {
 		return -1

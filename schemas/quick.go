@@ -111,11 +111,9 @@ func (q *quick) keep(data []byte, i int, slot uint8) (int, bool) {
 	}
 	q.present |= 1 << slot
 	q.order = append(q.order, slot)
-	if i < len(data) && data[i] == '"' { // as most, and then mostly plain
-		if end, form := scanString(data, i); end >= 0 && form == formPlain {
-			q.spans[slot] = span{at: uint32(i), end: uint32(end)}
-			return end, true
-		}
+	if end := plainEnd(data, i); end >= 0 { // as most
+		q.spans[slot] = span{at: uint32(i), end: uint32(end)}
+		return end, true
 	}
 	i = q.value(data, skipSpace(data, i), &q.spans[slot])
 	return i, i >= 0

@@ -17,8 +17,8 @@ func hashID(id string) idHash { return idHash(maphash.String(idSeed, id)) }
 //
 // Ids with the same low bits are chained, newest first, by the low halves of their
 // offsets. Nothing is ever taken out of a chain: it ends where it leads out of reach,
-// which shows before any memory is looked at, or to another chain, as an offset of
-// which the high half is long another one may.
+// which shows before any memory is looked at, or where another chain's id stands, as one
+// does once the low half has come round.
 type Ring struct {
 	next  int64    // the offset after the last one seen
 	ids   []ringID // by offset modulo the reach, which is the id's place

@@ -36,7 +36,7 @@ type block struct {
 
 func newBlock() *block {
 	b := &block{lines: make([]line, blockLines)}
-	one := make([]string, blockLines) // recipient a line, as most sends have
+	one := make([]string, blockLines) // room for one recipient a line, as most sends have
 	for i := range b.lines {
 		in := &b.lines[i].in
 		in.Topic, in.Kind, in.Source, in.Origin = schemas.TopicEvents, schemas.KindEvent, "replay", schemas.OriginLive
