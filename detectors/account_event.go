@@ -79,7 +79,7 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 
 // handOn passes an event to the lane that decides, bytes unchanged.
 func handOn(in *schemas.Input, emit func(schemas.Output)) {
-	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindEvent, ID: strings.Clone(in.ID), Key: in.Key,
+	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: schemas.KindEvent, ID: strings.Clone(in.ID), Key: strings.Clone(in.Key),
 		Origin: owned(in.Origin), Source: strings.Clone(in.Source), Value: bytes.Clone(in.Value)})
 }
 

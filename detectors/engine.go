@@ -57,7 +57,7 @@ type Engine struct {
 	touched   byte     // see Fingerprints.Touch
 	view      accountView
 	onSettled closing
-	scratch   []record
+	records   recordBuffer
 	buf       []byte
 	stats     stats
 }

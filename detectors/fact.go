@@ -31,7 +31,7 @@ func (e *Engine) tell(emit func(schemas.Output), f schemas.Fact) {
 		return // strings of checked events always marshal
 	}
 	id := schemas.DeriveID("fct", f.Name, f.Entity.Key(), f.From.Key(), strconv.FormatInt(f.Window, 10), f.Value)
-	emit(schemas.Output{Topic: schemas.TopicFacts, Kind: schemas.KindMember, ID: id, Key: f.Entity.Key(), Origin: owned(f.Origin), Value: value})
+	emit(schemas.Output{Topic: schemas.TopicFacts, Kind: schemas.KindMember, ID: id, Key: f.Entity.Key(), Origin: owned(f.Origin), Value: value, Fact: &f})
 }
 
 // rareRate is the unknown sources a day up to which one says something.
@@ -62,17 +62,20 @@ func (v *accountView) tellSource(source uint64, near bool) {
 // applyFact folds what another entity's lane tells in. Facts are never late, and
 // do not move the clock by which events are.
 func (e *Engine) applyFact(in *schemas.Input, emit func(schemas.Output)) (bool, error) {
-	var f schemas.Fact
-	if err := json.Unmarshal(in.Value, &f); err != nil {
-		return false, &schemas.Error{Reason: schemas.ReasonNotJSON, Record: in.ID, What: err.Error(), Fix: "only detect lanes write facts"}
+	f := in.Fact
+	if f == nil {
+		f = new(schemas.Fact)
+		if err := json.Unmarshal(in.Value, f); err != nil {
+			return false, &schemas.Error{Reason: schemas.ReasonNotJSON, Record: in.ID, What: err.Error(), Fix: "only detect lanes write facts"}
+		}
 	}
 	if f.Entity.Key() != in.Key {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: in.ID, What: fmt.Sprintf("the key %q is not the fact's entity", in.Key), Fix: "only detect lanes write facts"}
 	}
 	if f.Entity.Kind == schemas.KindIP && (f.Name == factTried || f.Name == factRaised) {
-		return e.sourceFact(in, &f, emit)
+		return e.sourceFact(in, f, emit)
 	}
-	x, ok := factRecord(&f)
+	x, ok := factRecord(f)
 	if !ok {
 		return false, &schemas.Error{Reason: schemas.ReasonUnknownType, Record: in.ID, Field: "name", What: fmt.Sprintf("fact %q to an entity of kind %q is unknown", f.Name, f.Entity.Kind), Fix: "upgrade every process of the role detect"}
 	}
@@ -139,12 +142,10 @@ type pairView struct {
 
 // note adds a record to an entity's and lets detectors compare it with the others.
 func (e *Engine) note(emit func(schemas.Output), entity schemas.Entity, list *records, x record) {
-	all, added := list.add(&e.store.Store, x, e.scratch)
-	e.scratch = all[:0]
-	if !added {
+	if !list.add(&e.store.Store, x, &e.records) {
 		return
 	}
-	v := pairView{e: e, emit: emit, entity: entity, all: all, fresh: &x}
+	v := pairView{e: e, emit: emit, entity: entity, all: e.records.list, fresh: &x}
 	for _, d := range pairDetectors {
 		d.pair(&v)
 	}

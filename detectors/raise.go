@@ -48,7 +48,7 @@ func (e *Engine) raise(emit func(schemas.Output), spec *Spec, f finding) {
 		return // the signal's strings come from checked events, its numbers are finite
 	}
 	e.stats.signals.Add(1)
-	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: e.trial.kind(), ID: s.ID, Key: f.entity.Key(), Origin: owned(f.origin), Value: value})
+	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: e.trial.kind(), ID: s.ID, Key: f.entity.Key(), Origin: owned(f.origin), Value: value, Signal: &s})
 }
 
 // levelBit numbers the signals of one window: three levels of up to 21 measures.

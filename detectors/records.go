@@ -80,14 +80,21 @@ func (r *records) list(s *sketch.Store, buf []record) []record {
 	return out
 }
 
+// recordBuffer is what adding needs room for.
+type recordBuffer struct {
+	list  []record
+	bytes []byte
+}
+
 // add inserts x unless it is there, and drops records of more than recordDays before
-// the newest and the oldest beyond the cap of their kind. It returns what is kept now.
-func (r *records) add(s *sketch.Store, x record, buf []record) (list []record, added bool) {
-	list = r.list(s, buf)
+// the newest and the oldest beyond the cap of their kind. What is kept now is buf.list.
+func (r *records) add(s *sketch.Store, x record, buf *recordBuffer) (added bool) {
+	list := r.list(s, buf.list)
+	buf.list = list
 	newest := x.day
 	for i := range list {
 		if list[i].same(&x) {
-			return list, false
+			return false
 		}
 		newest = max(newest, list[i].day)
 	}
@@ -96,8 +103,8 @@ func (r *records) add(s *sketch.Store, x record, buf []record) (list []record, a
 	list = slices.DeleteFunc(list, func(o record) bool { return o.day < since })
 	slices.SortFunc(list, func(a, b record) int { return a.compare(&b) })
 	list = capRecords(list)
-	r.store(s, list)
-	return list, slices.ContainsFunc(list, func(o record) bool { return o.same(&x) })
+	buf.list, buf.bytes = list, r.store(s, list, buf.bytes)
+	return slices.ContainsFunc(list, func(o record) bool { return o.same(&x) })
 }
 
 // capRecords keeps the last of each kind; list is sorted by kind, then day.
@@ -115,9 +122,9 @@ func capRecords(list []record) []record {
 	})
 }
 
-func (r *records) store(s *sketch.Store, list []record) {
-	var few [1024]byte
-	b := few[:0]
+// store encodes the list in b, which it returns, and keeps a copy.
+func (r *records) store(s *sketch.Store, list []record, b []byte) []byte {
+	b = b[:0]
 	for i := range list {
 		b = appendRecord(b, &list[i])
 	}
@@ -130,6 +137,7 @@ func (r *records) store(s *sketch.Store, list []record) {
 	}
 	s.Free(r.ref)
 	r.ref, r.n = s.Put(b), uint32(len(b))
+	return b
 }
 
 func appendRecord(b []byte, r *record) []byte {

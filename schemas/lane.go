@@ -16,16 +16,20 @@ type Input struct {
 	Network Network
 	Key     string
 	Value   []byte
-	// Event, where it is given, is Value decoded already, so that who had to decode
-	// it for its key spares the fold a second time. It is only valid during the call.
-	Event *Event
+	// Event, Fact or Signal, where it is given, is Value decoded already, so that who
+	// had to decode it, or wrote it, spares the fold a second time. It is only valid
+	// during the call.
+	Event  *Event
+	Fact   *Fact
+	Signal *Signal
 	// Duplicate says that the same id stands among the 65,536 offsets before this
 	// one: stored, not scored. Folds that count by offset still see the record.
 	Duplicate bool
 }
 
 // Output is a record that a fold wants written. Its partition follows from its
-// key. Value is owned by the receiver.
+// key. Value is owned by the receiver. Fact and Signal, where one is given, are what
+// Value was written from; their texts are valid for as long as the input's.
 type Output struct {
 	Topic  Topic
 	Kind   Kind
@@ -34,6 +38,8 @@ type Output struct {
 	Origin Origin
 	Source string
 	Value  []byte
+	Fact   *Fact
+	Signal *Signal
 }
 
 // DuplicateReach is how many offsets back a double is recognised.

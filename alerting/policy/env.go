@@ -74,17 +74,17 @@ func SeverityRank(s schemas.Severity) int { return max(0, slices.Index(severitie
 // NewEnv sums signals up for conditions. The slice is kept.
 func NewEnv(e Entity, h History, signals []Signal) *Env {
 	env := &Env{Entity: e, History: h, Signals: signals, Low: 1, Medium: 2, High: 3, Critical: 4}
-	seen := map[string]bool{}
 	for i := range signals {
 		s := &signals[i]
 		if at := env.Family.of(schemas.Family(s.Family)); at != nil {
 			*at = max(*at, s.Severity)
 		}
-		seen[s.Family] = true
 		env.Certain = env.Certain || s.Certain
 		env.Severity = max(env.Severity, s.Severity)
 	}
-	env.Families, env.Risk = len(seen), Risk(signals)
+	var few [8]strongest
+	families := byFamily(few[:0], signals)
+	env.Families, env.Risk = len(families), riskOf(families)
 	return env
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -43,24 +44,39 @@ func (s *Signal) weight() float64 {
 
 // Risk takes the families of signals together, 0 to below 1.
 func Risk(signals []Signal) float64 {
-	best := map[string]float64{}
-	for i := range signals {
-		s := &signals[i]
-		best[s.Family] = max(best[s.Family], s.weight())
-	}
-	return -math.Expm1(-sum(best)) // 1 − e^(−Σ w), also where it is near 0
+	var few [8]strongest
+	return riskOf(byFamily(few[:0], signals))
 }
 
-// sum adds in a fixed order so that the same weights give the same bits.
-func sum[K comparable](weights map[K]float64) float64 {
-	all := make([]float64, 0, len(weights))
-	for _, w := range weights {
-		all = append(all, w)
+// riskOf is the risk by each family's strongest signal.
+func riskOf(families []strongest) float64 {
+	return -math.Expm1(-sum(families)) // 1 − e^(−Σ w), also where it is near 0
+}
+
+// strongest is the largest weight of a family's signals.
+type strongest struct {
+	family string
+	weight float64
+}
+
+// byFamily appends each family that there are signals of, lightest first.
+func byFamily(families []strongest, signals []Signal) []strongest {
+	for i := range signals {
+		s := &signals[i]
+		at := slices.IndexFunc(families, func(f strongest) bool { return f.family == s.Family })
+		if at < 0 {
+			at, families = len(families), append(families, strongest{family: s.Family})
+		}
+		families[at].weight = max(families[at].weight, s.weight())
 	}
-	slices.Sort(all)
-	total := 0.0
-	for _, w := range all {
-		total += w
+	slices.SortFunc(families, func(a, b strongest) int { return cmp.Compare(a.weight, b.weight) })
+	return families
+}
+
+// sum adds in the families' order so that the same weights give the same bits.
+func sum(families []strongest) (total float64) {
+	for _, f := range families {
+		total += f.weight
 	}
 	return total
 }
@@ -74,17 +90,20 @@ func Shares(signals []Signal) []float64 {
 	if len(signals) == 0 {
 		return nil
 	}
-	family, detector, first := map[string]float64{}, map[detectorOf]float64{}, map[detectorOf]int{}
+	detector, first := map[detectorOf]float64{}, map[detectorOf]int{}
 	for i := range signals {
 		s := &signals[i]
 		d, w := detectorOf{s.Family, s.Detector}, s.weight()
 		if _, ok := first[d]; !ok {
 			first[d] = i
 		}
-		family[d.family], detector[d] = max(family[d.family], w), max(detector[d], w)
+		detector[d] = max(detector[d], w)
 	}
-	total := sum(family)
-	within := map[string]float64{}
+	families := byFamily(nil, signals)
+	total, family, within := sum(families), map[string]float64{}, map[string]float64{}
+	for _, f := range families {
+		family[f.family] = f.weight
+	}
 	for i := range signals { // in the signals' order: a map's would change the bits
 		if d := (detectorOf{signals[i].Family, signals[i].Detector}); first[d] == i {
 			within[d.family] += detector[d]

@@ -13,7 +13,7 @@ import (
 type Fold struct {
 	cfg      Config
 	policies *policy.Versions
-	entities map[string]entry
+	entities map[string]*entry
 	warm     warm
 	trials   trials
 	decoder  schemas.Decoder
@@ -34,7 +34,7 @@ func New(cfg Config) *Fold {
 	if set == nil {
 		set = policy.Default()
 	}
-	return &Fold{cfg: cfg, policies: policy.Only(set), entities: map[string]entry{}, trials: newTrials()}
+	return &Fold{cfg: cfg, policies: policy.Only(set), entities: map[string]*entry{}, trials: newTrials()}
 }
 
 // Control takes one value of the control topic. Where the policies cannot be
@@ -64,8 +64,7 @@ func (f *Fold) Restore(key string, value []byte) error {
 		return f.restoreTrial(name, entity, value)
 	}
 	if value == nil {
-		f.cool(key)
-		delete(f.entities, key)
+		f.forget(key)
 		return nil
 	}
 	frame, err := schemas.ParseStateFrame(value)
@@ -76,8 +75,8 @@ func (f *Fold) Restore(key string, value []byte) error {
 		_, err := decodeState(frame.Version, nil)
 		return fmt.Errorf("respond state of %s: %w", key, err)
 	}
-	f.cool(key)
-	f.entities[strings.Clone(key)] = entry{applied: frame.Applied[schemas.AppliedInbox], payload: append([]byte(nil), frame.Payload...)}
+	f.forget(key)
+	f.entities[strings.Clone(key)] = &entry{applied: frame.Applied[schemas.AppliedInbox], payload: append([]byte(nil), frame.Payload...)}
 	return nil
 }
 
@@ -92,10 +91,9 @@ func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
 	}
 	if e, ok := f.entities[key]; !ok {
 		emit(key, nil)
-	} else if err := f.write(key); err != nil {
+	} else if err := e.write(); err != nil {
 		return fmt.Errorf("respond state of %s: %w", key, err)
 	} else {
-		e.payload = f.entities[key].payload
 		emit(key, e.frame())
 	}
 	f.saveTrials(key, emit)
@@ -103,19 +101,27 @@ func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
 }
 
 // frame is the entry as it stands on the projection.
-func (e entry) frame() []byte {
+func (e *entry) frame() []byte {
 	frame := schemas.StateFrame{Version: stateVersion, Payload: e.payload}
 	frame.Applied[schemas.AppliedInbox] = e.applied
 	return schemas.AppendStateFrame(make([]byte, 0, len(e.payload)+32), frame)
 }
 
 // state decodes what is known of an entity.
-func (f *Fold) state(key string, e entry) (*state, error) {
+func (f *Fold) state(key string, e *entry) (*state, error) {
 	st, err := e.decoded()
 	if err != nil {
 		return nil, fmt.Errorf("respond state of %s: %w", key, err)
 	}
 	return st, nil
+}
+
+// known is what is kept of an entity, nothing of one that is unknown.
+func (f *Fold) known(key string) *entry {
+	if e := f.entities[key]; e != nil {
+		return e
+	}
+	return new(entry)
 }
 
 // Len is the number of entities of which something is known.
@@ -124,7 +130,7 @@ func (f *Fold) Len() int { return len(f.entities) }
 // Apply folds one record of the inbox in.
 func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error) {
 	f.trials.arrived = max(f.trials.arrived, in.Arrival)
-	e := f.entities[in.Key]
+	e := f.known(in.Key)
 	if in.Offset < e.applied || in.Duplicate || in.Kind == schemas.KindFence {
 		return false, nil
 	}
@@ -148,7 +154,7 @@ func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 		payload, err = st.encode()
 	}
 	if err != nil {
-		f.cool(in.Key) // it may be changed in part
+		f.cool(e) // it may be changed in part
 		return false, err
 	}
 	f.put(in.Key, entry{in.Offset + 1, payload, st, st.weight()})

@@ -40,15 +40,27 @@ var (
 )
 
 func (w *work) signal() (bool, error) {
-	var s schemas.Signal
-	if err := json.Unmarshal(w.in.Value, &s); err != nil {
-		return false, &schemas.Error{Reason: schemas.ReasonNotJSON, Record: w.in.ID, What: "signal cannot be read: " + err.Error()}
+	s, err := signalOf(w.in)
+	if err != nil {
+		return false, err
 	}
 	if s.Trial != "" {
 		return false, &schemas.Error{Reason: schemas.ReasonBadField, Record: s.ID, Field: "trial",
 			What: "a signal on trial comes as a live one", Fix: "send it as " + string(schemas.KindTrial)}
 	}
-	return w.judge(&s)
+	return w.judge(s)
+}
+
+// signalOf reads a record's signal.
+func signalOf(in *schemas.Input) (*schemas.Signal, error) {
+	if in.Signal != nil {
+		return in.Signal, nil
+	}
+	s := new(schemas.Signal)
+	if err := json.Unmarshal(in.Value, s); err != nil {
+		return nil, &schemas.Error{Reason: schemas.ReasonNotJSON, Record: in.ID, What: "signal cannot be read: " + err.Error()}
+	}
+	return s, nil
 }
 
 // judge takes a signal through the stages.
@@ -88,16 +100,16 @@ func (w *work) check(s *schemas.Signal) error {
 	return nil
 }
 
-// keep cuts a signal to what is remembered. Its mode is history where its trigger
+// keep cuts a signal to what is remembered, in memory of its own. Its mode is history where its trigger
 // was not live or arrived later than the age limit allows.
 func (f *Fold) keep(s *schemas.Signal) kept {
 	late := f.cfg.AgeLimit > 0 && s.Arrival.Sub(s.Time) > f.cfg.AgeLimit
 	return kept{
-		ID: s.ID, Time: s.Time.UnixMilli(), Arrival: s.Arrival.UnixMilli(), History: s.Origin != schemas.OriginLive || late,
-		Detector: clip(s.Detector, 64), Family: schemas.Family(clip(string(s.Family), 32)), Severity: s.Severity,
-		Score: s.Score, Level: s.Level, Certain: s.Certain, Account: clip(s.Account, maxID), Credential: clip(s.Credential, maxID),
+		ID: own(s.ID, maxID), Time: s.Time.UnixMilli(), Arrival: s.Arrival.UnixMilli(), History: s.Origin != schemas.OriginLive || late,
+		Detector: own(s.Detector, 64), Family: schemas.Family(own(string(s.Family), 32)), Severity: schemas.Severity(own(string(s.Severity), 32)),
+		Score: s.Score, Level: s.Level, Certain: s.Certain, Account: own(s.Account, maxID), Credential: own(s.Credential, maxID),
 		Observed: s.Evidence.Observed, Expected: s.Evidence.Expected, Threshold: s.Evidence.Threshold,
-		Unit: clip(s.Evidence.Unit, 32), Text: clip(oneLine(s.Evidence.Text), maxEvidence),
+		Unit: own(s.Evidence.Unit, 32), Text: own(oneLine(s.Evidence.Text), maxEvidence),
 	}
 }
 
@@ -111,6 +123,10 @@ func oneLine(s string) string {
 	}, s)
 }
 
+// own is a copy of a text, clipped.
+func own(s string, n int) string { return strings.Clone(clip(s, n)) }
+
+// clip cuts s at n bytes, between runes.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s

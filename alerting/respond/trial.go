@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"holdfast/alerting/policy"
 	"holdfast/schemas"
 )
@@ -45,8 +43,8 @@ func (t *trials) put(entity, name string, e entry) {
 		all = map[string]entry{}
 		t.entries[strings.Clone(entity)] = all
 	}
+	name = strings.Clone(name) // the map keeps the last one that it is given
 	if _, ok := all[name]; !ok {
-		name = strings.Clone(name)
 		t.held[name]++
 	}
 	all[name] = e
@@ -89,7 +87,8 @@ func (f *Fold) Sweep(n int) []string {
 func (f *Fold) saveTrials(entity string, emit func(key string, value []byte)) {
 	all := f.trials.entries[entity]
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		emit(schemas.TrialKey(name, entity), all[name].frame())
+		e := all[name]
+		emit(schemas.TrialKey(name, entity), e.frame())
 	}
 }
 
@@ -112,9 +111,9 @@ func (f *Fold) restoreTrial(name, entity string, value []byte) error {
 
 // trial folds in a signal that numbers on trial raised.
 func (f *Fold) trial(in *schemas.Input, emit func(schemas.Output)) (bool, error) {
-	var s schemas.Signal
-	if err := json.Unmarshal(in.Value, &s); err != nil {
-		return false, &schemas.Error{Reason: schemas.ReasonNotJSON, Record: in.ID, What: "signal cannot be read: " + err.Error()}
+	s, err := signalOf(in)
+	if err != nil {
+		return false, err
 	}
 	if s.Trial == "" || strings.Contains(s.Trial, ":") {
 		return false, &schemas.Error{Reason: schemas.ReasonBadField, Record: s.ID, Field: "trial", What: "names no trial", Fix: "only detect lanes write signals on trial"}
@@ -123,11 +122,11 @@ func (f *Fold) trial(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 	if !f.trials.running(s.Trial) || in.Offset < e.applied {
 		return false, nil
 	}
-	live, err := f.state(in.Key, f.entities[in.Key])
+	live, err := f.state(in.Key, f.known(in.Key))
 	if err != nil {
 		return false, err
 	}
-	st, err := f.state(in.Key, e)
+	st, err := f.state(in.Key, &e)
 	if err != nil {
 		return false, err
 	}
@@ -136,7 +135,7 @@ func (f *Fold) trial(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: in.ID, What: err.Error()}
 	}
 	st.lend(live)
-	if touched, err := w.judge(&s); err != nil || w.err != nil || !touched {
+	if touched, err := w.judge(s); err != nil || w.err != nil || !touched {
 		return false, cmp.Or(err, w.err)
 	}
 	st.lend(&state{})
@@ -163,7 +162,7 @@ func (s *state) lend(live *state) {
 func (f *Fold) forgetTrials(entity string, offset int64) {
 	all := f.trials.entries[entity]
 	for name, e := range all {
-		st, err := f.state(entity, e)
+		st, err := f.state(entity, &e)
 		if err != nil {
 			continue // it is told of when it is judged
 		}

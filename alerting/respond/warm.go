@@ -3,16 +3,16 @@ package respond
 import "strings"
 
 // warmBytes bounds the payloads whose decoded states are kept beside them, and
-// warmKeys how many these are.
+// warmEntries how many these are.
 const (
-	warmBytes = 2 << 20
-	warmKeys  = 8192
+	warmBytes   = 2 << 20
+	warmEntries = 8192
 )
 
 // warm are the entities whose decoded states are kept, those kept first in front.
 type warm struct {
-	keys  []string
-	bytes int
+	entries []*entry
+	bytes   int
 }
 
 // decoded is the state that the entry stands for. The caller may change it, and
@@ -28,44 +28,51 @@ func (e *entry) decoded() (*state, error) {
 }
 
 // put replaces an entity's entry by one whose state is decoded.
-func (f *Fold) put(key string, e entry) {
-	old, known := f.entities[key]
-	if !known || old.state == nil {
-		key = strings.Clone(key)
-		f.warm.keys = append(f.warm.keys, key)
-	} else {
-		f.warm.bytes -= old.weight
+func (f *Fold) put(key string, now entry) {
+	e := f.entities[key]
+	if e == nil {
+		e = new(entry)
+		f.entities[strings.Clone(key)] = e
 	}
-	f.warm.bytes += e.weight
-	f.entities[key] = e
-	for len(f.warm.keys) > 0 && (f.warm.bytes > warmBytes || len(f.warm.keys) > warmKeys) {
-		f.cool(f.warm.keys[0])
-		f.warm.keys = f.warm.keys[1:]
+	if e.state == nil {
+		f.warm.entries = append(f.warm.entries, e)
+	}
+	f.warm.bytes += now.weight - e.weight
+	*e = now
+	for len(f.warm.entries) > 0 && (f.warm.bytes > warmBytes || len(f.warm.entries) > warmEntries) {
+		f.cool(f.warm.entries[0])
+		f.warm.entries = f.warm.entries[1:]
 	}
 }
 
 // cool drops the decoded state of an entity and leaves the payload.
-func (f *Fold) cool(key string) {
-	e, ok := f.entities[key]
-	if !ok || e.state == nil || f.write(key) != nil {
+func (f *Fold) cool(e *entry) {
+	if e.state == nil || e.write() != nil {
 		return // what cannot be written is kept, and Save says why
 	}
 	f.warm.bytes -= e.weight
-	f.entities[key] = entry{applied: e.applied, payload: f.entities[key].payload}
+	*e = entry{applied: e.applied, payload: e.payload}
 }
 
-// write encodes the state of an entity where that was put off.
-func (f *Fold) write(key string) error {
-	e := f.entities[key]
+// forget drops what is kept of an entity.
+func (f *Fold) forget(key string) {
+	if e := f.entities[key]; e != nil {
+		f.warm.bytes -= e.weight
+		*e = entry{}
+		delete(f.entities, key)
+	}
+}
+
+// write encodes the state where that was put off.
+func (e *entry) write() error {
 	if e.payload != nil || e.state == nil {
 		return nil
 	}
-	var err error
-	if e.payload, err = e.state.encode(); err != nil {
-		return err
+	payload, err := e.state.encode()
+	if err == nil {
+		e.payload = payload
 	}
-	f.entities[key] = e
-	return nil
+	return err
 }
 
 // secure writes the entity's state down before it is changed, and after it. A record
@@ -76,10 +83,7 @@ func (w *work) secure() error {
 	if w.trial != "" {
 		return nil // its state is written each time
 	}
-	if _, known := w.fold.entities[w.in.Key]; !known {
-		return nil
-	}
-	return w.fold.write(w.in.Key)
+	return w.fold.known(w.in.Key).write()
 }
 
 // odd reports whether a time cannot be written in every zone.

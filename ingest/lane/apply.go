@@ -158,7 +158,9 @@ func (l *lane) put(o *schemas.Output, arrival int64) {
 	}
 	d := l.dest(o.Topic, []byte(o.Key))
 	size := recordOverhead + len(o.Key) + len(o.ID) + len(o.Value) + len(o.Source)
-	l.out.put(d, outRecord{out: *o, arrival: arrival, size: size}, l.now)
+	out := *o
+	out.Fact, out.Signal = nil, nil // the value is what is sent
+	l.out.put(d, outRecord{out: out, arrival: arrival, size: size}, l.now)
 }
 
 // passes tells whether an output is newer than what stands on the projection.

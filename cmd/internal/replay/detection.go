@@ -76,7 +76,7 @@ func (d *detection) take(in *schemas.Input, to *turn) {
 	d.lanes[laneOf([]byte(in.Key))].event(in, to)
 	for i := 0; i < len(to.outs); i++ {
 		if o := &to.outs[i].out; forPeople(o) {
-			to.outs[i].err = d.lanes[laneOf([]byte(o.Key))].fact(factOf(o, in.Arrival), to, int32(i+1))
+			to.outs[i].err = d.lanes[laneOf([]byte(o.Key))].fact(inputOf(o, in.Arrival), to, int32(i+1))
 		}
 	}
 }
@@ -89,8 +89,10 @@ func (t *turn) clear() {
 // forPeople reports whether a record is a fact that an account or an employee is told.
 func forPeople(o *schemas.Output) bool { return o.Topic == schemas.TopicFacts && !ofAddress(o.Key) }
 
-func factOf(o *schemas.Output, arrival int64) schemas.Input {
-	return schemas.Input{Topic: o.Topic, Arrival: arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
+// inputOf makes a fold's output the input of another.
+func inputOf(o *schemas.Output, arrival int64) schemas.Input {
+	return schemas.Input{Topic: o.Topic, Arrival: arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key,
+		Value: o.Value, Fact: o.Fact, Signal: o.Signal}
 }
 
 func (l *lane) event(in *schemas.Input, to *turn) {

@@ -189,13 +189,14 @@ func (l *lane) follow(in *schemas.Input, t *turn, line int64) {
 		if !forPeople(o) {
 			continue
 		}
-		fact := factOf(o, in.Arrival)
+		fact := inputOf(o, in.Arrival)
 		switch {
 		case laneOf([]byte(o.Key)) == l.number:
 			t.outs[i].err = l.fact(fact, t, int32(i+1))
 		case in.Topic != schemas.TopicEvents || !mayTell(in.Key):
 			t.outs[i].err = fmt.Errorf("%s tells it, and nobody waits for what does not come of an employee's event", in.Key)
 		default:
+			fact.Fact = nil // its texts are the line's, which is gone when it is heard
 			l.said = append(l.said, &word{line: line, in: fact})
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"unsafe"
 
 	"holdfast/schemas"
 )
@@ -22,6 +23,7 @@ const (
 // again.
 type block struct {
 	buf   []byte
+	keys  []byte // of the events, one after the other
 	lines []line
 	last  bool
 	err   error // why it is the last, where the input did not just end
@@ -67,8 +69,7 @@ type reader struct {
 	networks func(netip.Addr) schemas.Network // nil: nothing is known
 	cutter   cutter
 	decoder  schemas.Decoder
-	keys     []byte // of a block's events, and where each ends
-	ends     []int
+	ends     []int // where each of a block's keys ends
 	seen     *schemas.Ring
 	pace     pace
 	events   int64
@@ -173,7 +174,7 @@ func (b *block) next() *line {
 }
 
 func (r *reader) decode(b *block) {
-	r.ids, r.keys, r.ends = r.ids[:0], r.keys[:0], r.ends[:0]
+	r.ids, r.ends, b.keys = r.ids[:0], r.ends[:0], b.keys[:0]
 	for i := range b.lines {
 		l := &b.lines[i]
 		if l.err != nil {
@@ -181,8 +182,8 @@ func (r *reader) decode(b *block) {
 		}
 		if l.err = r.decoder.Decode(l.in.Value, &l.event); l.err == nil {
 			l.in.Arrival, l.in.ID = l.event.Time, l.event.ID
-			r.keys = l.event.AppendKey(r.keys)
-			r.ends = append(r.ends, len(r.keys))
+			b.keys = l.event.AppendKey(b.keys)
+			r.ends = append(r.ends, len(b.keys))
 			r.ids = append(r.ids, l.event.ID)
 			if r.networks != nil {
 				if l.in.Network = (schemas.Network{}); l.event.IP.IsValid() {
@@ -201,17 +202,18 @@ func (r *reader) decode(b *block) {
 	}
 }
 
-// name gives the block's events their keys, in one string for all, and marks doubles.
+// name gives the block's events their keys, which last as long as the block's lines, and
+// marks doubles.
 func (r *reader) name(b *block) {
 	r.doubles = r.seen.SeenAll(r.events, r.ids, r.doubles[:0])
 	b.events, b.duplicates = int64(len(r.ids)), 0
 	r.events += b.events
-	keys, start, n := string(r.keys), 0, 0
+	keys, start, n := unsafe.String(unsafe.SliceData(b.keys), len(b.keys)), 0, 0
 	for i := range b.lines {
 		if l := &b.lines[i]; l.err == nil {
 			l.in.Key, l.in.Duplicate, l.lane = keys[start:r.ends[n]], r.doubles[n], ofAddresses
 			if !ofAddress(l.in.Key) {
-				l.lane = laneOf(r.keys[start:r.ends[n]])
+				l.lane = laneOf(b.keys[start:r.ends[n]])
 			}
 			if start = r.ends[n]; l.in.Duplicate {
 				b.duplicates++

@@ -197,7 +197,7 @@ func (r *Replay) deliver(o *schemas.Output) error {
 	default:
 		return nil
 	}
-	r.in = schemas.Input{Topic: o.Topic, Arrival: r.arrival, Kind: o.Kind, ID: o.ID, Source: o.Source, Origin: o.Origin, Key: o.Key, Value: o.Value}
+	r.in = inputOf(o, r.arrival)
 	if to.seen != nil {
 		r.in.Duplicate = to.seen.Seen(to.offset, o.ID)
 	}
