@@ -170,7 +170,7 @@ func (e *Engine) applyEvent(in *schemas.Input, emit func(schemas.Output)) (bool,
 		return false, &schemas.Error{Reason: schemas.ReasonFuture, Record: ev.ID, Field: "time", What: "lies more than 5 minutes after its arrival", Fix: "set the sender's clock"}
 	}
 	of := ev.Entity()
-	if !of.HasKey(in.Key) {
+	if in.Event == nil && !of.HasKey(in.Key) {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: ev.ID,
 			What: fmt.Sprintf("the key %q is not the entity's, %q", in.Key, of.Key()), Fix: "key the record by its entity"}
 	}

@@ -17,8 +17,8 @@ type Input struct {
 	Key     string
 	Value   []byte
 	// Event, Fact or Signal, where it is given, is Value decoded already, so that who
-	// had to decode it, or wrote it, spares the fold a second time. It is only valid
-	// during the call.
+	// had to decode it for its key, or wrote it, spares the fold a second time. It is
+	// only valid during the call.
 	Event  *Event
 	Fact   *Fact
 	Signal *Signal

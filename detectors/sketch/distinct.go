@@ -10,9 +10,9 @@ import (
 	"holdfast/detectors/slab"
 )
 
-// Exact is how many distinct values a Distinct counts exactly: as a list they take half
-// of what a full sketch does.
-const Exact = 512
+// Exact is how many distinct values a Distinct counts exactly: as a list they take as
+// much as a sketch does.
+const Exact = 1024
 
 const (
 	precision = 12 // 1.6 % standard error, at most 4.2 KB
@@ -43,7 +43,8 @@ type Distinct struct {
 }
 
 func newLarge() *hyperloglog.Sketch {
-	sk, err := hyperloglog.NewSketch(precision, true)
+	// Not sparse: merging such a sketch's buffer costs more than all else here.
+	sk, err := hyperloglog.NewSketch(precision, false)
 	if err != nil {
 		panic(err) // the precision is a constant within its limits
 	}
@@ -120,9 +121,8 @@ func (d *Distinct) enlarge(s *Store, b []byte) {
 // to 75 µs: ask only when the count could have crossed a threshold.
 func (d *Distinct) IsExact() bool { return d.n != isLarge }
 
-// Count returns the number of distinct hashes, at least Exact+1 for a sketch.
-// Estimating first folds the sketch's buffer in, so that the answer depends on
-// the values only and not on when it was last asked.
+// Count returns the number of distinct hashes, at least Exact+1 for a sketch. It
+// depends on the values only, and not on when it was last asked.
 func (d *Distinct) Count(s *Store) uint64 {
 	if d.n != isLarge {
 		return uint64(d.n)
@@ -145,16 +145,14 @@ func (d *Distinct) Clear(s *Store) {
 }
 
 // Append appends the counter's encoding: a version byte; a byte 0 and n ≤ Exact values of
-// four bytes, or a byte 1 and the normalised sketch. Before these stand, in two bytes, n or the
+// four bytes, or a byte 1 and the sketch. Before these stand, in two bytes, n or the
 // sketch's length.
 func (d *Distinct) Append(s *Store, dst []byte) []byte {
 	if d.n != isLarge {
 		dst = binary.LittleEndian.AppendUint16(append(dst, version, 0), d.n)
 		return append(dst, s.Block(slab.Ref(d.ref))[:int(d.n)*listBytes]...)
 	}
-	sk := s.large[d.ref]
-	sk.Estimate()
-	b, err := sk.MarshalBinary()
+	b, err := s.large[d.ref].MarshalBinary()
 	if err != nil {
 		panic(err) // only a sketch that was never made refuses
 	}
