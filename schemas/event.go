@@ -42,6 +42,8 @@ type Event struct {
 	Type    EventType
 	Time    int64 // Unix milliseconds, UTC
 	Account string
+	// Extra is a JSON object of the fields that Holdfast does not know, or nil.
+	Extra []byte
 
 	// send
 	Credential     string
@@ -94,9 +96,6 @@ type Event struct {
 	Credentials []AccountCredential
 	Contacts    []Contact
 	Protected   bool
-
-	// Extra is a JSON object of the fields that Holdfast does not know, or nil.
-	Extra []byte
 }
 
 // AccountCredential is one credential of an account's snapshot.
