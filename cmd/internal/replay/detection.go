@@ -30,6 +30,7 @@ type lane struct {
 	emit          func(schemas.Output)
 
 	// Over a file:
+	in      schemas.Input
 	at      int     // the line of the block at hand
 	said    []*word // to the other lane, that it has not been told
 	heard   int64   // the other lane has come so far
@@ -55,7 +56,7 @@ func newDetection(engines [lanes]fold) *detection {
 	d := new(detection)
 	for i := range d.lanes {
 		l := &d.lanes[i]
-		l.number, l.engine = int32(i), engines[i]
+		l.number, l.engine, l.in = int32(i), engines[i], newInput()
 		l.emit = func(o schemas.Output) { l.to.outs = append(l.to.outs, produced{out: o, from: l.from}) }
 	}
 	return d

@@ -43,7 +43,7 @@ func (p *pace) line(x *line) (latest int64) {
 	}
 	if x.err == nil && x.lane != ofAddresses {
 		x.heard = at(p.heard).told[1-x.lane]
-		if mayTell(x.in.Key) {
+		if mayTell(x.key) {
 			now.told[x.lane] = x.n
 		}
 	}
@@ -146,12 +146,13 @@ func (l *lane) detect(b *block, t *talk) bool {
 			t.listen(l)
 		}
 		x.told = l.told(x)
-		l.event(&x.in, &x.turn)
-		l.follow(&x.in, &x.turn, x.n)
+		x.input(&l.in)
+		l.event(&l.in, &x.turn)
+		l.follow(&l.in, &x.turn, x.n)
 		if len(x.turn.outs) > 0 || x.turn.err != nil || len(x.told) > 0 {
 			b.outcome[l.number] |= 1 << l.at
 		}
-		if mayTell(x.in.Key) {
+		if mayTell(x.key) {
 			t.tell(l, x.n)
 		}
 	}

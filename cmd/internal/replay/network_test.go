@@ -24,10 +24,11 @@ func TestLinesAreGivenTheirNetwork(t *testing.T) {
 	if len(b.lines) != 2 || b.lines[0].err != nil || b.lines[1].err != nil {
 		t.Fatalf("lines %+v", b.lines)
 	}
-	if got := b.lines[0].in.Network; got != known(netip.MustParseAddr("192.0.2.1")) {
-		t.Errorf("with an address: %+v", got)
+	in := newInput()
+	if b.lines[0].input(&in); in.Network != known(netip.MustParseAddr("192.0.2.1")) {
+		t.Errorf("with an address: %+v", in.Network)
 	}
-	if got := b.lines[1].in.Network; got.Known() {
-		t.Errorf("without one: %+v", got)
+	if b.lines[1].input(&in); in.Network.Known() {
+		t.Errorf("without one: %+v", in.Network)
 	}
 }

@@ -40,25 +40,41 @@ func newBlock() *block {
 	b := &block{lines: make([]line, blockLines)}
 	one := make([]string, blockLines) // room for one recipient a line, as most sends have
 	for i := range b.lines {
-		in := &b.lines[i].in
-		in.Topic, in.Kind, in.Source, in.Origin = schemas.TopicEvents, schemas.KindEvent, "replay", schemas.OriginLive
-		in.Event = &b.lines[i].event
-		in.Event.Recipients = one[i : i : i+1]
+		b.lines[i].event.Recipients = one[i : i : i+1]
 	}
 	return b
 }
 
-// line is one line of a file. What every stage looks at stands first.
+// line is one line of a file. What every stage looks at stands first, in as few cache
+// lines as it may.
 type line struct {
-	n      int64
-	err    *schemas.Error
-	lane   int32   // ofAddresses where it is none of detection's
-	heard  int64   // up to which line its lane hears the other before it
-	told   []*word // of what others told its entity's lane, before it
-	before int64   // the latest time of all lines before it
-	turn   turn
-	in     schemas.Input // as a lane is given it; its value is the line
-	event  schemas.Event
+	n         int64
+	err       *schemas.Error
+	lane      int32 // ofAddresses where it is none of detection's
+	duplicate bool
+	located   bool    // whether anything is known of the network
+	heard     int64   // up to which line its lane hears the other before it
+	told      []*word // of what others told its entity's lane, before it
+	before    int64   // the latest time of all lines before it
+	turn      turn
+	key       string
+	value     []byte
+	event     schemas.Event
+	network   schemas.Network
+}
+
+// input makes in, which newInput made, the line's event as a fold takes it.
+func (l *line) input(in *schemas.Input) {
+	in.ID, in.Key, in.Arrival, in.Duplicate = l.event.ID, l.key, l.event.Time, l.duplicate
+	in.Value, in.Event, in.Network = l.value, &l.event, schemas.Network{}
+	if l.located {
+		in.Network = l.network
+	}
+}
+
+// newInput is what is the same of all lines.
+func newInput() schemas.Input {
+	return schemas.Input{Topic: schemas.TopicEvents, Kind: schemas.KindEvent, Source: "replay", Origin: schemas.OriginLive}
 }
 
 // ofAddresses stands for the lane of the events of addresses.
@@ -160,10 +176,10 @@ func (c *cutter) line(b *block, data []byte) {
 	}
 	c.n++
 	l := b.next()
-	l.in.Value, l.n, l.err, l.told = data, c.n, nil, nil
+	l.value, l.n, l.err, l.told = data, c.n, nil, nil
 	l.turn.clear()
 	if long {
-		l.in.Value, l.err = nil, &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
+		l.value, l.err = nil, &schemas.Error{Reason: schemas.ReasonTooLarge, What: fmt.Sprintf("more than %d bytes", schemas.MaxRecord), Fix: "split the record"}
 	}
 }
 
@@ -180,15 +196,13 @@ func (r *reader) decode(b *block) {
 		if l.err != nil {
 			continue
 		}
-		if l.err = r.decoder.Decode(l.in.Value, &l.event); l.err == nil {
-			l.in.Arrival, l.in.ID = l.event.Time, l.event.ID
+		if l.err = r.decoder.Decode(l.value, &l.event); l.err == nil {
 			b.keys = l.event.AppendKey(b.keys)
 			r.ends = append(r.ends, len(b.keys))
 			r.ids = append(r.ids, l.event.ID)
-			if r.networks != nil {
-				if l.in.Network = (schemas.Network{}); l.event.IP.IsValid() {
-					l.in.Network = r.networks(l.event.IP)
-				}
+			if l.located = false; r.networks != nil && l.event.IP.IsValid() {
+				l.network = r.networks(l.event.IP)
+				l.located = l.network.Known()
 			}
 		}
 	}
@@ -211,11 +225,11 @@ func (r *reader) name(b *block) {
 	keys, start, n := unsafe.String(unsafe.SliceData(b.keys), len(b.keys)), 0, 0
 	for i := range b.lines {
 		if l := &b.lines[i]; l.err == nil {
-			l.in.Key, l.in.Duplicate, l.lane = keys[start:r.ends[n]], r.doubles[n], ofAddresses
-			if !ofAddress(l.in.Key) {
+			l.key, l.duplicate, l.lane = keys[start:r.ends[n]], r.doubles[n], ofAddresses
+			if !ofAddress(l.key) {
 				l.lane = laneOf(b.keys[start:r.ends[n]])
 			}
-			if start = r.ends[n]; l.in.Duplicate {
+			if start = r.ends[n]; l.duplicate {
 				b.duplicates++
 			}
 			n++

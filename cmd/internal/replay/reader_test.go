@@ -39,13 +39,14 @@ func TestBlocksAreReadInOrderAndUsedAgain(t *testing.T) {
 	blocks(&r, bytes.NewReader(lines(n)), func(b *block) {
 		for i := range b.lines {
 			l := &b.lines[i]
-			if at++; l.n != at || l.err != nil || l.event.ID != fmt.Sprint("e", (at-1)%(n-7)) || l.in.Key != fmt.Sprint("account:acct-", (at-1)%1000) {
-				t.Fatalf("line %d is %d with event %q of %s: %v", at, l.n, l.event.ID, l.in.Key, l.err)
+			if at++; l.n != at || l.err != nil || l.event.ID != fmt.Sprint("e", (at-1)%(n-7)) || l.key != fmt.Sprint("account:acct-", (at-1)%1000) {
+				t.Fatalf("line %d is %d with event %q of %s: %v", at, l.n, l.event.ID, l.key, l.err)
 			}
-			if l.in.ID != l.event.ID || l.in.Event != &l.event || l.in.Arrival != l.event.Time || l.in.Kind != schemas.KindEvent {
-				t.Fatalf("line %d is given to its lane as %+v", at, l.in)
+			in := newInput()
+			if l.input(&in); in.ID != l.event.ID || in.Event != &l.event || in.Arrival != l.event.Time || in.Key != l.key || in.Kind != schemas.KindEvent {
+				t.Fatalf("line %d is given to its lane as %+v", at, in)
 			}
-			if l.in.Duplicate {
+			if l.duplicate {
 				doubles++
 			}
 		}
@@ -135,8 +136,8 @@ func TestKeysAreThoseOfTheEntities(t *testing.T) {
 				continue
 			}
 			n++
-			if want := l.event.Entity().Key(); l.in.Key != want || !strings.Contains(want, ":") {
-				t.Errorf("key %q, want %q", l.in.Key, want)
+			if want := l.event.Entity().Key(); l.key != want || !strings.Contains(want, ":") {
+				t.Errorf("key %q, want %q", l.key, want)
 			}
 		}
 	})

@@ -174,7 +174,9 @@ func (r *Replay) line(l *line) error {
 	if err := r.toldPeople(l.told); err != nil {
 		return err
 	}
-	return r.conclude(&l.in, &l.turn)
+	in := newInput()
+	l.input(&in)
+	return r.conclude(&in, &l.turn)
 }
 
 // deliver hands one record to the fold that reads its topic, or out.
