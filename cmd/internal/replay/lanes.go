@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,11 +134,9 @@ func (l *lane) detect(b *block, t *talk) bool {
 	busy := &t.sides[l.number].busy
 	busy.Store(true)
 	defer busy.Store(false)
-	for ; l.at < len(b.lines); l.at++ {
+	for rest := b.own[l.number] >> l.at << l.at; rest != 0; rest &= rest - 1 {
+		l.at = bits.TrailingZeros64(rest)
 		x := &b.lines[l.at]
-		if x.err != nil || x.lane != l.number {
-			continue
-		}
 		if l.wants = x.heard; l.heard < x.heard {
 			t.tell(l, x.n-1)
 			if !t.await(l) {

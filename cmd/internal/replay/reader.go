@@ -31,6 +31,7 @@ type block struct {
 	// What is concluded of most lines is only that there are so many.
 	events, duplicates int64
 	latest             int64 // the latest time of all lines so far
+	own [lanes]uint64 // a bit for each line that is a lane's
 	// outcome has a bit for each line of which there is more: by the lane that it came
 	// of, then by what the reader found.
 	outcome [lanes + 1]uint64
@@ -61,6 +62,7 @@ type line struct {
 	value     []byte
 	event     schemas.Event
 	network   schemas.Network
+	_         [16]byte // so that each begins with a cache line
 }
 
 // input makes in, which newInput made, the line's event as a fold takes it.
@@ -207,11 +209,13 @@ func (r *reader) decode(b *block) {
 		}
 	}
 	r.name(b)
-	b.outcome = [lanes + 1]uint64{}
+	b.own, b.outcome = [lanes]uint64{}, [lanes + 1]uint64{}
 	for i := range b.lines {
 		l := &b.lines[i]
 		if b.latest = r.pace.line(l); l.err != nil || l.lane == ofAddresses {
 			b.outcome[lanes] |= 1 << i
+		} else {
+			b.own[l.lane] |= 1 << i
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"holdfast/schemas"
 )
@@ -175,5 +176,12 @@ func TestLanesNeverWaitForEachOther(t *testing.T) {
 	}
 	if sum, err := r.Run(t.Context(), &b); err != nil || sum.Events != 20_000 {
 		t.Errorf("%d events and %v", sum.Events, err)
+	}
+}
+
+func TestLinesBeginWithACacheLine(t *testing.T) {
+	b := newBlock()
+	if at, size := uintptr(unsafe.Pointer(&b.lines[0])), unsafe.Sizeof(b.lines[0]); at%64 != 0 || size%64 != 0 {
+		t.Errorf("lines of %d bytes begin at %d: pad them", size, at%64)
 	}
 }
