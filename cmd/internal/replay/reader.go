@@ -30,8 +30,8 @@ type block struct {
 
 	// What is concluded of most lines is only that there are so many.
 	events, duplicates int64
-	latest             int64 // the latest time of all lines so far
-	own [lanes]uint64 // a bit for each line that is a lane's
+	latest             int64         // the latest time of all lines so far
+	own                [lanes]uint64 // a bit for each line that is a lane's
 	// outcome has a bit for each line of which there is more: by the lane that it came
 	// of, then by what the reader found.
 	outcome [lanes + 1]uint64
