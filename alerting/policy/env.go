@@ -8,14 +8,14 @@ import (
 
 // Env is what a condition sees. See the package comment.
 type Env struct {
-	Entity   Entity    `expr:"entity"`
-	Signals  []*Signal `expr:"signals"` // pointers: a condition would copy each that it looks at
-	Family   Families  `expr:"family"`
-	Families int       `expr:"families"`
-	Certain  bool      `expr:"certain"`
-	Severity int       `expr:"severity"`
-	Risk     float64   `expr:"risk"`
-	History  History   `expr:"history"`
+	Entity   Entity   `expr:"entity"`
+	Signals  []Signal `expr:"signals"`
+	Family   Families `expr:"family"`
+	Families int      `expr:"families"`
+	Certain  bool     `expr:"certain"`
+	Severity int      `expr:"severity"`
+	Risk     float64  `expr:"risk"`
+	History  History  `expr:"history"`
 
 	None     int `expr:"none"`
 	Low      int `expr:"low"`
@@ -73,10 +73,9 @@ func SeverityRank(s schemas.Severity) int { return max(0, slices.Index(severitie
 
 // NewEnv sums signals up for conditions. The slice is kept.
 func NewEnv(e Entity, h History, signals []Signal) *Env {
-	env := &Env{Entity: e, History: h, Signals: make([]*Signal, len(signals)), Low: 1, Medium: 2, High: 3, Critical: 4}
+	env := &Env{Entity: e, History: h, Signals: signals, Low: 1, Medium: 2, High: 3, Critical: 4}
 	for i := range signals {
 		s := &signals[i]
-		env.Signals[i] = s
 		if at := env.Family.of(schemas.Family(s.Family)); at != nil {
 			*at = max(*at, s.Severity)
 		}
