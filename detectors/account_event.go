@@ -18,7 +18,6 @@ type accountView struct {
 	emit     func(schemas.Output)
 	event    *schemas.Event
 	account  *account
-	key      string
 	hourNo   int32
 	hour     *hourWindow
 	hourBase *hourBase
@@ -61,7 +60,7 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	}
 	a.applied[0] = in.Offset + 1
 	v := &e.view
-	v.e, v.in, v.emit, v.event, v.account, v.key = e, in, emit, ev, a, in.Key
+	v.e, v.in, v.emit, v.event, v.account = e, in, emit, ev, a
 	a.advance(&e.store, ev.Time, &e.onSettled)
 	v.back = 0
 	if in.Origin != schemas.OriginLive {

@@ -8,7 +8,7 @@ import (
 )
 
 // layout is the version of the state payloads below.
-const layout = 6
+const layout = 7
 
 func appliedOf(a [2]int64) (out schemas.Applied) {
 	out[schemas.AppliedEvents], out[schemas.AppliedFacts] = a[0], a[1]

@@ -95,6 +95,9 @@ func TestConditions(t *testing.T) {
 		{"risk > 0.74 and risk < 0.76", true},
 		{"entity.plan == 'free' and history.probation and history.stops == 1", true},
 		{"severity == critical or certain", false},
+		// Signals are values: where they stand in memory is nobody's concern.
+		{"len(signals) > 1 and signals[0] in signals", true},
+		{"string(groupBy(signals, .detector)) contains 'volume volume 3'", true},
 	} {
 		s := parse(t, fmt.Sprintf("policies:\n  - {name: a, entity: account, verdict: review, when: \"%s\"}\n", c.when))
 		got, err := s.Policies[0].Holds(env)

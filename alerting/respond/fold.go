@@ -182,7 +182,7 @@ type work struct {
 }
 
 func (w *work) apply() (bool, error) {
-	e, err := schemas.ParseEntity(w.in.Key)
+	e, err := schemas.ParseEntity(strings.Clone(w.in.Key)) // kept with what is pending, and with cases
 	if err != nil {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: w.in.ID, What: err.Error()}
 	}

@@ -130,8 +130,8 @@ func (f *Fold) trial(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	w := &work{fold: f, in: in, st: st, trial: strings.Clone(s.Trial)}
-	if w.entity, err = schemas.ParseEntity(in.Key); err != nil {
+	w := &work{fold: f, in: in, st: st, trial: s.Trial}
+	if w.entity, err = schemas.ParseEntity(strings.Clone(in.Key)); err != nil {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: in.ID, What: err.Error()}
 	}
 	st.lend(live)

@@ -65,7 +65,7 @@ func TestWhenStatesAreWrittenLeavesNoTrace(t *testing.T) {
 // lend moves a signal's texts to memory of which only the call is theirs.
 func lend(s *schemas.Signal) (spoil func()) {
 	var lent [][]byte
-	for _, at := range []*string{&s.ID, &s.Detector, (*string)(&s.Family), &s.Entity.ID, (*string)(&s.Severity), &s.Account, &s.Credential, &s.Evidence.Unit, &s.Evidence.Text} {
+	for _, at := range []*string{&s.ID, &s.Detector, (*string)(&s.Family), &s.Entity.ID, (*string)(&s.Severity), &s.Account, &s.Credential, &s.Evidence.Unit, &s.Evidence.Text, &s.Trial} {
 		text := []byte(*at)
 		*at = unsafe.String(unsafe.SliceData(text), len(text))
 		lent = append(lent, text)

@@ -17,7 +17,7 @@ const Exact = 1024
 const (
 	precision = 12 // 1.6 % standard error, at most 4.2 KB
 	isLarge   = 1 << 15
-	version   = 2
+	version   = 3
 	maxLarge  = 1<<precision + 64 // bytes of a marshalled sketch, with room
 	listBytes = 4
 )
@@ -190,8 +190,8 @@ func CutDistinct(src []byte) (c Decoded, rest []byte, err error) {
 		return c, nil, errDistinct
 	}
 	body := src[:n]
-	// The library trusts the precision that it reads: hold it to ours.
-	if len(body) < 4 || body[1] != precision {
+	// The library trusts what it reads: hold it to our precision, and to dense sketches.
+	if len(body) < 4 || body[1] != precision || body[3] != 0 {
 		return c, nil, errDistinct
 	}
 	c.large = new(hyperloglog.Sketch)

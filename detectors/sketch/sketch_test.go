@@ -2,10 +2,13 @@ package sketch
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/axiomhq/hyperloglog"
 	"pgregory.net/rapid"
 
 	"holdfast/detectors/slab"
@@ -204,6 +207,25 @@ func TestRingAgainstExactTwin(t *testing.T) {
 	})
 }
 
+// A sparse sketch would be counted otherwise than the list that it stands for.
+func TestDistinctRefusesSparseSketches(t *testing.T) {
+	sparse, err := hyperloglog.NewSketch(precision, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 600 {
+		sparse.InsertHash(wide(uint32(value(i) >> 32)))
+	}
+	body, err := sparse.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := append(binary.LittleEndian.AppendUint16([]byte{version, 1}, uint16(len(body))), body...)
+	if _, _, err := CutDistinct(b); !errors.Is(err, errDistinct) {
+		t.Errorf("decoded with %v", err)
+	}
+}
+
 func FuzzDecoders(f *testing.F) {
 	var s Store
 	var d Distinct
@@ -217,6 +239,10 @@ func FuzzDecoders(f *testing.F) {
 	}
 	f.Add(n.Append(&s.Arena, nil))
 	f.Add(p.Append(&s.Arena, nil))
+	for i := range 2 * Exact {
+		d.Add(&s, value(i))
+	}
+	f.Add(d.Append(&s, nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var s Store
 		if c, rest, err := CutDistinct(data); err == nil {

@@ -18,8 +18,8 @@ type Fold interface {
 	// Apply folds one record in. touched says that the state of in.Key changed. An
 	// error, a *schemas.Error where possible, says that the record cannot be used and
 	// that nothing was changed: the lane rejects it and drops what was emitted for it.
-	// Of in, all but Key is only valid during the call; Key may be kept. Outputs must
-	// not refer to in's other strings and bytes unless cloned.
+	// in is only valid during the call. Outputs must not refer to its strings and bytes
+	// unless cloned, but for the key.
 	//
 	// After a restart a lane reads some records again: those below the offset applied
 	// to the entity's state leave it untouched and emit nothing but count facts.

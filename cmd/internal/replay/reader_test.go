@@ -47,7 +47,7 @@ func TestBlocksAreReadInOrderAndUsedAgain(t *testing.T) {
 			if l.input(&in); in.ID != l.event.ID || in.Event != &l.event || in.Arrival != l.event.Time || in.Key != l.key || in.Kind != schemas.KindEvent {
 				t.Fatalf("line %d is given to its lane as %+v", at, in)
 			}
-			if l.duplicate {
+			if in.Duplicate {
 				doubles++
 			}
 		}
