@@ -84,7 +84,7 @@ func NewEnv(e Entity, h History, signals []Signal) *Env {
 	}
 	var few [8]strongest
 	families := byFamily(few[:0], signals)
-	env.Families, env.Risk = len(families), riskOf(families)
+	env.Families, env.Risk = len(families), risk(families)
 	return env
 }
 

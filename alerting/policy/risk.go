@@ -42,14 +42,8 @@ func (s *Signal) weight() float64 {
 	return -math.Log1p(-score * math.Exp2(-float64(max(0, s.Age))/HalfLife))
 }
 
-// Risk takes the families of signals together, 0 to below 1.
-func Risk(signals []Signal) float64 {
-	var few [8]strongest
-	return riskOf(byFamily(few[:0], signals))
-}
-
-// riskOf is the risk by each family's strongest signal.
-func riskOf(families []strongest) float64 {
+// risk takes the families together, 0 to below 1, by the strongest signal of each.
+func risk(families []strongest) float64 {
 	return -math.Expm1(-sum(families)) // 1 − e^(−Σ w), also where it is near 0
 }
 
