@@ -193,3 +193,32 @@ func TestStoppedRunEnds(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// teller tells an account what an employee did.
+type teller struct{ account string }
+
+func (teller) Control(string, []byte) error { return nil }
+
+func (f teller) Apply(_ *schemas.Input, emit func(schemas.Output)) (bool, error) {
+	emit(schemas.Output{Topic: schemas.TopicFacts, Kind: schemas.KindMember, Key: f.account, Value: []byte("{}"), Fact: &schemas.Fact{}})
+	return true, nil
+}
+
+// What the other lane is told it hears when the line is gone that the fact's texts are of.
+func TestWordsAreReadAnew(t *testing.T) {
+	keyOf := func(kind schemas.EntityKind, lane int32) string {
+		for i := 0; ; i++ {
+			if key := fmt.Sprintf("%s:x-%d", kind, i); laneOf([]byte(key)) == lane {
+				return key
+			}
+		}
+	}
+	account := teller{keyOf(schemas.KindAccount, 1)}
+	l := &newDetection([lanes]fold{account, account}).lanes[0]
+	in, to := newInput(), turn{}
+	in.Key = keyOf(schemas.KindEmployee, 0)
+	l.event(&in, &to)
+	if l.follow(&in, &to, 1); len(l.said) != 1 || l.said[0].in.Fact != nil || string(l.said[0].in.Value) != "{}" {
+		t.Errorf("said %+v", l.said)
+	}
+}
