@@ -100,8 +100,8 @@ func (w *work) check(s *schemas.Signal) error {
 	return nil
 }
 
-// keep cuts a signal to what is remembered, in memory of its own. Its mode is history where its trigger
-// was not live or arrived later than the age limit allows.
+// keep cuts a signal to what is remembered, in memory of its own. Its mode is history
+// where its trigger was not live or arrived later than the age limit allows.
 func (f *Fold) keep(s *schemas.Signal) kept {
 	late := f.cfg.AgeLimit > 0 && s.Arrival.Sub(s.Time) > f.cfg.AgeLimit
 	return kept{

@@ -19,7 +19,7 @@ type Fold interface {
 	// error, a *schemas.Error where possible, says that the record cannot be used and
 	// that nothing was changed: the lane rejects it and drops what was emitted for it.
 	// in is only valid during the call. Outputs must not refer to its strings and bytes
-	// unless cloned, but for the key.
+	// unless cloned, but for what Fact and Signal hold.
 	//
 	// After a restart a lane reads some records again: those below the offset applied
 	// to the entity's state leave it untouched and emit nothing but count facts.
