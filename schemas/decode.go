@@ -137,6 +137,9 @@ func (d *Decoder) fill(e *Event) *Error {
 	}
 	for slot := 1; slot < len(slots); slot++ {
 		f, raw := spec.bySlot[slot], d.raw[slot]
+		if f != nil && !f.Required && raw.Kind() == 'n' {
+			continue // null in an optional field is the same as no field
+		}
 		switch {
 		case raw == nil && (f == nil || !f.Required):
 		case raw == nil:

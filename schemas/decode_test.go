@@ -47,7 +47,11 @@ func TestDecodeRefuses(t *testing.T) {
 		{"bad time", change(`2026-03-02T`, `2026-03-02 `), ReasonBadField, "time"},
 		{"unset clock", change(`2026-03-02T`, `1970-01-01T`), ReasonTooOld, "time"},
 		{"bad address", change(`52.20.55.165`, `52.20.55.365`), ReasonBadField, "ip"},
-		{"zone", change(`52.20.55.165`, `fe80::1%eth0`), ReasonBadField, "ip"},
+		{"zone of an IPv4 address", change(`52.20.55.165`, `192.0.2.1%eth0`), ReasonBadField, "ip"},
+		{"empty zone", change(`52.20.55.165`, `fe80::1%`), ReasonBadField, "ip"},
+		{"comma in a time", change(`:08.350Z`, `:08,350Z`), ReasonBadField, "time"},
+		{"hour of one digit", change(`T00:`, `T0:`), ReasonBadField, "time"},
+		{"offset that is none", change(`:08.350Z`, `:08.350+24:00`), ReasonBadField, "time"},
 		{"negative", change(`53507`, `-1`), ReasonBadField, "size"},
 		{"fraction", change(`53507`, `1.5`), ReasonBadField, "size"},
 		{"no recipients", change(`["u4876203@corp873.example","b\u0040x.example"]`, `[]`), ReasonMissing, "recipients"},
@@ -70,6 +74,86 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("%v: does not say how to mend it", err)
 			}
 		})
+	}
+}
+
+// Null in an optional field is as if the field were left out, for every reader of the
+// decoder and as often as it comes.
+func TestNullIsAbsent(t *testing.T) {
+	for _, typ := range EventTypes() {
+		var plain, nulls string
+		for _, f := range Fields(typ) {
+			if f.Required || typ == TypeLogin && f.Name == "account" || typ == TypeSend && f.Name == "recipient_count" {
+				continue
+			}
+			nulls += `,"` + f.Name + `":null`
+		}
+		plain = `{"type":"` + string(typ) + `","id":"r1","time":"2026-03-02T00:00:08.000Z","account":"a","credential":"c","kind":"mfa","change":"added","message_id":"m","outcome":"` +
+			map[EventType]string{TypeLogin: "success", TypeDelivery: "delivered"}[typ] + `","user":"u","employee":"e","action":"list","ip":"192.0.2.1","state":"open","recipient_count":1`
+		var needed string
+		var d Decoder
+		fields := Fields(typ)
+		for _, part := range strings.Split(plain[1:], ",") {
+			name := strings.Trim(part[:strings.IndexByte(part, ':')], `"`)
+			for i := range fields {
+				if f := &fields[i]; f.Name == name && (f.Required || !strings.Contains(nulls, `"`+name+`"`)) {
+					needed += "," + part
+				}
+			}
+		}
+		without := `{"type":"` + string(typ) + `"` + needed + `}`
+		with := strings.TrimSuffix(without, "}") + nulls + "}"
+		var want Event
+		if err := Decode([]byte(without), &want); err != nil {
+			t.Fatalf("%s: %v", without, err)
+		}
+		for range 3 { // thoroughly or quickly, and then by habit
+			var e Event
+			if err := d.Decode([]byte(with), &e); err != nil {
+				t.Fatalf("%s: %v", with, err)
+			}
+			if !same(&e, &want) {
+				t.Fatalf("%s reads\n%+v, want\n%+v", with, e, want)
+			}
+		}
+		if _, habit := agree(t, &d, []byte(with)); !habit {
+			t.Errorf("%s is not read by habit", with)
+		}
+		var e Event
+		if err := new(Decoder).thorough([]byte(with), &e); err != nil || !same(&e, &want) {
+			t.Errorf("%s reads thoroughly\n%+v, %v", with, e, err)
+		}
+		if err := valid(t, resolved(t, string(typ)), []byte(with)); err != nil {
+			t.Errorf("the schema refuses %s: %v", with, err)
+		}
+	}
+}
+
+// RFC 3339, section 5.6: t and z may be lower case. A zone says nothing.
+func TestOtherSpellings(t *testing.T) {
+	for _, c := range [][2]string{
+		{`2026-03-02t00:00:08.350z`, `2026-03-02T00:00:08.350Z`},
+		{`2026-03-02t01:30:08.35+01:30`, `2026-03-02T00:00:08.350Z`},
+		{`2026-03-01T22:30:08.3500000000001-01:30`, `2026-03-02T00:00:08.350Z`},
+		{`fe80::1%eth0`, `fe80::1`}, {`::ffff:192.0.2.7`, `192.0.2.7`},
+	} {
+		line := `{"id":"1","time":"2026-03-02T00:00:08.350Z","type":"connection","ip":"fe80::1","state":"open"}`
+		set := func(v string) []byte {
+			if v[0] == '2' {
+				return []byte(strings.Replace(line, "2026-03-02T00:00:08.350Z", v, 1))
+			}
+			return []byte(strings.Replace(line, `"ip":"fe80::1"`, `"ip":"`+v+`"`, 1))
+		}
+		var a, b Event
+		if err := Decode(set(c[0]), &a); err != nil {
+			t.Errorf("%s: %v", c[0], err)
+		}
+		if err := Decode(set(c[1]), &b); err != nil || !same(&a, &b) {
+			t.Errorf("%s reads %+v, want %+v", c[0], a, b)
+		}
+		if err := valid(t, resolved(t, "connection"), set(c[0])); err != nil {
+			t.Errorf("the schema refuses %s: %v", c[0], err)
+		}
 	}
 }
 

@@ -111,7 +111,9 @@ func (h *habits) decode(data []byte, e *Event) bool {
 		present |= 1 << s.slot
 		if i += int(s.n); s.field == nil {
 			e.Type = s.spec.name
-		} else if i = h.value(data, i, s.field, e); i < 0 {
+		} else if end := h.value(data, i, s.field, e); end >= 0 {
+			i = end
+		} else if i = null(data, i, s.field); i < 0 {
 			return false
 		}
 		if i >= len(data) {
@@ -121,6 +123,15 @@ func (h *habits) decode(data []byte, e *Event) bool {
 			return s.spec != nil && s.spec.required&^present == 0 && skipSpace(data, i+1) == len(data) && e.check() == nil
 		}
 	}
+}
+
+// null returns what comes after the null that begins at i, where the field may be
+// absent, or -1. The event was reset, so there is nothing to set.
+func null(data []byte, i int, f *Field) int {
+	if f.Required || i >= len(data) || data[i] != 'n' {
+		return -1
+	}
+	return literal(data, i, "null")
 }
 
 // value reads a field's value that begins at i and returns what comes after it, or -1.

@@ -1,20 +1,52 @@
 package schemas
 
 import (
+	"bytes"
 	"net/netip"
-	"time"
 )
 
-// parseTime reads an RFC 3339 time into Unix milliseconds.
+// parseTime reads an RFC 3339 time into Unix milliseconds: also with lower-case t and
+// z, any number of digits of a second's fraction, and an offset. It accepts what
+// timePattern does, where the day exists; package time takes a comma and hours of one
+// digit besides.
 func parseTime(b []byte) (ms int64, ok bool) {
 	if ms, ok = utcTime(b); ok {
 		return ms, true
 	}
-	var t time.Time
-	if err := t.UnmarshalText(b); err != nil {
+	const seconds = len("2006-01-02T15:04:05")
+	if len(b) <= seconds || b[10]|0x20 != 't' {
 		return 0, false
 	}
-	return t.UnixMilli(), true
+	utc := [seconds + 1]byte(append(append(make([]byte, 0, seconds+1), b[:seconds]...), 'Z'))
+	utc[10] = 'T'
+	if ms, ok = utcTime(utc[:]); !ok {
+		return 0, false
+	}
+	end := seconds
+	for end < len(b) && (b[end] == '.' || b[end]-'0' <= 9) {
+		end++
+	}
+	part, ok := fraction(b[seconds:end])
+	offset, ok2 := zone(b[end:])
+	return ms + part - offset, ok && ok2
+}
+
+// zone reads Z, z or an offset such as +02:00, in milliseconds east of UTC.
+func zone(b []byte) (ms int64, ok bool) {
+	if len(b) == 1 {
+		return 0, b[0]|0x20 == 'z'
+	}
+	if len(b) != len("+02:00") || b[3] != ':' || b[0] != '+' && b[0] != '-' {
+		return 0, false
+	}
+	hours, minutes := twoDigits(b, 1), twoDigits(b, 4)
+	if hours > 23 || minutes > 59 {
+		return 0, false
+	}
+	if ms = int64(hours*60+minutes) * 60_000; b[0] == '-' {
+		ms = -ms
+	}
+	return ms, true
 }
 
 // utcTime reads the common form alone: 2026-01-02T15:04:05Z, with up to nine
@@ -101,16 +133,28 @@ func floorDiv(a, b int64) int64 {
 	return a / b
 }
 
-// parseAddr reads an IP address without a zone.
+// parseAddr reads an IP address. A zone (fe80::1%eth0) means something on the machine
+// that wrote it only, and is dropped.
 func parseAddr(b []byte) (netip.Addr, bool) {
 	if a, ok := parseAddr4(b); ok {
 		return a, true
 	}
-	a, err := netip.ParseAddr(aliased(b))
-	if err != nil || a.Zone() != "" {
+	host, zone, zoned := bytes.Cut(b, []byte("%"))
+	a, err := netip.ParseAddr(aliased(host))
+	if err != nil || zoned && (a.Is4() || !isZone(zone)) {
 		return netip.Addr{}, false
 	}
 	return a.Unmap(), true
+}
+
+func isZone(b []byte) bool {
+	for _, c := range b {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && c-'0' > 9 && c != '.' && c != '-' && c != '_' && c != '~' {
+			return false
+		}
+	}
+	return len(b) > 0
 }
 
 // parseAddr4 reads four numbers without leading zeros, the only form of an IPv4

@@ -67,11 +67,14 @@ func eventSchema(t EventType) *jsonschema.Schema {
 	}
 	for i := range fields {
 		f := &fields[i]
-		s.Properties[f.Name] = f.schema()
+		of := f.schema()
 		s.PropertyOrder = append(s.PropertyOrder, f.Name)
 		if f.Required {
 			s.Required = append(s.Required, f.Name)
+		} else {
+			of = orNull(of)
 		}
+		s.Properties[f.Name] = of
 	}
 	t.constrain(s)
 	return s
@@ -79,24 +82,27 @@ func eventSchema(t EventType) *jsonschema.Schema {
 
 // constrain says what Event.check does.
 func (t EventType) constrain(s *jsonschema.Schema) {
-	needs := func(name string) *jsonschema.Schema { return &jsonschema.Schema{Required: []string{name}} }
+	// A field that is null is absent, so each is needed as what it is.
+	needs := func(name string, as *jsonschema.Schema) *jsonschema.Schema {
+		return &jsonschema.Schema{Required: []string{name}, Properties: map[string]*jsonschema.Schema{name: as}}
+	}
 	switch t {
 	case TypeSend:
-		list, count := needs("recipients"), needs("recipient_count")
-		list.Properties = map[string]*jsonschema.Schema{"recipients": {MinItems: new(1)}}
-		count.Properties = map[string]*jsonschema.Schema{"recipient_count": {Minimum: new(1.0)}}
-		s.AnyOf = []*jsonschema.Schema{list, count}
+		s.AnyOf = []*jsonschema.Schema{
+			needs("recipients", &jsonschema.Schema{Type: "array", MinItems: new(1)}),
+			needs("recipient_count", &jsonschema.Schema{Type: "integer", Minimum: new(1.0)}),
+		}
 	case TypeLogin:
-		s.OneOf = []*jsonschema.Schema{needs("account"), needs("employee")}
+		s.OneOf = []*jsonschema.Schema{needs("account", &jsonschema.Schema{Type: "string"}), needs("employee", &jsonschema.Schema{Type: "string"})}
 	}
 }
 
 const (
 	// graphicPattern is what unicode.IsGraphic accepts.
 	graphicPattern = `^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]+$`
-	timePattern    = `^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`
+	timePattern    = `^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`
 	ipv4Pattern    = `((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)`
-	ipPattern      = `^(` + ipv4Pattern + `|[0-9A-Fa-f]*:[0-9A-Fa-f:]*:(` + ipv4Pattern + `|[0-9A-Fa-f]*))$`
+	ipPattern      = `^(` + ipv4Pattern + `|[0-9A-Fa-f]*:[0-9A-Fa-f:]*:(` + ipv4Pattern + `|[0-9A-Fa-f]*)(%[0-9A-Za-z._~-]+)?)$`
 )
 
 // schema is the field's shape with its limits.
@@ -113,13 +119,13 @@ func (f *Field) schema() *jsonschema.Schema {
 	case FieldTime:
 		return &jsonschema.Schema{Type: "string", Format: "date-time", Pattern: timePattern}
 	case FieldIP:
-		return &jsonschema.Schema{Type: "string", Pattern: ipPattern, Description: "an IPv4 or IPv6 address without a zone"}
+		return &jsonschema.Schema{Type: "string", Pattern: ipPattern, Description: "an IPv4 or IPv6 address; a zone is dropped"}
 	case FieldStrings:
 		return listSchema(f.Items, &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(int(f.Max))})
 	case FieldCredentials:
-		return orNull(listSchema(f.Items, credentialSchema()))
+		return listSchema(f.Items, credentialSchema())
 	case FieldContacts:
-		return orNull(listSchema(f.Items, contactSchema()))
+		return listSchema(f.Items, contactSchema())
 	}
 	return &jsonschema.Schema{Type: "string", MaxLength: new(int(f.Max))}
 }
@@ -136,8 +142,11 @@ func listSchema(items int, of *jsonschema.Schema) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "array", MaxItems: new(items), Items: of}
 }
 
-// orNull allows a null for an absent value: the decoder does in a snapshot's lists.
+// orNull allows a null for an absent value, as the decoder does in every optional field.
 func orNull(s *jsonschema.Schema) *jsonschema.Schema {
+	if s.Enum != nil {
+		s.Enum = append(s.Enum, nil)
+	}
 	s.Types, s.Type = []string{s.Type, "null"}, ""
 	return s
 }

@@ -52,9 +52,9 @@ func drawGood(t *rapid.T, f *Field) any {
 	case FieldBool:
 		return rapid.Bool().Draw(t, f.Name)
 	case FieldTime:
-		return rapid.SampledFrom([]string{"2026-03-02T00:00:08.350Z", "2026-03-02T00:00:08+05:30", "2026-12-31T23:59:59Z"}).Draw(t, f.Name)
+		return rapid.SampledFrom([]string{"2026-03-02T00:00:08.350Z", "2026-03-02T00:00:08+05:30", "2026-12-31T23:59:59Z", "2026-03-02t00:00:08.12345678901z"}).Draw(t, f.Name)
 	case FieldIP:
-		return rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1", "::", "::ffff:192.0.2.1", "255.255.255.255"}).Draw(t, f.Name)
+		return rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1", "::", "::ffff:192.0.2.1", "fe80::1%eth0", "255.255.255.255"}).Draw(t, f.Name)
 	case FieldStrings:
 		return rapid.SliceOfN(text, 0, 4).Draw(t, f.Name)
 	case FieldCredentials:
@@ -71,7 +71,7 @@ func drawBad(t *rapid.T, f *Field) any {
 	return rapid.OneOf(
 		rapid.SampledFrom([]any{nil, true, 0, 1, -1, 1.5, 1e3, 1e300, "", " ", "x", "\x1b[2J", "\u202e", "é", []any{}, map[string]any{}, []any{1}, []any{""},
 			[]any{nil}, "2026-13-02T00:00:08Z", "2026-03-02 00:00:08Z", "2026-03-02T24:00:08Z", "2026-02-30T00:00:08Z", "1999-01-01T00:00:00Z", "2026-03-02T00:00:08",
-			"192.0.2.256", "192.0.2", "fe80::1%eth0", ":::", "1.2.3.4.5", "01.2.3.4"}),
+			"192.0.2.256", "192.0.2", "fe80::1%", "192.0.2.1%eth0", "2026-03-02T00:00:08,5Z", "2026-03-02T0:00:08Z", ":::", "1.2.3.4.5", "01.2.3.4"}),
 		rapid.Custom(func(t *rapid.T) any {
 			return strings.Repeat(rapid.SampledFrom([]string{"a", "é"}).Draw(t, "letter"), limit+rapid.IntRange(-1, 1).Draw(t, "over"))
 		}),

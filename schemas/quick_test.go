@@ -85,6 +85,7 @@ var oddLines = []string{
 	"{" + frame + `,"size":-0,"test":true}`, "{" + frame + `,"size":1e3}`, "{" + frame + `,"size":1125899906842624}`, "{" + frame + `,"size":1125899906842625}`,
 	"{" + frame + `,"ip":"::ffff:192.0.2.1"}`, "{" + frame + `,"ip":"192.0.2.01"}`, "{" + frame + `,"ip":"fe80::1%1"}`, "{" + frame + `,"ip":""}`,
 	"{" + frame + `,"recipients":["a","b"]}`, "{" + frame + `,"recipients":[""]}`, "{" + frame + `,"recipients":["a",1]}`, "{" + frame + `,"recipients":[` + strings.Repeat(`"a",`, 1000) + `"a"]}`,
+	"{" + frame + `,"ip":null,"recipients":null,"sender":null,"test":null,"size":null}`, "{" + frame + `,"ip":nul}`, "{" + frame + `,"ip":"fe80::1%"}`,
 	"{" + frame + "}x", "{" + frame + "},", "{" + frame, "{" + frame + ",}", "[{" + frame + "}]",
 	`{"id":"1","time":"2026-02-29T00:00:08Z","type":"send","account":"a","recipient_count":1}`,
 	`{"id":"1","time":"2024-02-29T00:00:08.123456789+01:00","type":"s\u0065nd","account":"a","recipient_count":1}`,

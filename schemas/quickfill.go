@@ -97,6 +97,9 @@ func specOf(name []byte) *typeSpec {
 // field reads one value. Of its kinds those that a send has are read here, by
 // what the scan already found out; the others as the thorough reader does.
 func (q *quick) field(data []byte, f *Field, s *span, e *Event) bool {
+	if data[s.at] == 'n' && !f.Required {
+		return true // null is the same as no field
+	}
 	switch f.Kind {
 	case FieldString, FieldIdent, FieldEnum:
 		if data[s.at] != '"' {

@@ -151,7 +151,7 @@ func (f *Field) address(raw jsontext.Value, e *Event) *Error {
 	}
 	a, ok := parseAddr(unquoted(raw))
 	if !ok {
-		return wrongShape(raw, "an IPv4 or IPv6 address without a zone")
+		return wrongShape(raw, "an IPv4 or IPv6 address")
 	}
 	*f.addr(e) = a
 	return nil
