@@ -25,6 +25,7 @@ type server struct {
 	listener net.Listener
 	tls      *tls.Config
 	starttls bool
+	utf8     bool // offers SMTPUTF8
 	wrap     func(net.Conn) net.Conn
 	refuse   string // the answer to RCPT where it is not taken
 	wg       sync.WaitGroup
@@ -88,6 +89,9 @@ func (s *server) talk(c net.Conn) {
 			say("250-test")
 			if s.starttls && !m.secure {
 				say("250-STARTTLS")
+			}
+			if s.utf8 {
+				say("250-SMTPUTF8")
 			}
 			say("250 AUTH PLAIN")
 		case "STARTTLS":

@@ -2,8 +2,10 @@
 // Message-ID made from the notice's id so that a mail that is sent twice can be
 // known. What strangers chose (an account's name, an address) cannot add a header
 // or a receiver: control characters are refused in addresses and taken out of
-// subjects. It leaves trying again to its caller: an answer of 5xx is final,
-// everything else may be tried again.
+// subjects. Domains go out as A-labels (münchen.example as xn--mnchen-3ya.example), which every
+// server takes. An address whose local part lies outside of ASCII needs a server that offers
+// SMTPUTF8 (RFC 6531); where it does not, the message is not sent and the error says so. It leaves
+// trying again to its caller: an answer of 5xx is final, everything else may be tried again.
 package smtp
 
 import (
@@ -17,8 +19,10 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/wneessen/go-mail"
+	"golang.org/x/net/idna"
 
 	"holdfast/alerting/notify"
 )
@@ -42,7 +46,7 @@ func New(cfg Config, deps Deps) (*Mailer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("smtp: %w", err)
 	}
-	from, err := netmail.ParseAddress(cfg.From)
+	from, err := receiver(cfg.From)
 	if err != nil {
 		return nil, fmt.Errorf("smtp: from: %w", err)
 	}
@@ -120,7 +124,7 @@ func (m *Mailer) Customers() bool { return m.cfg.Customers }
 
 // Send sends one message to one receiver.
 func (m *Mailer) Send(ctx context.Context, n notify.Message) (retry bool, err error) {
-	msg, err := m.message(n)
+	to, err := receiver(n.Address.To)
 	if err != nil {
 		return false, fmt.Errorf("smtp: notice %s: %w", n.ID, err)
 	}
@@ -136,7 +140,14 @@ func (m *Mailer) Send(ctx context.Context, n notify.Message) (retry bool, err er
 	if err != nil {
 		return mayRetry(err), fmt.Errorf("smtp: connect to %s: %w", client.ServerAddr(), err)
 	}
-	if err := client.SendWithSMTPClient(conn, msg); err != nil {
+	if !ascii(to.Address) {
+		if offered, _ := conn.Extension("SMTPUTF8"); !offered {
+			_ = client.CloseWithSMTPClient(conn)
+			return false, fmt.Errorf("smtp: not sent to %s: %s does not offer SMTPUTF8, which this address needs: use a mail server that does",
+				to.Address, client.ServerAddr())
+		}
+	}
+	if err := client.SendWithSMTPClient(conn, m.message(n, to)); err != nil {
 		return mayRetry(err), fmt.Errorf("smtp: send by %s: %w", client.ServerAddr(), err)
 	}
 	// A connection that ends badly after the server took the mail is not a failure:
@@ -145,11 +156,7 @@ func (m *Mailer) Send(ctx context.Context, n notify.Message) (retry bool, err er
 	return false, nil
 }
 
-func (m *Mailer) message(n notify.Message) (*mail.Msg, error) {
-	to, err := receiver(n.Address.To)
-	if err != nil {
-		return nil, err
-	}
+func (m *Mailer) message(n notify.Message, to *netmail.Address) *mail.Msg {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(m.from)
 	msg.ToMailAddress(to)
@@ -163,16 +170,29 @@ func (m *Mailer) message(n notify.Message) (*mail.Msg, error) {
 		msg.SetImportance(mail.ImportanceUrgent)
 	}
 	msg.SetBodyString(mail.TypeTextPlain, n.Body)
-	return msg, nil
+	return msg
 }
 
-// receiver reads an address. A name, a list or a control character is refused.
+// receiver reads an address and writes its domain as A-labels. A name, a list or a control
+// character is refused, and so is a domain that no server could be found for.
 func receiver(s string) (*netmail.Address, error) {
 	a, err := netmail.ParseAddress(s)
 	if err != nil || strings.ContainsFunc(s, control) || strings.ContainsFunc(a.Address, control) {
 		return nil, fmt.Errorf("receiver %q is not an address", s)
 	}
+	at := strings.LastIndexByte(a.Address, '@')
+	if domain := a.Address[at+1:]; !ascii(domain) {
+		label, err := idna.Lookup.ToASCII(domain)
+		if err != nil {
+			return nil, fmt.Errorf("receiver %q: its domain cannot be written in ASCII: %w", s, err)
+		}
+		a.Address = a.Address[:at+1] + label
+	}
 	return a, nil
+}
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 func control(r rune) bool { return r < ' ' || r == 0x7F }

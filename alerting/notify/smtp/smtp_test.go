@@ -221,3 +221,39 @@ func TestBadConfigs(t *testing.T) {
 		}
 	}
 }
+
+// Addresses outside of ASCII: a domain has a form that every server takes, a local part has not.
+func TestAddressesOutsideOfASCII(t *testing.T) {
+	for _, c := range []struct {
+		to, rcpt string
+		offered  bool
+	}{
+		{"a@münchen.example", "TO:<a@xn--mnchen-3ya.example>", false},
+		{"a@MÜNCHEN.example", "TO:<a@xn--mnchen-3ya.example>", false},
+		{"a@xn--mnchen-3ya.example", "TO:<a@xn--mnchen-3ya.example>", false},
+		{"jörg@example.com", "", false},
+		{"jörg@münchen.example", "", false},
+		{"jörg@example.com", "TO:<jörg@example.com>", true},
+		{"jörg@münchen.example", "TO:<jörg@xn--mnchen-3ya.example>", true},
+		{"a@xn--\u0000.example", "", true},
+		{"a@b\u2024c\u00ad..example", "", true},
+	} {
+		s := newServer(t, false)
+		s.utf8 = c.offered
+		retry, err := mailer(t, plain(s)).Send(t.Context(), message(c.to))
+		got := s.got()
+		if c.rcpt == "" {
+			if err == nil || retry || len(got) != 0 || !strings.Contains(err.Error(), "SMTPUTF8") && !c.offered {
+				t.Errorf("%s: retry %v, %v, sent %d", c.to, retry, err, len(got))
+			}
+			continue
+		}
+		if err != nil || len(got) != 1 || got[0].to[0] != c.rcpt {
+			t.Errorf("%s: %v, got %+v", c.to, err, got)
+			continue
+		}
+		if said := strings.Contains(got[0].from, "SMTPUTF8"); said != c.offered {
+			t.Errorf("%s: MAIL %s", c.to, got[0].from)
+		}
+	}
+}
