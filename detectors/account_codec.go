@@ -7,9 +7,23 @@ import (
 	"holdfast/detectors/sketch"
 )
 
-// append encodes the account: scalars, profiles, windows, the past, then the
-// sets, in the order below.
-func (a *account) append(w *writer, s *store) {
+// accountSections are the parts of an account's state. A tag is never used again.
+var accountSections = []section[account, accountValue]{
+	{tag: 1, first: true, write: (*account).appendClock, read: (*reader).accountClock},
+	{tag: 2, first: true, write: (*account).appendWindows, read: (*reader).accountWindows},
+	{tag: 3, first: true, write: (*account).appendPast, read: (*reader).accountPast},
+	{tag: 4, first: true, write: (*account).appendRecipients, read: func(r *reader, v *accountValue) { v.known, v.elder = r.prints(), r.prints() }},
+	{tag: 5, first: true, write: func(a *account, w *writer, s *store) { w.b = a.sources.Append(&s.Arena, w.b) }, read: func(r *reader, v *accountValue) { v.sources = r.novelty() }},
+	{tag: 6, first: true, write: func(a *account, w *writer, s *store) { w.text(string(a.records.bytes(&s.Store))) }, read: func(r *reader, v *accountValue) { v.records = r.records() }},
+	{tag: 7, first: true, write: (*account).appendBounced, read: func(r *reader, v *accountValue) { v.bounced = [2][]byte{r.prints(), r.prints()} }},
+	{tag: 8, first: true, write: func(a *account, w *writer, s *store) { w.b = a.tries.append(&s.Store, w.b) }, read: func(r *reader, v *accountValue) { v.tries = r.cut(cutLogins) }},
+	{tag: 9, first: true, write: (*account).appendKeys, read: func(r *reader, v *accountValue) { v.keys = r.keys() }},
+	{tag: 10, first: true, write: (*account).appendEntered, read: func(r *reader, v *accountValue) { v.recent, v.entered = r.cut(cutFailures), r.cut(cutMarks) }},
+	{tag: 11, first: true, write: (*account).appendWatch, read: func(r *reader, v *accountValue) { v.watch = r.watch() }},
+}
+
+// appendClock writes where the account stands in time, and its profiles.
+func (a *account) appendClock(w *writer, _ *store) {
 	for _, v := range [...]uint64{uint64(a.open), uint64(a.stuck), uint64(a.frozen), uint64(a.day), uint64(a.hour), uint64(a.since), uint64(a.quiet[0]), uint64(a.quiet[1]), uint64(a.quiet[2]), uint64(a.quiet[3]), uint64(a.away), uint64(a.judged), uint64(a.brought)} {
 		w.uint(v)
 	}
@@ -22,6 +36,10 @@ func (a *account) append(w *writer, s *store) {
 		w.uint(uint64(p.created))
 		w.uint(uint64(p.plan))
 	}
+}
+
+// appendWindows writes what is counted in the hours and days that are open.
+func (a *account) appendWindows(w *writer, s *store) {
 	for i := range a.hours {
 		a.hours[i].append(w, &s.Store)
 	}
@@ -33,6 +51,10 @@ func (a *account) append(w *writer, s *store) {
 	for _, c := range counts {
 		w.uint(uint64(c))
 	}
+}
+
+// appendPast writes the account's baselines.
+func (a *account) appendPast(w *writer, s *store) {
 	hours, days := a.rhythm.Parts()
 	for _, u := range hours {
 		w.uint(uint64(u))
@@ -50,16 +72,25 @@ func (a *account) append(w *writer, s *store) {
 		w.float(past.expected[0])
 		w.float(past.expected[1])
 	}
+}
+
+func (a *account) appendRecipients(w *writer, s *store) {
 	w.b = a.known.Append(&s.Arena, w.b)
 	w.b = a.elder.Append(&s.Arena, w.b)
-	w.b = a.sources.Append(&s.Arena, w.b)
-	w.text(string(a.records.bytes(&s.Store)))
+}
+
+func (a *account) appendBounced(w *writer, s *store) {
 	w.b = a.bounced[0].Append(&s.Arena, w.b)
 	w.b = a.bounced[1].Append(&s.Arena, w.b)
-	w.b = a.tries.append(&s.Store, w.b)
-	a.appendKeys(w, s)
+}
+
+// appendEntered writes the logins of the last minutes and hours.
+func (a *account) appendEntered(w *writer, s *store) {
 	w.b = a.recent.append(&s.Store, w.b)
 	w.b = a.entered.append(&s.Store, w.b)
+}
+
+func (a *account) appendWatch(w *writer, s *store) {
 	w.bool(a.watch != 0)
 	if a.watch != 0 {
 		s.watches.At(a.watch).append(w, s)
@@ -259,7 +290,7 @@ type hourSets struct {
 
 const maxHour = math.MaxInt32 / 2
 
-func (r *reader) account() (v accountValue) {
+func (r *reader) accountClock(v *accountValue) {
 	a := &v.a
 	a.open, a.stuck, a.frozen = uint8(r.uint(openHours)), uint8(r.uint(frozenDays)), uint16(r.uint(frozenHours))
 	a.day, a.hour, a.since = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour)), int32(r.uint(maxHour))
@@ -270,6 +301,10 @@ func (r *reader) account() (v accountValue) {
 	for i := range a.profiles {
 		a.profiles[i] = profile{at: r.int(), created: sketch.Day(r.uint(math.MaxUint16)), plan: uint32(r.uint(math.MaxUint32))}
 	}
+}
+
+func (r *reader) accountWindows(v *accountValue) {
+	a := &v.a
 	for i := range a.hours {
 		a.hours[i], v.hours[i] = r.hourWindow()
 	}
@@ -282,22 +317,26 @@ func (r *reader) account() (v accountValue) {
 		counts[i] = uint32(r.uint(math.MaxUint32))
 	}
 	a.ring = sketch.RingOf(head, counts)
+}
+
+func (r *reader) accountPast(v *accountValue) {
+	a := &v.a
 	a.rhythm = r.rhythm()
 	a.hourly, a.daily = r.hourBase(), r.dayBase()
 	if r.bool() {
 		v.past = &past{r.hourBase(), r.dayBase(), [2]float32{r.float(), r.float()}}
 	}
-	v.known, v.elder, v.sources, v.records = r.prints(), r.prints(), r.novelty(), r.records()
-	v.bounced = [2][]byte{r.prints(), r.prints()}
-	v.tries, v.keys = r.cut(cutLogins), r.keys()
-	v.recent, v.entered = r.cut(cutFailures), r.cut(cutMarks)
-	v.watch = r.watch()
+}
+
+// check refuses a value whose parts do not fit together.
+func (v *accountValue) check(r *reader) {
+	a := &v.a
+	head, _ := a.ring.Parts()
 	// The clock and what is derived from it must agree, or windows would be mixed up.
 	if a.clock != 0 && (a.hour != hourOf(a.clock) || a.day != sketch.DayOf(a.clock) || a.since > a.hour || a.first > a.hour || a.clock < 0 ||
 		head != bucketOf(a.clock)) {
 		r.fail()
 	}
-	return v
 }
 
 func (r *reader) hourWindow() (h hourWindow, sets hourSets) {

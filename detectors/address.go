@@ -215,14 +215,27 @@ func numberedAddress(n uint64) netip.Addr {
 	return netip.AddrFrom16(wide)
 }
 
-// append encodes the address.
-func (a *address) append(w *writer, s *store) {
+// addressSections are the parts of an address's state. A tag is never used again.
+var addressSections = []section[address, addressValue]{
+	{tag: 1, first: true, write: (*address).appendClock, read: func(r *reader, v *addressValue) { v.a.clock, v.a.heard = r.int(), r.int() }},
+	{tag: 2, first: true, write: func(a *address, w *writer, s *store) { w.text(string(a.records.bytes(&s.Store))) }, read: func(r *reader, v *addressValue) { v.records = r.records() }},
+	{tag: 3, first: true, write: func(a *address, w *writer, s *store) { w.b = a.tries.append(&s.Store, w.b) }, read: func(r *reader, v *addressValue) { v.tries = r.cut(cutLogins) }},
+	{tag: 4, first: true, write: (*address).appendAlarms, read: func(r *reader, v *addressValue) { v.victims, v.marked = r.cut(cutDays), r.cut(cutDays) }},
+	{tag: 5, first: true, write: (*address).appendHeld, read: (*reader).addressHeld},
+}
+
+func (a *address) appendClock(w *writer, _ *store) {
 	w.int(a.clock)
 	w.int(a.heard)
-	w.text(string(a.records.bytes(&s.Store)))
-	w.b = a.tries.append(&s.Store, w.b)
+}
+
+// appendAlarms writes whom the address alarmed, and what was said of it.
+func (a *address) appendAlarms(w *writer, s *store) {
 	w.b = a.victims.append(&s.Store, w.b)
 	w.b = a.marked.append(&s.Store, w.b)
+}
+
+func (a *address) appendHeld(w *writer, s *store) {
 	w.bool(a.held != 0)
 	if a.held != 0 {
 		s.sockets.At(a.held).append(w)
@@ -239,14 +252,10 @@ type addressValue struct {
 	held    *sockets
 }
 
-func (r *reader) address() (v addressValue) {
-	a := &v.a
-	a.clock, a.heard, v.records, v.tries = r.int(), r.int(), r.records(), r.cut(cutLogins)
-	v.victims, v.marked = r.cut(cutDays), r.cut(cutDays)
+func (r *reader) addressHeld(v *addressValue) {
 	if r.bool() {
 		v.held = r.sockets()
 	}
-	return v
 }
 
 // load replaces all of a but its key by a checked value.

@@ -7,19 +7,35 @@ import (
 	"holdfast/schemas"
 )
 
-func (m *employee) append(w *writer, s *sketch.Store) {
+// employeeSections are the parts of an employee's state. A tag is never used again.
+var employeeSections = []section[employee, employeeValue]{
+	{tag: 1, first: true, write: (*employee).appendClock, read: (*reader).employeeClock},
+	{tag: 2, first: true, write: (*employee).appendWindows, read: (*reader).employeeWindows},
+	{tag: 3, first: true, write: (*employee).appendReach, read: (*reader).employeeReach},
+	{tag: 4, first: true, write: func(m *employee, w *writer, s *store) { m.habits.append(w, &s.Store) }, read: func(r *reader, v *employeeValue) { v.m.habits, v.sources = r.habits() }},
+}
+
+func (m *employee) appendClock(w *writer, _ *store) {
 	for _, v := range [...]uint64{uint64(m.open), uint64(m.stuck), uint64(m.frozen), uint64(m.day), uint64(m.hour), uint64(m.since)} {
 		w.uint(v)
 	}
 	w.int(m.clock)
+}
+
+// appendWindows writes whom the employee reached of late, and has before.
+func (m *employee) appendWindows(w *writer, s *store) {
 	for i := range m.hours {
-		m.hours[i].append(w, s)
+		m.hours[i].append(w, &s.Store)
 	}
 	for i := range m.days {
-		m.days[i].append(w, s)
+		m.days[i].append(w, &s.Store)
 		w.series(&m.hourly[i])
 		w.series(&m.daily[i])
 	}
+}
+
+// appendReach writes which secrets the employee saw, from where, and when that alarmed.
+func (m *employee) appendReach(w *writer, _ *store) {
 	w.uint(uint64(len(m.suspect)))
 	for _, d := range m.suspect {
 		w.uint(uint64(d))
@@ -33,7 +49,6 @@ func (m *employee) append(w *writer, s *sketch.Store) {
 		w.uint(p.hash)
 		w.uint(uint64(p.day))
 	}
-	m.habits.append(w, s)
 }
 
 func (x *reachWindow) append(w *writer, s *sketch.Store) {
@@ -63,11 +78,15 @@ type employeeValue struct {
 	sources []byte
 }
 
-func (r *reader) employee() (v employeeValue) {
+func (r *reader) employeeClock(v *employeeValue) {
 	m := &v.m
 	m.open, m.stuck, m.frozen = uint8(r.uint(openHours)), uint8(r.uint(frozenDays)), uint16(r.uint(frozenHours))
 	m.day, m.hour, m.since = sketch.Day(r.uint(math.MaxUint16)), int32(r.uint(maxHour)), int32(r.uint(maxHour))
 	m.clock = r.int()
+}
+
+func (r *reader) employeeWindows(v *employeeValue) {
+	m := &v.m
 	for i := range m.hours {
 		m.hours[i], v.hours[i] = r.reachWindow()
 	}
@@ -75,6 +94,10 @@ func (r *reader) employee() (v employeeValue) {
 		m.days[i], v.days[i] = r.reachWindow()
 		m.hourly[i], m.daily[i] = r.series(), r.series()
 	}
+}
+
+func (r *reader) employeeReach(v *employeeValue) {
+	m := &v.m
 	for range r.uint(8) {
 		m.suspect = append(m.suspect, sketch.Day(r.uint(math.MaxUint16)))
 	}
@@ -82,18 +105,20 @@ func (r *reader) employee() (v employeeValue) {
 		x := seen{account: r.text(schemas.MaxID), credential: r.text(schemas.MaxID), event: r.text(schemas.MaxID)}
 		x.day, x.told, x.live, x.time, x.arrival = sketch.Day(r.uint(math.MaxUint16)), r.bool(), r.bool(), r.int(), r.int()
 		if !r.ok {
-			return v
+			return
 		}
 		m.seen = append(m.seen, x)
 	}
 	for range r.uint(maxPlaces) {
 		m.places = append(m.places, place{r.uint(math.MaxUint64), sketch.Day(r.uint(math.MaxUint16))})
 	}
-	m.habits, v.sources = r.habits()
+}
+
+func (v *employeeValue) check(r *reader) {
+	m := &v.m
 	if m.clock < 0 || m.clock != 0 && (m.hour != hourOf(m.clock) || m.day != sketch.DayOf(m.clock) || m.since > m.hour) {
 		r.fail()
 	}
-	return v
 }
 
 func (r *reader) reachWindow() (x reachWindow, c sketch.Decoded) {

@@ -36,6 +36,7 @@ type Engine struct {
 	versions versions
 	control  []byte // the control value "parameters", read again when the secret comes after it
 	broken   error  // why the parameters cannot be used
+	level    schemas.Level
 
 	dec   schemas.Decoder
 	event schemas.Event
@@ -59,6 +60,7 @@ type Engine struct {
 	onSettled closing
 	records   recordBuffer
 	buf       []byte
+	unknown   map[string][]byte // sections of entities that another version wrote
 	stats     stats
 }
 
@@ -104,7 +106,7 @@ func (e *Engine) Entities() map[schemas.EntityKind]int {
 	}
 }
 
-// Control takes one value of the control topic: "installation" and "parameters";
+// Control takes one value of the control topic: "installation", "parameters" and "level";
 // other keys are ignored. The installation comes before any state.
 func (e *Engine) Control(key string, value []byte) error {
 	switch key {
@@ -129,6 +131,12 @@ func (e *Engine) Control(key string, value []byte) error {
 			return err
 		}
 		e.versions, e.broken, e.control = v, nil, slices.Clone(value)
+	case schemas.ControlLevel:
+		level, err := schemas.ParseLevel(value)
+		if err != nil {
+			return err
+		}
+		e.level = max(e.level, level) // it is never lowered
 	}
 	return nil
 }

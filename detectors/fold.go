@@ -70,6 +70,11 @@ func (f *Fold) Control(key string, value []byte) error {
 		f.secret = slices.Clone(value)
 	case schemas.ControlParameters:
 		f.base = slices.Clone(value)
+	case schemas.ControlLevel:
+		for _, t := range slices.Concat(f.trials, f.ended) {
+			t.engine.level = f.live.level
+		}
+		return nil
 	default:
 		return nil
 	}
@@ -128,8 +133,8 @@ func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
 	return nil
 }
 
-// Restore takes one record of the state projection. A trial's state that another
-// version wrote is given up: the trial goes on from the live state.
+// Restore takes one record of the state projection. A trial's state that cannot be read
+// is given up: the trial goes on from the live state.
 func (f *Fold) Restore(key string, value []byte) error {
 	id, entity, ok := schemas.CutTrialKey(key, 1)
 	if !ok {

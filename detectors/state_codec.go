@@ -7,7 +7,8 @@ import (
 	"holdfast/schemas"
 )
 
-// layout is the version of the state payloads below.
+// layout is the version of the state payloads that are written below the feature level
+// schemas.LevelSections: the last that was one piece. Those before it were never released.
 const layout = 7
 
 func appliedOf(a [2]int64) (out schemas.Applied) {
@@ -18,8 +19,16 @@ func appliedOf(a [2]int64) (out schemas.Applied) {
 // Save encodes the present state of the entity with that key as one record; a
 // nil value says that there is none.
 func (e *Engine) Save(key string, emit func(key string, value []byte)) error {
+	return e.saveAt(e.level, key, emit)
+}
+
+func (e *Engine) saveAt(level schemas.Level, key string, emit func(key string, value []byte)) error {
 	kind, _, _ := strings.Cut(key, ":")
 	w := writer{e.buf[:0]}
+	var unknown []byte
+	if e.unknown != nil {
+		unknown = e.unknown[key]
+	}
 	var applied [2]int64
 	switch schemas.EntityKind(kind) {
 	case schemas.KindAccount:
@@ -28,7 +37,7 @@ func (e *Engine) Save(key string, emit func(key string, value []byte)) error {
 			emit(key, nil)
 			return nil
 		}
-		a.append(&w, &e.store)
+		appendSections(accountSections, a, &w, &e.store, level, unknown)
 		applied = a.applied
 	case schemas.KindEmployee:
 		m := e.employees[key]
@@ -36,7 +45,7 @@ func (e *Engine) Save(key string, emit func(key string, value []byte)) error {
 			emit(key, nil)
 			return nil
 		}
-		m.append(&w, &e.store.Store)
+		appendSections(employeeSections, m, &w, &e.store, level, unknown)
 		applied = m.applied
 	default:
 		a := e.findAddress(key)
@@ -44,17 +53,24 @@ func (e *Engine) Save(key string, emit func(key string, value []byte)) error {
 			emit(key, nil)
 			return nil
 		}
-		a.append(&w, &e.store)
+		appendSections(addressSections, a, &w, &e.store, level, unknown)
 		applied = a.applied
 	}
 	e.buf = w.b
-	value := schemas.AppendStateFrame(nil, schemas.StateFrame{Version: layout, Applied: appliedOf(applied), Payload: w.b})
+	frame := schemas.StateFrame{Version: layout, Applied: appliedOf(applied), Payload: w.b}
+	if level >= schemas.LevelSections {
+		frame.Version = schemas.FrameSections
+	}
+	value := schemas.AppendStateFrame(make([]byte, 0, len(w.b)+frameRoom), frame)
 	if len(value) > schemas.MaxState {
 		return fmt.Errorf("state of %q has %d bytes, more than %d: this is a fault in a cap", key, len(value), schemas.MaxState)
 	}
 	emit(key, value)
 	return nil
 }
+
+// frameRoom is what a frame around a payload of detection takes.
+const frameRoom = 2 + 2*9 + 4
 
 // Restore takes one record of the state projection; a nil value removes the
 // entity. A value that cannot be read changes nothing.
@@ -71,12 +87,15 @@ func (e *Engine) Restore(key string, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("restore %q: %w", key, err)
 	}
-	if f.Version != layout {
-		return fmt.Errorf("restore %q: layout %d is not %d: rebuild the state from the log, or run the version that wrote it", key, f.Version, layout)
+	if f.Version != layout && f.Version != schemas.FrameSections {
+		return fmt.Errorf("restore %q: %w", key, schemas.UnreadableLayout(f.Version))
 	}
 	r := reader{b: f.Payload, ok: true}
 	applied := [2]int64{f.Applied[schemas.AppliedEvents], f.Applied[schemas.AppliedFacts]}
-	install := e.parse(key, entity.Kind, &r, applied)
+	install, err := e.parse(key, entity.Kind, f.Version, &r, applied)
+	if err != nil {
+		return fmt.Errorf("restore %q: %w", key, err)
+	}
 	if !r.ok || len(r.b) != 0 || applied[0] < 0 || applied[1] < 0 {
 		return fmt.Errorf("restore %q: %w: the payload does not fit its layout", key, schemas.ErrStateDamaged)
 	}
@@ -85,10 +104,12 @@ func (e *Engine) Restore(key string, value []byte) error {
 }
 
 // parse decodes a payload and returns what puts it in place.
-func (e *Engine) parse(key string, kind schemas.EntityKind, r *reader, applied [2]int64) (install func()) {
+func (e *Engine) parse(key string, kind schemas.EntityKind, version byte, r *reader, applied [2]int64) (install func(), err error) {
 	switch kind {
 	case schemas.KindAccount:
-		v := r.account()
+		var v accountValue
+		unknown, err := readState(accountSections, version, r, &v)
+		v.check(r)
 		return func() {
 			a := e.findAccount(key)
 			if a == nil {
@@ -96,9 +117,12 @@ func (e *Engine) parse(key string, kind schemas.EntityKind, r *reader, applied [
 			}
 			e.recent.forget(a)
 			a.load(&e.store, &v, applied)
-		}
+			e.setUnknown(key, unknown)
+		}, err
 	case schemas.KindEmployee:
-		v := r.employee()
+		var v employeeValue
+		unknown, err := readState(employeeSections, version, r, &v)
+		v.check(r)
 		return func() {
 			m := e.employees[key]
 			if m == nil {
@@ -106,19 +130,32 @@ func (e *Engine) parse(key string, kind schemas.EntityKind, r *reader, applied [
 				e.employees[strings.Clone(key)] = m
 			}
 			m.load(&e.store.Store, &v, applied)
-		}
+			e.setUnknown(key, unknown)
+		}, err
 	}
-	v := r.address()
+	var v addressValue
+	unknown, err := readState(addressSections, version, r, &v)
 	return func() {
 		a := e.findAddress(key)
 		if a == nil {
 			a = e.newAddress(key)
 		}
 		a.load(&e.store, &v, applied)
+		e.setUnknown(key, unknown)
+	}, err
+}
+
+// readState reads a payload in either form.
+func readState[E, V any](table []section[E, V], version byte, r *reader, v *V) (unknown []byte, err error) {
+	if version == layout {
+		readLayout(table, r, v)
+		return nil, nil
 	}
+	return readSections(table, r, v)
 }
 
 func (e *Engine) remove(key string, kind schemas.EntityKind) {
+	e.setUnknown(key, nil)
 	switch kind {
 	case schemas.KindAccount:
 		if h := e.byAccount.find(key); h != 0 {

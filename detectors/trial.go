@@ -62,6 +62,7 @@ func (f *Fold) begin(id string) *trial {
 	name, _, _ := strings.Cut(id, ":")
 	t := &trial{id: id, engine: New(f.cfg)}
 	t.engine.trial = onTrial{name: name} // silent until it is settled
+	t.engine.level = f.live.level
 	t.pass = func(o schemas.Output) {
 		if o.Kind == schemas.KindTrial {
 			f.meter.signals.Add(1)
@@ -210,7 +211,7 @@ func (f *Fold) takeOver(t *trial, key string) {
 		return
 	}
 	defer f.contain()
-	err := f.live.Save(key, func(key string, value []byte) {
+	err := f.live.saveAt(schemas.LevelNewest, key, func(key string, value []byte) {
 		if t.engine.Restore(key, value) != nil {
 			f.meter.failed.Add(1) // the live engine has just written it
 		}

@@ -45,8 +45,9 @@ func (w *writer) series(s *baseline.Series) {
 // reader takes a state value apart. After the first fault every read returns
 // zero and ok stays false.
 type reader struct {
-	b  []byte
-	ok bool
+	b       []byte
+	ok      bool
+	version byte // of the section that is being read
 }
 
 func (r *reader) fail() { r.ok, r.b = false, nil }

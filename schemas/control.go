@@ -1,8 +1,10 @@
 package schemas
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -12,7 +14,46 @@ const (
 	ControlPolicies     = "policies"
 	ControlParameters   = "parameters"
 	ControlTrial        = "trial" // versions of Trial
+	ControlLevel        = "level" // a FeatureLevel
 )
+
+// Level is what the processes of an installation may write. An installation's level is
+// raised by a person once every process can read what the new one brings (`holdfast
+// upgrade finish`), and never lowered. Each level reads all that is below it.
+type Level int
+
+// The levels.
+const (
+	// LevelLayouts is an installation without a level: processes of the first release
+	// may run, which refuse any layout of state but their own. State is written in it.
+	LevelLayouts Level = iota
+	// LevelSections has state in sections, see Section.
+	LevelSections
+
+	// LevelNewest is what this program writes in a new installation.
+	LevelNewest = LevelSections
+)
+
+// FeatureLevel is the control value "level".
+type FeatureLevel struct {
+	Level Level `json:"level"`
+}
+
+// ParseLevel reads the control value "level"; nil, as where it was never written, is
+// LevelLayouts. A level that this program does not know is an error.
+func ParseLevel(value []byte) (Level, error) {
+	if value == nil {
+		return LevelLayouts, nil
+	}
+	var f FeatureLevel
+	if err := json.Unmarshal(value, &f); err != nil {
+		return 0, fmt.Errorf("control value %s: %w", ControlLevel, err)
+	}
+	if f.Level < 0 || f.Level > LevelNewest {
+		return 0, fmt.Errorf("%w: the installation's feature level is %d, this program knows levels up to %d: run the newer version", ErrStateNewer, f.Level, LevelNewest)
+	}
+	return f.Level, nil
+}
 
 // Installation is what is fixed when the topics are created.
 type Installation struct {

@@ -9,7 +9,7 @@ import (
 
 // StateFrame wraps one entity's state value on a projection:
 //
-//	byte 0      layout version of the payload, the fold's own
+//	byte 0      FrameSections, or the layout of the payload, the fold's own
 //	byte 1      number n of applied offsets, at most 8
 //	n × 9 bytes topic index (1), offset (8, big-endian)
 //	payload
@@ -44,8 +44,19 @@ const MaxState = 256 << 10
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
-// ErrStateDamaged says that a state value's checksum or shape is wrong.
-var ErrStateDamaged = errors.New("state value is damaged")
+// Errors of state values. What is damaged is lost, whoever reads it. What another version
+// of the program wrote is whole, and must be left to a version that can read it.
+var (
+	ErrStateDamaged = errors.New("state value is damaged")
+	ErrStateNewer   = errors.New("a newer version of holdfast wrote the state")
+	ErrStateOlder   = errors.New("an older version of holdfast wrote the state")
+)
+
+// UnreadableLayout says that a whole state value has a layout that the program does not
+// know.
+func UnreadableLayout(version byte) error {
+	return fmt.Errorf("%w: its layout is %d, which this program does not know: run the version that wrote it, or a newer one", ErrStateNewer, version)
+}
 
 // AppendStateFrame appends f's encoding to dst.
 func AppendStateFrame(dst []byte, f StateFrame) []byte {
