@@ -316,9 +316,10 @@ func (v *accountView) matureDays() bool {
 	return firstHour(v.dayNo)-v.account.since >= matureHours && v.dayBase.volume.Active >= 5 && v.dayBase.volume.N >= 10
 }
 
-// createdOn is the day on which an account was made, 0 where that is unknown.
+// createdOn is the day on which an account was made, 0 where that is unknown or no time
+// at which one can have been made.
 func createdOn(ms int64) sketch.Day {
-	if ms <= 0 {
+	if ms <= 0 || ms >= schemas.LatestTime {
 		return 0
 	}
 	return max(sketch.DayOf(ms), 1)

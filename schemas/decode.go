@@ -38,8 +38,8 @@ func Decode(data []byte, e *Event) *Error {
 // are used; lists that e already holds are reused. e is zero, or what an earlier call
 // left of it.
 //
-// Times are checked against EarliestTime only: what lies too far after its
-// arrival is judged by whoever knows the arrival.
+// Times are checked against EarliestTime and LatestTime only: what lies too far after
+// its arrival is judged by whoever knows the arrival.
 func (d *Decoder) Decode(data []byte, e *Event) *Error {
 	if len(data) > MaxRecord {
 		return &Error{Reason: ReasonTooLarge, What: fmt.Sprintf("%d bytes are more than %d", len(data), MaxRecord),

@@ -60,7 +60,7 @@ func checkRefusal(t *testing.T, err *Error) {
 }
 
 func checkAccepted(t *testing.T, e *Event) {
-	if e.ID == "" || len(e.ID) > MaxID || !utf8.ValidString(e.ID) || e.Time < EarliestTime || Fields(e.Type) == nil {
+	if e.ID == "" || len(e.ID) > MaxID || !utf8.ValidString(e.ID) || !TimeInRange(e.Time) || Fields(e.Type) == nil {
 		t.Fatalf("accepted %+v", e)
 	}
 	if entity := e.Entity(); entity.ID == "" {

@@ -152,7 +152,7 @@ func (h *habits) value(data []byte, i int, f *Field, e *Event) int {
 			return end
 		}
 	case FieldTime:
-		if ms, ok := h.today.time(data[i:]); ok && ms >= EarliestTime {
+		if ms, ok := h.today.time(data[i:]); ok && TimeInRange(ms) {
 			*at[int64](e, f) = ms
 			return i + timeLen
 		}

@@ -16,7 +16,7 @@ const schemaDialect = "https://json-schema.org/draft/2020-12/schema"
 // finding, as text. Events' schemas follow from the table that the decoder reads
 // by, so the two agree, but for what a schema cannot say: a key that stands twice,
 // bytes that are not UTF-8, the size of a record, lengths in bytes (a schema counts
-// characters), whether a day exists, a time in the future or before 2000, which
+// characters), whether a day exists, a time in the future, before 2000 or after 2099, which
 // IPv6 addresses are well formed, and that recipient_count is not less than the
 // number of recipients.
 func JSONSchema(name string) ([]byte, error) {

@@ -25,6 +25,14 @@ const (
 	AgeLimit = 6 * time.Hour
 )
 
-// EarliestTime is the least event time that is accepted, in Unix milliseconds:
-// anything before it is a clock that was never set.
-var EarliestTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+// Event times are accepted from EarliestTime to before LatestTime, in Unix
+// milliseconds: the years 2000 to 2099. Anything else is a clock that was never set, and
+// would leave the range of days that state can hold. How far after its arrival a time may
+// lie is judged by whoever knows the arrival.
+const (
+	EarliestTime int64 = 946_684_800_000
+	LatestTime   int64 = 4_102_444_800_000
+)
+
+// TimeInRange reports whether an event may have happened at a time.
+func TimeInRange(ms int64) bool { return uint64(ms-EarliestTime) < uint64(LatestTime-EarliestTime) }

@@ -133,7 +133,7 @@ func (q *quick) field(data []byte, f *Field, s *span, e *Event) bool {
 func (f *Field) common(b []byte, e *Event) bool {
 	switch f.Kind {
 	case FieldTime:
-		if ms, ok := utcTime(b); ok && ms >= EarliestTime {
+		if ms, ok := utcTime(b); ok && TimeInRange(ms) {
 			*f.num(e) = ms
 			return true
 		}

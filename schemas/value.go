@@ -138,8 +138,12 @@ func (f *Field) instant(raw jsontext.Value, e *Event) *Error {
 	if !ok {
 		return wrongShape(raw, shape)
 	}
-	if f.Name == "time" && ms < EarliestTime {
-		return &Error{Reason: ReasonTooOld, What: clip(raw) + " lies before the year 2000", Fix: "set the sender's clock"}
+	if f.Name == "time" && !TimeInRange(ms) {
+		where := "before the year 2000"
+		if ms >= LatestTime {
+			where = "after the year 2099"
+		}
+		return &Error{Reason: ReasonTooOld, What: clip(raw) + " lies " + where, Fix: "set the sender's clock"}
 	}
 	*f.num(e) = ms
 	return nil

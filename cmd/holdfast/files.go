@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -183,6 +184,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	}
 	var outs outputs
 	told := 0
+	var file atomic.Pointer[string]
 	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Lookup()}, replay.Deps{
 		Decisions: outs.to(r.Decisions), Signals: outs.to(r.Signals),
 		Refused: func(n int64, err *schemas.Error) {
@@ -190,24 +192,34 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 				fmt.Fprintf(os.Stderr, "refused line %d: %v\n", n, err)
 			}
 		},
+		Stuck: func(n int64, busy time.Duration) {
+			fmt.Fprintf(os.Stderr, "line %d of %s has taken %s so far: please report it, and leave it out to go on\n", n, *file.Load(), busy.Round(time.Second))
+		},
 	})
 	if err != nil || outs.err != nil {
 		return errors.Join(err, outs.err, outs.close())
 	}
 	var sum replay.Summary
 	for _, name := range r.Files {
-		in, err := openFile(name)
-		if err != nil {
-			return errors.Join(err, outs.close())
+		file.Store(&name)
+		var in io.ReadCloser
+		if in, err = openFile(name); err != nil {
+			break
 		}
 		sum, err = p.Run(ctx, in)
-		if err := errors.Join(err, in.Close()); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", name, err), outs.close())
+		if err = errors.Join(err, in.Close()); err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+			break
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%d events, %d refused, %d duplicates; %d signals, %d decisions; %s, %.0f events/s\n",
-		sum.Events, sum.Refused, sum.Duplicates, sum.Signals, sum.Decisions, sum.Elapsed.Round(time.Millisecond), float64(sum.Events)/sum.Elapsed.Seconds())
-	return outs.close()
+	if err != nil && sum.Lines > 0 {
+		fmt.Fprint(os.Stderr, "not done; so far: ")
+	}
+	if err == nil || sum.Lines > 0 {
+		fmt.Fprintf(os.Stderr, "%d events, %d refused, %d duplicates; %d signals, %d decisions; %s, %.0f events/s\n",
+			sum.Events, sum.Refused, sum.Duplicates, sum.Signals, sum.Decisions, sum.Elapsed.Round(time.Millisecond), float64(sum.Events)/sum.Elapsed.Seconds())
+	}
+	return errors.Join(err, outs.close())
 }
 
 // apart looks at the files before anything is written: one that is missing shall not

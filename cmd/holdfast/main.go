@@ -20,6 +20,7 @@ func main() {
 		os.Exit(clickhouse.Child())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends what does not heed the first
 	code := run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"holdfast/detectors/baseline"
@@ -20,19 +22,56 @@ type seriesCmd struct {
 	Out  string `short:"o" placeholder:"FILE" help:"Where the scores go (default: standard output)."`
 }
 
-// Run scores the series. A read that blocks does not keep an interrupt waiting.
+// Run scores the series. An interrupt ends it behind a whole row, and what was scored is
+// written; a read that blocks does not keep it waiting.
 func (s *seriesCmd) Run(ctx context.Context) error {
 	done := make(chan error, 1)
-	go func() { done <- s.score() }()
+	var lines atomic.Int64 // written
+	go func() { done <- s.score(ctx, &lines) }()
+	var err error
 	select {
-	case err := <-done:
-		return err
+	case err = <-done:
 	case <-ctx.Done():
-		return ctx.Err()
+		select {
+		case err = <-done:
+		case <-time.After(time.Second): // a read blocks: all rows before it are written
+			err = ctx.Err()
+		}
 	}
+	if err != nil && ctx.Err() != nil {
+		fmt.Fprintf(os.Stderr, "not done; so far: %s\n", count(max(lines.Load()-1, 0), "row", "rows"))
+	}
+	return err
 }
 
-func (s *seriesCmd) score() error {
+// untilDone is a reader that ends with ctx.
+type untilDone struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+// Read reads unless ctx is over.
+func (r untilDone) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.in.Read(b)
+}
+
+// lineCounter counts the lines that are written.
+type lineCounter struct {
+	out   io.Writer
+	lines *atomic.Int64
+}
+
+// Write writes and counts.
+func (c lineCounter) Write(b []byte) (int, error) {
+	n, err := c.out.Write(b)
+	c.lines.Add(int64(bytes.Count(b[:n], []byte("\n"))))
+	return n, err
+}
+
+func (s *seriesCmd) score(ctx context.Context, lines *atomic.Int64) error {
 	in, name := os.Stdin, "standard input"
 	if s.File != "-" {
 		f, err := os.Open(s.File)
@@ -54,7 +93,7 @@ func (s *seriesCmd) score() error {
 		defer f.Close()
 		out = f
 	}
-	if err := scoreSeries(in, out); err != nil {
+	if err := scoreSeries(untilDone{ctx, in}, lineCounter{out, lines}); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if out == os.Stdout {
@@ -88,7 +127,7 @@ func scoreSeries(in io.Reader, out io.Writer) error {
 	var stream baseline.Stream
 	for number := 1; ; number++ {
 		line, err := r.ReadSlice('\n')
-		if len(line) > 0 && !errors.Is(err, bufio.ErrBufferFull) {
+		if len(line) > 0 && (err == nil || errors.Is(err, io.EOF)) {
 			if bad := scoreLine(&stream, w, string(line), number); bad != nil {
 				return errors.Join(bad, w.Flush())
 			}

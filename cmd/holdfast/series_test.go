@@ -3,11 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -152,3 +156,28 @@ func FuzzSeries(f *testing.F) {
 		}
 	})
 }
+
+// An interrupt ends a series behind a whole row, with what was scored before it.
+func TestSeriesInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	begin := strings.NewReader("2014-02-14 14:30:00,1\n2014-02-14 14:35:00,2\n2014-02-14 14:40:00,1")
+	in := untilDone{ctx, io.MultiReader(begin, readerFunc(func([]byte) (int, error) { t.Error("read on"); return 0, io.EOF }))}
+	var out bytes.Buffer
+	var lines atomic.Int64
+	err := scoreSeries(readerFunc(func(b []byte) (int, error) {
+		n, err := in.Read(b)
+		cancel()
+		return n, err
+	}), lineCounter{&out, &lines})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
+	want := "timestamp,value,anomaly_score\n2014-02-14 14:30:00,1,0\n2014-02-14 14:35:00,2,0\n"
+	if out.String() != want || lines.Load() != 3 {
+		t.Errorf("%d lines, wrote\n%s\nwant\n%s", lines.Load(), &out, want)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }

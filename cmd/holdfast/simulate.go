@@ -52,13 +52,16 @@ func (s *simulateCmd) Run(ctx context.Context) error {
 	}
 	begin := time.Now()
 	sum, err := s.to(ctx, w, o)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() == nil:
 		return err
+	case err != nil:
+		fmt.Fprint(os.Stderr, "not done; so far: ")
 	}
 	took := time.Since(begin)
 	fmt.Fprintf(os.Stderr, "%d events, %d of them attackers' sends; %d attacks, %d look-alikes; %s, %.0f events/s\n",
 		sum.Events, sum.Harm, sum.Attacks, sum.Lookalikes, took.Round(time.Millisecond), float64(sum.Events)/took.Seconds())
-	return nil
+	return err
 }
 
 func (s *simulateCmd) options(now time.Time) (world.Options, error) {
@@ -90,14 +93,14 @@ func (s *simulateCmd) options(now time.Time) (world.Options, error) {
 
 func (s *simulateCmd) to(ctx context.Context, w *world.World, o world.Options) (world.Summary, error) {
 	if s.URL == "" && s.folder() {
-		return w.WriteDir(s.Out)
+		return w.WriteDir(ctx, s.Out)
 	}
 	var c world.Counter
 	var err error
 	if s.URL != "" {
 		err = s.post(ctx, w, o.Start, &c)
 	} else {
-		err = w.WriteFile(s.Out, os.Stdout, c.See)
+		err = w.WriteFile(ctx, s.Out, os.Stdout, c.See)
 	}
 	if s.Labels != "" && (err == nil || isCancelled(err)) { // a world that follows the clock is seldom seen to its end
 		err = errors.Join(err, w.WriteLabels(s.Labels, &c))

@@ -11,10 +11,14 @@ import (
 // Day counts days from 1999-12-31, so that zero means never.
 type Day uint16
 
+// lastDay is some days short of what a Day can hold, so that the days after the latest
+// one are later still and no loop over days can run round.
+const lastDay = 65535 - 8
+
 // DayOf returns the day of a time in Unix milliseconds, for the years 2000 to 2178.
 func DayOf(ms int64) Day {
 	const first = 10956 // 1999-12-31 in days since 1970
-	return Day(min(max(ms/86_400_000-first, 1), 65535))
+	return Day(min(max(ms/86_400_000-first, 1), lastDay))
 }
 
 // Start returns the day's start in Unix milliseconds.

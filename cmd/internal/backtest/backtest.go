@@ -134,7 +134,7 @@ func again(ctx context.Context, cfg *Config, past Past, start time.Time) ([]sche
 		return nil, nil, err
 	}
 	if err := feed(ctx, cfg, past, start, seen, r, asked); err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("after %d events: %w", seen.events, err)
 	}
 	seen.refused = r.Summary().Refused
 	return now, seen, nil

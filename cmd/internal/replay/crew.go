@@ -2,8 +2,11 @@ package replay
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // Few blocks are kept waiting for their lanes, so that they are still in a cache when
@@ -31,6 +34,11 @@ type crew struct {
 	full    bool              // the last block has been filled
 	over    bool
 	err     error
+	replay  *Replay
+	sum     Summary // of what is concluded
+
+	patience  *time.Timer // runs once ctx is over
+	abandoned bool
 }
 
 const (
@@ -49,7 +57,7 @@ type stage struct {
 }
 
 func newCrew(r *Replay) *crew {
-	c := new(crew)
+	c := &crew{replay: r, sum: r.sum}
 	c.wake.L, c.ended.L = &c.mu, &c.mu
 	fill, conclude, detect := &c.stages[stageFill], &c.stages[stageConclude], c.stages[stageLane:]
 	fill.do = func(b *block) (bool, error) {
@@ -85,9 +93,17 @@ func (c *crew) setReading(is bool) (over bool) {
 	return c.over
 }
 
+// abandonAfter is how long a line may still take once ctx is over. None takes long that
+// ever comes to an end.
+const abandonAfter = 2 * time.Second
+
+// errAbandoned says that a worker is still busy with a line.
+var errAbandoned = errors.New("it was given up")
+
 // run returns when all is done, at the first error, or when ctx is over, and then
-// nobody is at work any more, but for a worker that still waits for more to read.
-func (c *crew) run(ctx context.Context) error {
+// nobody is at work any more, but for a worker that still waits for more to read, or
+// one that has been given up.
+func (c *crew) run(ctx context.Context) (Summary, error) {
 	for i := range min(max(runtime.GOMAXPROCS(0), 2), stages) {
 		go c.work(i)
 	}
@@ -95,14 +111,28 @@ func (c *crew) run(ctx context.Context) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.end(ctx.Err())
+		c.patience = time.AfterFunc(abandonAfter, c.abandon)
 	})
 	defer stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.over || c.busy() {
+	for !c.over || c.busy() && !c.abandoned {
 		c.ended.Wait()
 	}
-	return c.err
+	if c.patience != nil {
+		c.patience.Stop()
+	}
+	if c.busy() {
+		return c.sum, errors.Join(c.err, fmt.Errorf("line %d takes no end: %w", c.replay.busyWith(), errAbandoned))
+	}
+	return c.replay.sum, c.err
+}
+
+func (c *crew) abandon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandoned = true
+	c.ended.Signal()
 }
 
 // busy reports whether a worker is at anything but reading.
@@ -158,6 +188,7 @@ func (c *crew) passed(s *stage, b *block) {
 	case &c.stages[stageFill]:
 		c.full = b.last
 	case &c.stages[stageConclude]:
+		c.sum = c.replay.sum
 		c.spent = append(c.spent, b)
 		if b.last {
 			c.end(nil)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"holdfast/ingest/kafka"
 	"holdfast/schemas"
@@ -31,11 +32,12 @@ type lane struct {
 
 	// Over a file:
 	in      schemas.Input
-	at      int     // the line of the block at hand
-	said    []*word // to the other lane, that it has not been told
-	heard   int64   // the other lane has come so far
-	wants   int64   // and has to come so far before this one goes on
-	waiting []*word // what the other said, until their line
+	at      int          // the line of the block at hand
+	said    []*word      // to the other lane, that it has not been told
+	heard   int64        // the other lane has come so far
+	wants   int64        // and has to come so far before this one goes on
+	waiting []*word      // what the other said, until their line
+	now     atomic.Int64 // the line at hand, 0 for none
 }
 
 // turn is what detection made of one line.

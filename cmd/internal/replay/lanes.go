@@ -134,6 +134,7 @@ func (l *lane) detect(b *block, t *talk) bool {
 	busy := &t.sides[l.number].busy
 	busy.Store(true)
 	defer busy.Store(false)
+	defer l.now.Store(0)
 	for rest := b.own[l.number] >> l.at << l.at; rest != 0; rest &= rest - 1 {
 		l.at = bits.TrailingZeros64(rest)
 		x := &b.lines[l.at]
@@ -144,6 +145,7 @@ func (l *lane) detect(b *block, t *talk) bool {
 			}
 			t.listen(l)
 		}
+		l.now.Store(x.n)
 		x.told = l.told(x)
 		x.input(&l.in)
 		l.event(&l.in, &x.turn)

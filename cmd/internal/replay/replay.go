@@ -7,11 +7,13 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"math/bits"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -44,6 +46,9 @@ type Deps struct {
 	Decisions func(value []byte) error
 	Signals   func(value []byte) error
 	Refused   func(line int64, err *schemas.Error)
+	// Stuck names a line with which Run has been busy for StuckAfter, once. It is called
+	// from a goroutine of its own, beside the others.
+	Stuck func(line int64, busy time.Duration)
 }
 
 // Summary says what was done. After an error its first three count whole blocks.
@@ -70,8 +75,9 @@ type Replay struct {
 	arrival          int64 // of the line being replayed
 	latest           int64 // the latest arrival, and what addresses were told of it
 	told             int64
-	at               int64 // the line's number
-	turn             turn  // of a record that came alone
+	at               int64        // the line's number
+	now              atomic.Int64 // the line at hand, 0 for none
+	turn             turn         // of a record that came alone
 	sum              Summary
 }
 
@@ -126,7 +132,8 @@ func newRing() *schemas.Ring { return schemas.NewRing(schemas.DuplicateReach, 0)
 
 // Run replays one file's lines. It may be called for several files, one after the
 // other. Where ctx is over or something fails while in has nothing to read yet, Run
-// returns although in is still being read from.
+// returns although in is still being read from. Where ctx is over and a line takes no
+// end, Run gives the line up after a moment, and says so.
 func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	if err := ctx.Err(); err != nil {
 		return r.sum, err
@@ -134,9 +141,14 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	start := time.Now()
 	r.reader.begin(in)
 	r.detection.begin()
-	err := newCrew(r).run(ctx)
-	r.sum.Elapsed += time.Since(start)
-	return r.sum, err
+	stop := r.watch()
+	defer stop()
+	sum, err := newCrew(r).run(ctx)
+	sum.Elapsed += time.Since(start)
+	if !errors.Is(err, errAbandoned) {
+		r.sum = sum
+	}
+	return sum, err
 }
 
 // concludeBlock concludes a block's lines, and says why there is none after it.
@@ -148,8 +160,11 @@ func (r *Replay) concludeBlock(b *block) error {
 	for _, lane := range b.outcome[:lanes] {
 		rest |= lane
 	}
+	defer r.now.Store(0)
 	for ; rest != 0; rest &= rest - 1 {
-		if err := r.line(&b.lines[bits.TrailingZeros64(rest)]); err != nil {
+		l := &b.lines[bits.TrailingZeros64(rest)]
+		r.now.Store(l.n)
+		if err := r.line(l); err != nil {
 			return err
 		}
 	}

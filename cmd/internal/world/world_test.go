@@ -67,7 +67,7 @@ func TestSameSeedSameBytes(t *testing.T) {
 				rt.Fatal(err)
 			}
 			var all bytes.Buffer
-			if err := w.WriteFile("-", &all, nil); err != nil {
+			if err := w.WriteFile(t.Context(), "-", &all, nil); err != nil {
 				rt.Fatal(err)
 			}
 			return all.Bytes()
@@ -224,7 +224,7 @@ func TestMistakes(t *testing.T) {
 
 func TestWriteDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "set")
-	s, err := made(t, options("shop", 2)).WriteDir(dir)
+	s, err := made(t, options("shop", 2)).WriteDir(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

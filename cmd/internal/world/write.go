@@ -3,6 +3,7 @@ package world
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -46,19 +47,20 @@ func (w *World) Summary(c *Counter) Summary {
 	return s
 }
 
-// WriteFile writes the events as NDJSON, packed where the name ends in .gz; - is out.
-func (w *World) WriteFile(name string, out io.Writer, see func(Event)) (err error) {
+// WriteFile writes the events as NDJSON, packed where the name ends in .gz; - is out. When
+// ctx ends it stops behind a whole event and returns the context's error.
+func (w *World) WriteFile(ctx context.Context, name string, out io.Writer, see func(Event)) (err error) {
 	if name != "-" {
 		f, err := os.Create(name)
 		if err != nil {
 			return err
 		}
-		return errors.Join(w.stream(f, strings.HasSuffix(name, ".gz"), see), f.Close())
+		return errors.Join(w.stream(ctx, f, strings.HasSuffix(name, ".gz"), see), f.Close())
 	}
-	return w.stream(out, false, see)
+	return w.stream(ctx, out, false, see)
 }
 
-func (w *World) stream(out io.Writer, packed bool, see func(Event)) error {
+func (w *World) stream(ctx context.Context, out io.Writer, packed bool, see func(Event)) error {
 	b := bufio.NewWriterSize(out, 1<<20)
 	to := io.Writer(b)
 	var z *gzip.Writer
@@ -66,7 +68,11 @@ func (w *World) stream(out io.Writer, packed bool, see func(Event)) error {
 		z, _ = gzip.NewWriterLevel(b, gzip.BestSpeed) // the level is one that there is
 		to = z
 	}
+	var over error
 	for e := range w.Events() {
+		if over = ctx.Err(); over != nil {
+			break
+		}
 		if see != nil {
 			see(e)
 		}
@@ -79,20 +85,22 @@ func (w *World) stream(out io.Writer, packed bool, see func(Event)) error {
 			return err
 		}
 	}
-	return b.Flush()
+	return errors.Join(over, b.Flush())
 }
 
 // WriteDir writes events.ndjson.gz, truth.csv, traps.csv and harm.csv, the form that
-// the scorer of labelled sets reads.
-func (w *World) WriteDir(dir string) (Summary, error) {
+// the scorer of labelled sets reads. When ctx ends it stops behind a whole event, and the
+// labels are those of the world so far.
+func (w *World) WriteDir(ctx context.Context, dir string) (Summary, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Summary{}, err
 	}
 	var c Counter
-	if err := w.WriteFile(filepath.Join(dir, "events.ndjson.gz"), nil, c.See); err != nil {
+	err := w.WriteFile(ctx, filepath.Join(dir, "events.ndjson.gz"), nil, c.See)
+	if err != nil && ctx.Err() == nil {
 		return Summary{}, err
 	}
-	return w.Summary(&c), w.WriteLabels(dir, &c)
+	return w.Summary(&c), errors.Join(err, w.WriteLabels(dir, &c))
 }
 
 // WriteLabels writes truth.csv, traps.csv and harm.csv.
