@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"holdfast/cmd/internal/app"
+	"holdfast/cmd/internal/config"
 	"holdfast/ingest/embedded/setup"
 )
 
@@ -18,7 +18,7 @@ type runCmd struct {
 
 // Run runs until it is told to stop.
 func (r *runCmd) Run(ctx context.Context, c *common) error {
-	cfg, err := c.load()
+	cfg, err := c.checked(app.CheckOptions{Roles: r.Roles, Starting: true})
 	if err != nil {
 		return err
 	}
@@ -153,16 +153,11 @@ type configCheckCmd struct {
 	File string `arg:"" optional:"" help:"The configuration (default: that of --config)."`
 }
 
-// Run checks the configuration and every file that it names.
+// Run checks the configuration and every file that it names, as run does at start.
 func (p *configCheckCmd) Run(c *common) error {
-	cfg, places, err := c.of(p.File).places()
-	errs := []error{err}
-	if err == nil {
-		errs = app.CheckParts(&cfg, places)
-	}
-	if err := errors.Join(errs...); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return errors.New(count(1+strings.Count(err.Error(), "\n"), "mistake", "mistakes"))
+	cfg, err := c.of(p.File).checked(app.CheckOptions{})
+	if err != nil {
+		return err
 	}
 	networks, err := app.OpenEnrichment(&cfg, nil, nil)
 	if err != nil {
@@ -171,6 +166,19 @@ func (p *configCheckCmd) Run(c *common) error {
 	for _, missed := range networks.Lacking() {
 		fmt.Println("enrichment:", missed)
 	}
-	_, err = fmt.Println("the configuration is sound")
+	_, err = fmt.Println("configuration OK")
 	return err
+}
+
+// checked loads the configuration and prints every mistake in it, each on a line.
+func (c *common) checked(o app.CheckOptions) (config.Config, error) {
+	cfg, places, err := c.places()
+	wrong := app.Check(&cfg, places, err, o)
+	if len(wrong) == 0 {
+		return cfg, nil
+	}
+	for _, w := range wrong {
+		fmt.Fprintln(os.Stderr, w)
+	}
+	return cfg, errors.New(count(len(wrong), "mistake", "mistakes") + " in the configuration")
 }

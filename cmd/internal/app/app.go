@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -126,7 +125,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.client != nil {
 		a.client.Close()
 	}
-	_ = os.Remove(filepath.Join(a.cfg.DataDir, endpointsFile))
+	removeEndpoints(a.cfg.DataDir)
 	stop()
 	if engineErr := engines.Wait(); err == nil || errors.Is(err, context.Canceled) {
 		err = engineErr

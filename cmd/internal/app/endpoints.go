@@ -42,6 +42,14 @@ func (e Endpoints) write(dir string) error {
 	return os.Chmod(path, 0o600)
 }
 
+// removeEndpoints removes what this process wrote. Where several processes share a data
+// folder, the one that started last is the one that is found there.
+func removeEndpoints(dir string) {
+	if e, err := readEndpoints(dir); err == nil && e.PID == os.Getpid() {
+		_ = os.Remove(filepath.Join(dir, endpointsFile))
+	}
+}
+
 // ErrNotRunning says that no instance runs on the data folder.
 var ErrNotRunning = errors.New("no instance runs here")
 

@@ -32,7 +32,7 @@ func CheckParts(cfg *config.Config, places config.Places) []error {
 	var errs []error
 	wrong := func(key string, err error) { errs = append(errs, places.Mistakes(key, err)...) }
 	if _, _, _, err := configured(cfg); err != nil {
-		errs = append(errs, err) // its lines are the policy file's
+		errs = append(errs, flat(err)...) // its lines are the policy file's
 	}
 	wrong("", enforceConfig(cfg).Validate())
 	checkReceivers(cfg, wrong)

@@ -1,6 +1,6 @@
 // Package config is Holdfast's one configuration: a YAML file over defaults,
 // environment variables over both. It promises that Load reports every mistake at
-// once, each with its line and how to mend it, that an unknown key is never
+// once, each with its line and how to fix it, that an unknown key is never
 // ignored, and that a printed configuration is complete and shows no secret. It
 // opens no connection; what a file that it names holds is checked by whoever
 // uses it, that it is there is checked here.
@@ -104,7 +104,7 @@ type Token struct {
 
 // Enrichment names files that tell of addresses; none is needed. That they are there
 // and can be read is checked by whoever reads them: intake goes on without one that is
-// missing or broken, until it is mended.
+// missing or broken, until it is fixed.
 type Enrichment struct {
 	HostingFiles []string      `yaml:"hosting_files"` // ranges of data centres
 	VPNFiles     []string      `yaml:"vpn_files"`     // ranges by which people hide where they are
@@ -199,6 +199,21 @@ func (c *Config) EmbeddedBroker() bool { return len(c.Kafka.Brokers) == 0 }
 
 // EmbeddedClickHouse reports whether the audit store runs as a child of the process.
 func (c *Config) EmbeddedClickHouse() bool { return len(c.ClickHouse.Addr) == 0 }
+
+// Listener is an address that the process listens on, and the key that sets it.
+type Listener struct{ Key, Addr string }
+
+// Listeners are the addresses to listen on with this configuration, by all roles.
+func (c *Config) Listeners() []Listener {
+	out := []Listener{{"observability.listen", c.Observability.Listen}, {"intake.http.listen", c.Intake.HTTP.Listen}}
+	if c.EmbeddedBroker() {
+		out = append(out, Listener{"kafka.listen", c.Kafka.Listen})
+	}
+	if c.EmbeddedClickHouse() {
+		out = append(out, Listener{"clickhouse.listen", c.ClickHouse.Listen})
+	}
+	return out
+}
 
 // complete sets what follows from other values.
 func (c *Config) complete() {

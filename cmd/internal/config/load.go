@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -16,8 +17,9 @@ import (
 const maxFile = 4 << 20
 
 // Load reads the file at path (none where empty), then the environment, over the
-// defaults. The error joins every mistake, each a *Mistake. environ is as from
-// os.Environ.
+// defaults. The error joins every mistake, each a *Mistake; the configuration is
+// complete even then, with the default where a value cannot be used, so that what
+// else is wrong can be found at once. environ is as from os.Environ.
 func Load(path string, environ []string) (Config, error) {
 	c, _, err := LoadPlaces(path, environ)
 	return c, err
@@ -40,12 +42,13 @@ func LoadPlaces(path string, environ []string) (Config, Places, error) {
 	file, lines := r.mistakes, r.lines
 	e := &reader{lines: map[string]int{}}
 	e.environment(environ, &c)
-	v := &reader{where: path, lines: lines}
-	if len(file) == 0 && len(e.mistakes) == 0 {
-		c.complete()
-		v.whole(&c)
+	c.complete()
+	v := &reader{where: path, lines: lines, wrong: map[string]bool{}}
+	for _, m := range append(slices.Clone(file), e.mistakes...) {
+		v.wrong[m.(*Mistake).Key] = true
 	}
-	return c, Places{path, lines}, errors.Join(append(append(file, e.mistakes...), v.mistakes...)...)
+	v.whole(&c)
+	return c, Places{path, lines}, errors.Join(slices.Concat(file, e.mistakes, v.mistakes)...)
 }
 
 func (r *reader) document(data []byte, c *Config) {
@@ -56,7 +59,7 @@ func (r *reader) document(data []byte, c *Config) {
 		return // an empty file sets nothing
 	}
 	if err != nil {
-		r.bad(0, "", "is not YAML: "+strings.TrimPrefix(err.Error(), "yaml: "), "mend the line that it names")
+		r.bad(0, "", "is not YAML: "+strings.TrimPrefix(err.Error(), "yaml: "), "correct the line that it names")
 		return
 	}
 	root := &doc

@@ -15,7 +15,7 @@ type Mistake struct {
 	Fix   string
 }
 
-// Error puts it as compilers do: file:line: key: what: how to mend it.
+// Error puts it as compilers do: file:line: key: what: how to fix it.
 func (m *Mistake) Error() string {
 	where := m.Where
 	if m.Line > 0 {

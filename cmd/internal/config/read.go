@@ -22,7 +22,8 @@ var (
 type reader struct {
 	where    string
 	mistakes []error
-	lines    map[string]int // by key: where it was set
+	lines    map[string]int  // by key: where it was set
+	wrong    map[string]bool // keys whose mistake was reported before
 }
 
 func (r *reader) bad(line int, key, what, fix string) {
@@ -65,7 +66,7 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, key string) {
 		name := n.Content[i]
 		at := join(key, name.Value)
 		if first, ok := seen[name.Value]; ok {
-			r.bad(name.Line, at, fmt.Sprintf("stands twice, first in line %d", first), "keep one")
+			r.bad(name.Line, at, fmt.Sprintf("is set twice, first in line %d", first), "keep one")
 			continue
 		}
 		seen[name.Value] = name.Line
@@ -104,10 +105,17 @@ func (r *reader) table(n *yaml.Node, v reflect.Value, key string, tag reflect.St
 		return
 	}
 	out := reflect.MakeMap(v.Type())
+	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
+		name := n.Content[i]
+		if first, ok := seen[name.Value]; ok {
+			r.bad(name.Line, join(key, name.Value), fmt.Sprintf("is set twice, first in line %d", first), "keep one")
+			continue
+		}
+		seen[name.Value] = name.Line
 		x := reflect.New(v.Type().Elem()).Elem()
-		r.value(n.Content[i+1], x, join(key, n.Content[i].Value), tag)
-		out.SetMapIndex(reflect.ValueOf(n.Content[i].Value), x)
+		r.value(n.Content[i+1], x, join(key, name.Value), tag)
+		out.SetMapIndex(reflect.ValueOf(name.Value), x)
 	}
 	v.Set(out)
 }
@@ -153,11 +161,15 @@ func setScalar(text string, v reflect.Value) error {
 	switch v.Type() {
 	case durationType:
 		d, err := ParseDuration(text)
-		v.SetInt(int64(d))
+		if err == nil {
+			v.SetInt(int64(d))
+		}
 		return err
 	case limitType:
 		l, err := parseLimit(text)
-		v.SetInt(int64(l))
+		if err == nil {
+			v.SetInt(int64(l))
+		}
 		return err
 	}
 	switch v.Kind() {

@@ -48,18 +48,19 @@ func Hold(dir string) (*Lock, error) {
 func (l *Lock) Release() error { return l.file.Close() }
 
 // WriteFile replaces a file in one step: after a crash it holds the old content
-// or the new, never a part of it.
+// or the new, never a part of it. Several processes may replace one file: each writes
+// a temporary file of its own, and the last rename wins.
 func WriteFile(path string, data []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err != nil {
+		_ = os.Remove(f.Name())
 		return err
 	}
 	return SyncPath(filepath.Dir(path))

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"holdfast/ingest/embedded/folder"
 )
 
@@ -43,5 +45,25 @@ func TestWriteFile(t *testing.T) {
 	}
 	if err := folder.WriteFile(filepath.Join(path, "below-a-file"), nil); err == nil {
 		t.Error("a folder that is a file was written to")
+	}
+}
+
+// Processes that start together on one folder replace the same file.
+func TestManyWriteOneFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "endpoints.json")
+	var g errgroup.Group
+	for i := range 64 {
+		g.Go(func() error { return folder.WriteFile(path, []byte(strings.Repeat(fmt.Sprint(i%10), 1000))) })
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) != 1000 || strings.Trim(string(b), string(b[:1])) != "" {
+		t.Errorf("the file holds %d bytes of several writers: %v", len(b), err)
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+		t.Errorf("%v are left, %v", names, err)
 	}
 }
