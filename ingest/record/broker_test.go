@@ -28,9 +28,12 @@ type bed struct {
 	client  *kafka.Client
 }
 
-func newBed(t *testing.T, brokers []string) *bed {
+func newBed(t *testing.T, brokers []string) *bed { return newBedOn(t, brokers, t.TempDir()) }
+
+// newBedOn keeps the engine's data in a folder.
+func newBedOn(t *testing.T, brokers []string, dir string) *bed {
 	b := &bed{t: t, brokers: brokers, prefix: kafkatest.Name(t) + "."}
-	b.engine = clickhousetest.Supervise(t, embedded.Config{Dir: t.TempDir()})
+	b.engine = clickhousetest.Supervise(t, embedded.Config{Dir: dir})
 	b.store = connect(t, b.engine.Addr())
 	b.client = b.connect()
 	var specs []kafka.TopicSpec

@@ -35,7 +35,7 @@ type world struct {
 	late   []func()
 	faults bool
 	down   bool
-	refuse func(table string, offsets []int64) bool
+	refuse func(table string, offsets []int64) int // a code, or 0
 	sent   int
 }
 
@@ -272,10 +272,14 @@ func (n *node) Insert(ctx context.Context, table, token string, b *clickhouse.Bl
 	for _, p := range at {
 		offsets = append(offsets, p.offset)
 	}
+	code := 0
+	if n.refuse != nil {
+		code = n.refuse(table, offsets)
+	}
 	switch {
-	case n.refuse != nil && n.refuse(table, offsets):
+	case code != 0:
 		n.mu.Unlock()
-		return &clickhouse.Refused{Code: 469, Text: "a constraint is violated"}
+		return &clickhouse.Refused{Code: code, Text: fmt.Sprintf("Code: %d, a constraint perhaps", code)}
 	case n.down, n.chance(.1):
 		n.mu.Unlock()
 		return errUnknown // it never arrived

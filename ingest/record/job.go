@@ -99,6 +99,8 @@ func (j *job) current(ctx context.Context) error {
 // insert sends the same rows under the same token until the store has them.
 func (j *job) insert(ctx context.Context) error {
 	table, token := j.s.table.Name, j.b.Token()
+	tries := j.r.trouble.attempt("inserting")
+	defer tries.over()
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 15*time.Second) {
 		if err := j.current(ctx); err != nil {
 			return err
@@ -121,7 +123,7 @@ func (j *job) insert(ctx context.Context) error {
 			j.unknown = true
 		}
 		j.r.metrics.retries.WithLabelValues(string(j.b.Topic), cause).Inc()
-		j.r.log.Warn("an insert failed; it is sent again", "range", token, "rows", j.b.block.Rows(), "cause", cause, "error", err)
+		tries.failed(err, "range", token, "rows", j.b.block.Rows(), "cause", cause)
 		if err := j.pause(ctx, pause); err != nil {
 			return err
 		}
@@ -170,12 +172,14 @@ func (j *job) stored(ctx context.Context, table string) (n int, err error) {
 
 // persist calls f until it succeeds or it is over.
 func (j *job) persist(ctx context.Context, what string, f func() error) error {
+	tries := j.r.trouble.attempt(what)
+	defer tries.over()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 15*time.Second) {
 		err := f()
 		if err == nil || errors.Is(err, kafka.ErrStaleGeneration) {
 			return err
 		}
-		j.r.log.Warn(what+" failed; it is tried again", "range", j.b.Token(), "error", err)
+		tries.failed(err, "range", j.b.Token())
 		if err := j.pause(ctx, pause); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ type Recorder struct {
 	deps    Deps
 	log     *slog.Logger
 	metrics *metrics
+	trouble *trouble
 	tables  []schemas.Table
 	again   chan struct{} // ranges that are read again
 }
@@ -29,8 +30,9 @@ func New(cfg Config, deps Deps) (*Recorder, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
+	log := deps.Logger.With("role", "record")
 	return &Recorder{
-		cfg: cfg, deps: deps, log: deps.Logger.With("role", "record"), metrics: newMetrics(deps.Metrics), tables: schemas.Tables(),
+		cfg: cfg, deps: deps, log: log, trouble: newTrouble(log), metrics: newMetrics(deps.Metrics), tables: schemas.Tables(),
 		again: make(chan struct{}, 2),
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -57,22 +58,30 @@ func rejection(at Range, bad *badRow) (id string, value []byte, err error) {
 	return id, value, err
 }
 
-// passing are refusals that say nothing about the rows: memory, time, too many
-// parts or queries, a store that is read only or is stopping.
-var passing = map[int]bool{
-	3: true, 159: true, 164: true, 202: true, 209: true, 210: true, 236: true, 241: true, 242: true, 243: true, 252: true,
-	285: true, 286: true, 319: true, 394: true, 499: true, 516: true, 999: true,
+// ofValues are the codes by which ClickHouse speaks of a row's own values: they
+// cannot be parsed, converted or held, or they break a constraint. Every other
+// refusal is about the store or its machine (no space, no memory, no file, too many
+// parts, a table that is not as it should be) and passes: the rows are sent again.
+var ofValues = map[int]bool{
+	6: true, 25: true, 26: true, 27: true, 38: true, 41: true, 72: true, 376: true, 441: true, 467: true, 675: true, 676: true, // cannot be parsed
+	69: true, 70: true, 321: true, 407: true, // out of range, cannot be converted
+	117: true, 128: true, 131: true, 349: true, 469: true, 691: true, // incorrect, too large, NULL, a constraint, an enum
 }
 
+// errNoVerdict says that the twin could not be asked: it failed in another way than
+// the insert did, which says nothing of the rows.
+var errNoVerdict = errors.New("the twin table gave no verdict on the rows")
+
 // findBad holds the rows of a refused insert against the table's twin, which
-// stores nothing, and takes out those that it refuses as well. False: it is not
-// the rows. The rows of the range change by this, the range and its token do not.
+// stores nothing, and takes out those that it refuses by the same code. False: it
+// is not the rows. The rows of the range change by this, the range and its token do
+// not.
 func (j *job) findBad(ctx context.Context, why *clickhouse.Refused) (bool, error) {
-	if passing[why.Code] {
+	if !ofValues[why.Code] {
 		return false, nil
 	}
-	if ok, err := j.accepted(ctx, j.b.block); ok || err != nil {
-		return false, err
+	if said, err := j.askTwin(ctx, j.b.block, why.Code); said == nil || err != nil {
+		return false, passed(err)
 	}
 	var records []kafka.Record
 	if err := j.scan(ctx, func(r *kafka.Record) { records = append(records, copyOf(r)) }); err != nil {
@@ -83,61 +92,62 @@ func (j *job) findBad(ctx context.Context, why *clickhouse.Refused) (bool, error
 	for _, b := range j.b.bad {
 		drop[b.record.Offset] = true
 	}
-	if err := j.bisect(ctx, records, drop); err != nil {
+	if err := j.bisect(ctx, records, drop, why.Code); passed(err) != nil {
 		return false, err
 	}
 	j.encode(j.b.block, records, drop)
 	return len(j.b.bad) > known, nil
 }
 
-// accepted tells whether the twin takes a block. An error that does not come from
-// the server is tried again.
-func (j *job) accepted(ctx context.Context, b *clickhouse.Block) (ok bool, err error) {
-	err = j.persist(ctx, "checking rows", func() error {
-		err := j.r.deps.Store.Insert(ctx, j.s.table.Twin(), "", b)
-		refused, said := errors.AsType[*clickhouse.Refused](err)
-		if said && !passing[refused.Code] {
-			ok = false
-			return nil
-		}
-		ok = err == nil
-		return err
-	})
-	return ok, err
+// passed leaves out that the twin gave no verdict: the insert is sent again.
+func passed(err error) error {
+	if errors.Is(err, errNoVerdict) {
+		return nil
+	}
+	return err
 }
 
-// bisect finds the records that the twin refuses and marks them.
-func (j *job) bisect(ctx context.Context, records []kafka.Record, drop map[int64]bool) error {
+// askTwin holds a block against the twin and returns its refusal by the code that
+// the insert itself gave, nil where it takes the block. A refusal by another code is
+// errNoVerdict. An error that does not come from the server is tried again.
+func (j *job) askTwin(ctx context.Context, b *clickhouse.Block, code int) (refused *clickhouse.Refused, err error) {
+	err = j.persist(ctx, "checking rows", func() error {
+		err := j.r.deps.Store.Insert(ctx, j.s.table.Twin(), "", b)
+		var said bool
+		if refused, said = errors.AsType[*clickhouse.Refused](err); said {
+			return nil
+		}
+		return err
+	})
+	if err == nil && refused != nil && refused.Code != code {
+		return nil, fmt.Errorf("%w: %w", errNoVerdict, refused)
+	}
+	return refused, err
+}
+
+// bisect finds the records that the twin refuses by a code and marks them. What it
+// has marked when it ends with an error is marked rightly.
+func (j *job) bisect(ctx context.Context, records []kafka.Record, drop map[int64]bool, code int) error {
 	block := clickhouse.NewBlock(j.s.table.Table)
 	j.encode(block, records, drop)
 	if block.Rows() == 0 {
 		return nil
 	}
-	if block.Rows() > 1 {
-		if ok, err := j.accepted(ctx, block); ok || err != nil {
-			return err
-		}
-		half := len(records) / 2
-		if err := j.bisect(ctx, records[:half], drop); err != nil {
-			return err
-		}
-		return j.bisect(ctx, records[half:], drop)
-	}
-	var said error
-	err := j.persist(ctx, "checking a row", func() error {
-		said = j.r.deps.Store.Insert(ctx, j.s.table.Twin(), "", block)
-		if refused, ok := errors.AsType[*clickhouse.Refused](said); ok && !passing[refused.Code] {
-			return nil
-		}
-		return said
-	})
-	if err != nil || said == nil {
+	refused, err := j.askTwin(ctx, block, code)
+	if err != nil || refused == nil {
 		return err
+	}
+	if block.Rows() > 1 {
+		half := len(records) / 2
+		if err := j.bisect(ctx, records[:half], drop, code); err != nil {
+			return err
+		}
+		return j.bisect(ctx, records[half:], drop, code)
 	}
 	for i := range records {
 		if !drop[records[i].Offset] && j.gives(&records[i]) {
 			drop[records[i].Offset] = true
-			j.b.bad = append(j.b.bad, badRow{records[i], said.Error()})
+			j.b.bad = append(j.b.bad, badRow{records[i], refused.Error()})
 		}
 	}
 	return nil

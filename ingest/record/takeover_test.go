@@ -230,31 +230,3 @@ func TestStoreAwayForMinutes(t *testing.T) {
 		}
 	})
 }
-
-// Rows that the store refuses go to the rejected topic; the others are stored
-// under the range's own token.
-func TestRefusedRows(t *testing.T) {
-	bubble(t, "", func(t *testing.T, w *world) {
-		bad := map[int64]bool{3: true, 7: true, 8: true}
-		w.refuse = func(table string, offsets []int64) bool {
-			for _, o := range offsets {
-				if bad[o] && strings.HasPrefix(table, "decisions") {
-					return true
-				}
-			}
-			return false
-		}
-		w.fill(10)
-		if err := play(t, w, nil, nil); err != nil || w.has("log", 0, 10) != "1110111001" || fmt.Sprint(w.tokens["decisions"]) != "[log/decisions/0/0/10]" {
-			t.Errorf("%v, rows %s, tokens %v", err, w.has("log", 0, 10), w.tokens["decisions"])
-		}
-		rejected := w.logs[kafka.TopicPartition{Topic: "holdfast.rejected"}].records
-		if len(rejected) != 3 || len(w.rows["rejected"]) != 3 {
-			t.Fatalf("%d rejected records, %d of them stored; want 3", len(rejected), len(w.rows["rejected"]))
-		}
-		var r schemas.Rejected
-		if err := json.Unmarshal(rejected[0].Value, &r); err != nil || r.Offset != 3 || r.Reason != schemas.ReasonStore || r.Size == 0 || !strings.Contains(r.Detail, "constraint") {
-			t.Errorf("rejected %+v (%v)", r, err)
-		}
-	})
-}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"holdfast/ingest/embedded/chdb"
 )
@@ -20,6 +21,8 @@ const (
 	codeTooLarge        = 307
 	codeAuthentication  = 516
 	codeCannotReadInput = 23
+	codeCannotWrite     = 75
+	codeNotEnoughSpace  = 243
 	codeNoAnswer        = 1002
 )
 
@@ -36,6 +39,11 @@ func refuse(code int, name, format string, args ...any) *fault {
 	return &fault{code: code, text: fmt.Sprintf("Code: %d. DB::Exception: %s. (%s)", code, fmt.Sprintf(format, args...), name)}
 }
 
+// fileFault is a fault of this machine's files, not of the client or of its rows.
+type fileFault struct{ error }
+
+func (f fileFault) Unwrap() error { return f.error }
+
 // asFault turns what the engine said into a refusal with its code.
 func asFault(err error) *fault {
 	var f *fault
@@ -49,6 +57,13 @@ func asFault(err error) *fault {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return refuse(codeTooLarge, "TOO_MANY_BYTES", "the request is larger than %d bytes; send it in parts", large.Limit)
+	}
+	var file fileFault
+	if errors.As(err, &file) {
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			return refuse(codeNotEnoughSpace, "NOT_ENOUGH_SPACE", "%v: make room on the file system of the data folder", err)
+		}
+		return refuse(codeCannotWrite, "CANNOT_WRITE_TO_FILE_DESCRIPTOR", "%v", err)
 	}
 	return refuse(codeCannotReadInput, "CANNOT_READ_FROM_ISTREAM", "%v", err)
 }

@@ -132,16 +132,35 @@ func (e *engine) prepareInsert(text string, st statement, rest io.Reader) (*prep
 	data = strings.TrimPrefix(data, "\n")
 	f, err := os.CreateTemp(e.tmp, "insert-*.data")
 	if err != nil {
-		return nil, fmt.Errorf("make a file for the rows: %w", err)
+		return nil, fileFault{fmt.Errorf("make a file for the rows: %w", err)}
 	}
 	p := &prepared{st: st, file: f.Name()}
 	p.sql = text[:st.clausesAt] + " FROM INFILE " + quote(f.Name()) + " COMPRESSION 'none' " + text[st.clausesAt:st.dataAt]
-	_, err = io.Copy(f, io.MultiReader(strings.NewReader(data), rest))
-	if err = errors.Join(err, f.Close()); err != nil {
+	to := &fileWriter{f: f}
+	_, err = io.Copy(to, io.MultiReader(strings.NewReader(data), rest))
+	if closed := f.Close(); closed != nil && err == nil {
+		err = fileFault{closed}
+	}
+	if to.err != nil {
+		err = fileFault{fmt.Errorf("write the rows to a file: %w", to.err)}
+	}
+	if err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// fileWriter keeps a failed write apart from a failed read of what is written.
+type fileWriter struct {
+	f   *os.File
+	err error
+}
+
+func (w *fileWriter) Write(b []byte) (int, error) {
+	n, err := w.f.Write(b)
+	w.err = err
+	return n, err
 }
 
 // run runs a statement in a session of its own, so that nothing it sets outlives
