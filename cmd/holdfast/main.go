@@ -83,6 +83,7 @@ type cli struct {
 	common
 
 	Run  runCmd  `cmd:"" help:"Run Holdfast: all roles, or some."`
+	Edge edgeCmd `cmd:"" help:"Answer mail servers whether an account may send, from a copy of the status topic."`
 	Demo demoCmd `cmd:"" help:"Play an hour of a small platform life and print each stop."`
 
 	Setup    setupCmd    `cmd:"" help:"Fetch libchdb, the ClickHouse engine for one machine."`

@@ -25,6 +25,7 @@ type Config struct {
 	Detect        Detect        `yaml:"detect"`
 	Respond       Respond       `yaml:"respond"`
 	Enforce       Enforce       `yaml:"enforce"`
+	Edge          Edge          `yaml:"edge"`
 	Observability Observability `yaml:"observability"`
 }
 
@@ -190,6 +191,7 @@ func Default() Config {
 			Webhook: Webhook{Name: "platform", Timeout: 10 * time.Second}, Notices: Webhook{Name: "operators", Timeout: 10 * time.Second},
 			SMTP: SMTP{Port: 587, TLS: "starttls", Timeout: 10 * time.Second}, Concurrency: 16, GiveUp: 15 * time.Minute,
 		},
+		Edge:          defaultEdge(),
 		Observability: Observability{Listen: "127.0.0.1:9464", Log: Log{Level: "info", Format: "text"}},
 	}
 }

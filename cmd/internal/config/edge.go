@@ -1,0 +1,56 @@
+package config
+
+import "time"
+
+// Edge says how `holdfast edge` answers mail servers. It listens only where an address is
+// given: host:port, or unix:PATH for Postfix and the line protocol.
+type Edge struct {
+	File       string        `yaml:"file"`        // the copy on disk; empty: edge.db in data_dir
+	StaleAfter time.Duration `yaml:"stale_after"` // answers from older knowledge say that they are stale
+	HTTP       EdgeHTTP      `yaml:"http"`
+	Postfix    EdgePostfix   `yaml:"postfix"`
+	Line       EdgeLine      `yaml:"line"`
+}
+
+// EdgeHTTP is the lookup by HTTP, with lists, bulk and a stream of changes.
+type EdgeHTTP struct {
+	Listen     string   `yaml:"listen"`
+	CertFile   string   `yaml:"cert_file" file:"yes"`
+	KeyFile    string   `yaml:"key_file" file:"yes"`
+	TokenFiles []string `yaml:"token_files" file:"yes"` // any of these tokens is taken
+}
+
+// EdgePostfix is Postfix's policy delegation. The actions are as access(5) has them.
+type EdgePostfix struct {
+	Listen     []string        `yaml:"listen"`
+	Accounts   []EdgeAttribute `yaml:"accounts"` // the first that has a value names the account
+	Address    string          `yaml:"address"`  // attribute with the client's address; empty: not looked at
+	Suspended  string          `yaml:"suspended"`
+	Blocked    string          `yaml:"blocked"`
+	Throttled  string          `yaml:"throttled"`
+	Unknown    string          `yaml:"unknown"`
+	StaleLimit time.Duration   `yaml:"stale_limit"` // beyond it unknown is the action; 0: never
+	Rate       int             `yaml:"rate"`        // recipients an hour for a throttled account
+}
+
+// EdgeAttribute is a way in which a policy request names an account.
+type EdgeAttribute struct {
+	Attribute string `yaml:"attribute"`
+	Take      string `yaml:"take" one:",whole,local_part,domain"`
+	MapFile   string `yaml:"map_file" file:"yes"` // lines of value,account
+}
+
+// EdgeLine is the protocol of one line, as Exim's readsocket speaks it.
+type EdgeLine struct {
+	Listen []string `yaml:"listen"`
+}
+
+func defaultEdge() Edge {
+	return Edge{StaleAfter: 30 * time.Second, Postfix: EdgePostfix{
+		Address:   "client_address",
+		Suspended: "550 5.7.1 This account is suspended. The account's owner has been sent what to do.",
+		Blocked:   "550 5.7.1 Mail from this address is not accepted.",
+		Throttled: "450 4.7.1 This account is limited for now. Try again later.",
+		Unknown:   "DUNNO", Rate: 60,
+	}}
+}
