@@ -25,13 +25,22 @@ type Fold struct {
 	brake   brake
 	answers answers
 	active  active
+	level   schemas.Level
+	others  others
 }
 
 // New returns a gate that has counted nothing.
 func New(cfg Config) *Fold { return &Fold{cfg: cfg} }
 
-// Control takes the installation's secret, with which accounts are hashed.
+// Control takes the installation's secret, with which accounts are hashed, and its level.
 func (f *Fold) Control(key string, value []byte) error {
+	if key == schemas.ControlLevel {
+		level, err := schemas.ParseLevel(value)
+		if err == nil {
+			f.level = max(f.level, level) // it is never lowered
+		}
+		return err
+	}
 	if key != schemas.ControlInstallation || value == nil {
 		return nil
 	}

@@ -6,11 +6,39 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"holdfast/schemas"
 )
 
-const stateVersion = 1
+// layout is the version of a state value that is one JSON object, as it is written below
+// the feature level schemas.LevelSections.
+const layout = 1
+
+// Tags of the sections of the gate's state; see schemas.Section for the rules. The first
+// and the last are JSON objects, of which members that this program does not know are
+// kept; the answers are bytes.
+const (
+	tagBrake uint64 = 1 + iota
+	tagAnswers
+	tagActive
+)
+
+type brakePart struct {
+	brake
+	Rest jsontext.Value `json:",embed"`
+}
+
+type activePart struct {
+	Active []day          `json:"active,omitempty"`
+	Rest   jsontext.Value `json:",embed"`
+}
+
+// others is what another version wrote.
+type others struct {
+	sections      []byte
+	brake, active jsontext.Value
+}
 
 // answer is what a proposal was told.
 type answer byte
@@ -70,14 +98,34 @@ func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
 	if err != nil {
 		return err
 	}
-	payload, err := json.Marshal(state{f.brake, f.answers, days})
+	frame := schemas.StateFrame{Version: layout}
+	frame.Applied[schemas.AppliedProposals] = f.applied
+	if f.level < schemas.LevelSections {
+		frame.Payload, err = json.Marshal(state{f.brake, f.answers, days})
+	} else {
+		frame.Version = schemas.FrameSections
+		frame.Payload, err = f.sections(days)
+	}
 	if err != nil {
 		return fmt.Errorf("encode the gate's state: %w", err)
 	}
-	frame := schemas.StateFrame{Version: stateVersion, Payload: payload}
-	frame.Applied[schemas.AppliedProposals] = f.applied
 	emit(key, schemas.AppendStateFrame(nil, frame))
 	return nil
+}
+
+func (f *Fold) sections(days []day) ([]byte, error) {
+	brake, err := json.Marshal(brakePart{f.brake, f.others.brake})
+	if err != nil {
+		return nil, err
+	}
+	active, err := json.Marshal(activePart{days, f.others.active})
+	if err != nil {
+		return nil, err
+	}
+	b := schemas.AppendSection(nil, tagBrake, 0, brake)
+	b = schemas.AppendSection(b, tagAnswers, 0, f.answers)
+	b = schemas.AppendSection(b, tagActive, 0, active)
+	return append(b, f.others.sections...), nil
 }
 
 // Restore takes one record of the gate's state projection.
@@ -86,18 +134,24 @@ func (f *Fold) Restore(key string, value []byte) error {
 		return fmt.Errorf("gate state has key %q: only %q is known", key, Key)
 	}
 	if value == nil {
-		*f = Fold{cfg: f.cfg, hashKey: f.hashKey}
+		*f = Fold{cfg: f.cfg, hashKey: f.hashKey, level: f.level}
 		return nil
 	}
 	frame, err := schemas.ParseStateFrame(value)
 	if err != nil {
 		return fmt.Errorf("gate state: %w", err)
 	}
-	if frame.Version != stateVersion {
-		return fmt.Errorf("gate state has layout %d, this program knows %d: run the version that wrote it", frame.Version, stateVersion)
-	}
 	var s state
-	if err := json.Unmarshal(frame.Payload, &s); err != nil {
+	var o others
+	switch frame.Version {
+	case layout:
+		err = json.Unmarshal(frame.Payload, &s)
+	case schemas.FrameSections:
+		o, err = s.take(frame.Payload)
+	default:
+		err = schemas.UnreadableLayout(frame.Version)
+	}
+	if err != nil {
 		return fmt.Errorf("decode gate state: %w", err)
 	}
 	if len(s.Answers)%answerSize != 0 {
@@ -107,6 +161,38 @@ func (f *Fold) Restore(key string, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("decode gate state: %w", err)
 	}
-	f.applied, f.brake, f.answers, f.active = frame.Applied[schemas.AppliedProposals], s.Brake, s.Answers, days
+	f.applied, f.brake, f.answers, f.active, f.others = frame.Applied[schemas.AppliedProposals], s.Brake, s.Answers, days, o
 	return nil
+}
+
+// take reads sections.
+func (s *state) take(payload []byte) (o others, err error) {
+	for last := uint64(0); len(payload) > 0; {
+		x, rest, err := schemas.CutSection(payload, last)
+		if err == nil && x.Tag <= tagActive && x.Version > 0 {
+			err = schemas.UnreadableSection(x, 0)
+		}
+		if err != nil {
+			return o, err
+		}
+		switch x.Tag {
+		case tagBrake:
+			var p brakePart
+			err = json.Unmarshal(x.Body, &p)
+			s.Brake, o.brake = p.brake, p.Rest
+		case tagAnswers:
+			s.Answers = bytes.Clone(x.Body)
+		case tagActive:
+			var p activePart
+			err = json.Unmarshal(x.Body, &p)
+			s.Active, o.active = p.Active, p.Rest
+		default:
+			o.sections = append(o.sections, x.Raw...)
+		}
+		if err != nil {
+			return o, err
+		}
+		payload, last = rest, x.Tag
+	}
+	return o, nil
 }

@@ -17,6 +17,7 @@ type Fold struct {
 	warm     warm
 	trials   trials
 	decoder  schemas.Decoder
+	level    schemas.Level
 }
 
 // entry is an entity's state as it stands on the state projection, undecoded:
@@ -24,6 +25,7 @@ type Fold struct {
 type entry struct {
 	applied int64
 	payload []byte // nil where the state has changed since it was last written
+	version byte   // of the payload: layout or schemas.FrameSections
 	state   *state // the payload decoded, for those folded last; else nil
 	weight  int    // about what the payload takes, while the state is kept
 }
@@ -47,6 +49,13 @@ func (f *Fold) Control(key string, value []byte) error {
 		}
 		return err
 	}
+	if key == schemas.ControlLevel {
+		level, err := schemas.ParseLevel(value)
+		if err == nil {
+			f.level = max(f.level, level) // it is never lowered
+		}
+		return err
+	}
 	if key != schemas.ControlPolicies || value == nil {
 		return nil
 	}
@@ -67,16 +76,12 @@ func (f *Fold) Restore(key string, value []byte) error {
 		f.forget(key)
 		return nil
 	}
-	frame, err := schemas.ParseStateFrame(value)
+	e, err := restored(value)
 	if err != nil {
 		return fmt.Errorf("respond state of %s: %w", key, err)
 	}
-	if frame.Version != stateVersion {
-		_, err := decodeState(frame.Version, nil)
-		return fmt.Errorf("respond state of %s: %w", key, err)
-	}
 	f.forget(key)
-	f.entities[strings.Clone(key)] = &entry{applied: frame.Applied[schemas.AppliedInbox], payload: append([]byte(nil), frame.Payload...)}
+	f.entities[strings.Clone(key)] = &e
 	return nil
 }
 
@@ -91,7 +96,7 @@ func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
 	}
 	if e, ok := f.entities[key]; !ok {
 		emit(key, nil)
-	} else if err := e.write(); err != nil {
+	} else if err := e.write(f.level); err != nil {
 		return fmt.Errorf("respond state of %s: %w", key, err)
 	} else {
 		emit(key, e.frame())
@@ -102,7 +107,7 @@ func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
 
 // frame is the entry as it stands on the projection.
 func (e *entry) frame() []byte {
-	frame := schemas.StateFrame{Version: stateVersion, Payload: e.payload}
+	frame := schemas.StateFrame{Version: e.version, Payload: e.payload}
 	frame.Applied[schemas.AppliedInbox] = e.applied
 	return schemas.AppendStateFrame(make([]byte, 0, len(e.payload)+32), frame)
 }
@@ -149,15 +154,16 @@ func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 	if err == nil && !touched {
 		return false, nil
 	}
-	var payload []byte
+	now := entry{applied: in.Offset + 1, state: st}
 	if err == nil && w.secured {
-		payload, err = st.encode()
+		now.payload, now.version, err = st.encode(f.level)
 	}
 	if err != nil {
 		f.cool(e) // it may be changed in part
 		return false, err
 	}
-	f.put(in.Key, entry{in.Offset + 1, payload, st, st.weight()})
+	now.weight = st.weight()
+	f.put(in.Key, now)
 	if w.ended {
 		f.forgetTrials(in.Key, in.Offset)
 	}

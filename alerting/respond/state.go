@@ -1,11 +1,10 @@
 package respond
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"holdfast/alerting/policy"
 	"holdfast/schemas"
@@ -13,7 +12,6 @@ import (
 
 // The bounds of one entity's state. See the package comment.
 const (
-	stateVersion = 2
 	maxSignals   = 128
 	maxDone      = 256
 	maxPending   = policy.MaxPolicies
@@ -56,6 +54,8 @@ type state struct {
 	Stops     int           `json:"stops,omitzero"`
 	Releases  int           `json:"releases,omitzero"`
 	Probation int64         `json:"probation,omitzero"` // until when
+
+	others *others // what another version wrote, see state_codec.go; nil as a rule
 }
 
 // kept is what is remembered of a signal.
@@ -77,6 +77,7 @@ type kept struct {
 	Threshold  float64          `json:"thr,omitzero"`
 	Unit       string           `json:"unit,omitempty"`
 	Text       string           `json:"text,omitempty"`
+	Rest       jsontext.Value   `json:",embed"` // of another version
 }
 
 // done is a decision that was made.
@@ -149,9 +150,10 @@ type pending struct {
 
 // snooze keeps policies from answering until it ends.
 type snooze struct {
-	Until int64  `json:"until"`
-	By    string `json:"by"`
-	Why   string `json:"why"`
+	Until int64          `json:"until"`
+	By    string         `json:"by"`
+	Why   string         `json:"why"`
+	Rest  jsontext.Value `json:",embed"` // of another version
 }
 
 // account is what an account's newest snapshot said.
@@ -161,6 +163,7 @@ type account struct {
 	Plan      string            `json:"plan,omitempty"`
 	Protected bool              `json:"protected,omitzero"`
 	Contacts  []schemas.Contact `json:"contacts,omitempty"`
+	Rest      jsontext.Value    `json:",embed"` // of another version
 }
 
 func (s *state) protected() bool { return s.Account != nil && s.Account.Protected }
@@ -192,26 +195,4 @@ func (s *state) forget() {
 	s.Known.forget(before - answeredFor)
 	least := cellOf(s.Clock-answeredFor) - 2
 	s.Done = slices.DeleteFunc(s.Done, func(d done) bool { return d.Episode < least })
-}
-
-func (s *state) encode() ([]byte, error) {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return nil, fmt.Errorf("encode respond state: %w", err)
-	}
-	return b, nil
-}
-
-func decodeState(version byte, payload []byte) (*state, error) {
-	if version != stateVersion {
-		return nil, fmt.Errorf("respond state has layout %d, this program knows %d: run the version that wrote it, or rebuild the state", version, stateVersion)
-	}
-	s := new(state)
-	if err := json.Unmarshal(payload, s); err != nil {
-		return nil, fmt.Errorf("decode respond state: %w", err)
-	}
-	if len(s.Known)%knownSize != 0 {
-		return nil, fmt.Errorf("decode respond state: %w: its answered ids have %d bytes", schemas.ErrStateDamaged, len(s.Known))
-	}
-	return s, nil
 }

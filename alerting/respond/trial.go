@@ -2,6 +2,7 @@ package respond
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -97,15 +98,15 @@ func (f *Fold) restoreTrial(name, entity string, value []byte) error {
 		f.trials.drop(entity, name)
 		return nil
 	}
-	frame, err := schemas.ParseStateFrame(value)
-	if err != nil {
-		return fmt.Errorf("respond state of %s under trial %s: %w", entity, name, err)
-	}
-	if frame.Version != stateVersion {
+	e, err := restored(value)
+	if errors.Is(err, schemas.ErrStateNewer) || errors.Is(err, schemas.ErrStateOlder) {
 		f.trials.left = append(f.trials.left, schemas.TrialKey(name, entity))
 		return nil // another version's: the trial's windows fill again
 	}
-	f.trials.put(entity, name, entry{applied: frame.Applied[schemas.AppliedInbox], payload: slices.Clone(frame.Payload)})
+	if err != nil {
+		return fmt.Errorf("respond state of %s under trial %s: %w", entity, name, err)
+	}
+	f.trials.put(entity, name, e)
 	return nil
 }
 
@@ -139,11 +140,11 @@ func (f *Fold) trial(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 		return false, cmp.Or(err, w.err)
 	}
 	st.lend(&state{})
-	payload, err := st.encode()
+	payload, version, err := st.encode(f.level)
 	if err != nil {
 		return false, err
 	}
-	f.trials.put(in.Key, w.trial, entry{applied: in.Offset + 1, payload: payload})
+	f.trials.put(in.Key, w.trial, entry{applied: in.Offset + 1, payload: payload, version: version})
 	for _, o := range w.out {
 		emit(o)
 	}
@@ -167,8 +168,8 @@ func (f *Fold) forgetTrials(entity string, offset int64) {
 			continue // it is told of when it is judged
 		}
 		st.Signals = slices.DeleteFunc(st.Signals, func(k kept) bool { return !k.History })
-		if payload, err := st.encode(); err == nil {
-			all[name] = entry{applied: offset + 1, payload: payload}
+		if payload, version, err := st.encode(f.level); err == nil {
+			all[name] = entry{applied: offset + 1, payload: payload, version: version}
 		}
 	}
 }

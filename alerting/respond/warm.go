@@ -1,6 +1,10 @@
 package respond
 
-import "strings"
+import (
+	"strings"
+
+	"holdfast/schemas"
+)
 
 // warmBytes bounds the payloads whose decoded states are kept beside them, and
 // warmEntries how many these are.
@@ -24,7 +28,7 @@ func (e *entry) decoded() (*state, error) {
 	case e.payload == nil:
 		return &state{}, nil
 	}
-	return decodeState(stateVersion, e.payload)
+	return decodeState(e.version, e.payload)
 }
 
 // put replaces an entity's entry by one whose state is decoded.
@@ -47,11 +51,11 @@ func (f *Fold) put(key string, now entry) {
 
 // cool drops the decoded state of an entity and leaves the payload.
 func (f *Fold) cool(e *entry) {
-	if e.state == nil || e.write() != nil {
+	if e.state == nil || e.write(f.level) != nil {
 		return // what cannot be written is kept, and Save says why
 	}
 	f.warm.bytes -= e.weight
-	*e = entry{applied: e.applied, payload: e.payload}
+	*e = entry{applied: e.applied, payload: e.payload, version: e.version}
 }
 
 // forget drops what is kept of an entity.
@@ -64,13 +68,13 @@ func (f *Fold) forget(key string) {
 }
 
 // write encodes the state where that was put off.
-func (e *entry) write() error {
+func (e *entry) write(level schemas.Level) error {
 	if e.payload != nil || e.state == nil {
 		return nil
 	}
-	payload, err := e.state.encode()
+	payload, version, err := e.state.encode(level)
 	if err == nil {
-		e.payload = payload
+		e.payload, e.version = payload, version
 	}
 	return err
 }
@@ -83,7 +87,7 @@ func (w *work) secure() error {
 	if w.trial != "" {
 		return nil // its state is written each time
 	}
-	return w.fold.known(w.in.Key).write()
+	return w.fold.known(w.in.Key).write(w.fold.level)
 }
 
 // odd reports whether a time cannot be written in every zone.
