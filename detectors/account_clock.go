@@ -33,9 +33,9 @@ func (a *account) advance(s *store, t int64, settled *closing) {
 		}
 		a.stepHour(s, settled)
 		if a.day < dayOfHour(a.hour) {
-			if a.day++; a.hour == h {
-				a.keepPast(s).day = a.daily
-			}
+			// The day's last hour settles at the earliest when the first of the next is over.
+			a.keepPast(s).day = a.daily
+			a.day++
 			a.stepDay(s)
 		}
 	}
@@ -77,7 +77,8 @@ func (a *account) leaveBuckets(s *store, bucket int32, settled *closing) {
 }
 
 // past is what an account's past was for the hour and the day before the clock's.
-// It is kept while events of these can still come, for ten minutes.
+// It is kept while events of these can still come, for ten minutes. Both parts are
+// always there: a day that began in an hour of silence has one before it too.
 type past struct {
 	hour     hourBase
 	day      dayBase
@@ -87,6 +88,8 @@ type past struct {
 func (a *account) keepPast(s *store) *past {
 	if a.past == 0 {
 		a.past = s.pasts.New()
+		p := s.pasts.At(a.past)
+		p.hour, p.day = a.hourly, a.daily
 	}
 	return s.pasts.At(a.past)
 }

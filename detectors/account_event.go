@@ -223,7 +223,7 @@ func (v *accountView) listed() []uint64 {
 	e := v.e
 	e.listed = e.listed[:0]
 	for _, r := range v.event.Recipients {
-		e.listed = append(e.listed, e.hasher.String(r))
+		e.listed = append(e.listed, e.hasher.String(schemas.NormalMail(r)))
 	}
 	if len(e.listed) > 1 {
 		e.touched = v.account.known.Touch(&e.store.Arena, e.listed)
@@ -273,7 +273,7 @@ type hashedSource struct {
 
 // hashSource is sourceHash, worked out.
 func (e *Engine) hashSource(a netip.Addr, network bool) uint64 {
-	a = a.Unmap()
+	a = schemas.NormalIP(a)
 	bits := 128 / 2
 	switch {
 	case a.Is4() && network:

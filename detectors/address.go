@@ -198,7 +198,7 @@ func (v *accountView) tellAllRaised(d sketch.Day) {
 // addressNumber is an address, of IPv6 the /64, in 64 bits: those of a /64 below 2^32
 // are given to nobody.
 func addressNumber(a netip.Addr) uint64 {
-	if a = a.Unmap(); a.Is4() {
+	if a = schemas.NormalIP(a); a.Is4() {
 		four := a.As4()
 		return uint64(binary.BigEndian.Uint32(four[:]))
 	}

@@ -87,6 +87,16 @@ func (l *dayList) drop(a *slab.Arena, since sketch.Day) {
 	}
 }
 
+// hasDay reports whether a number stands on a day.
+func (l *dayList) hasDay(a *slab.Arena, d sketch.Day) bool {
+	i, _ := l.find(a, d, 0)
+	if i == int(l.n) {
+		return false
+	}
+	day, _ := l.at(a, i)
+	return day == d
+}
+
 // distinct is how many numbers stand on a day or the one before.
 func (l *dayList) distinct(a *slab.Arena, d sketch.Day) (n int) {
 	from := d - min(d, 1)

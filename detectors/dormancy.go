@@ -135,7 +135,7 @@ func newSenders() *senders { return &senders{seed: maphash.MakeSeed()} }
 
 // host returns the host of a sender and whether it lies below its registrable domain.
 func (s *senders) host(sender string) (host string, below bool) {
-	if host = domain.Host(sender); host == "" {
+	if host = schemas.NormalDomain(domain.Host(sender)); host == "" {
 		return "", false
 	}
 	h := maphash.String(s.seed, host)

@@ -178,7 +178,7 @@ func (e *Engine) applyEvent(in *schemas.Input, emit func(schemas.Output)) (bool,
 		return false, &schemas.Error{Reason: schemas.ReasonFuture, Record: ev.ID, Field: "time", What: "lies more than 5 minutes after its arrival", Fix: "set the sender's clock"}
 	}
 	of := ev.Entity()
-	if in.Event == nil && !of.HasKey(in.Key) {
+	if in.Event == nil && !of.HasKey(in.Key) && !keyedAsIPv6(ev, in.Key) {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: ev.ID,
 			What: fmt.Sprintf("the key %q is not the entity's, %q", in.Key, of.Key()), Fix: "key the record by its entity"}
 	}
@@ -189,6 +189,16 @@ func (e *Engine) applyEvent(in *schemas.Input, emit func(schemas.Output)) (bool,
 		return e.employeeEvent(in, ev, emit), nil
 	}
 	return e.addressEvent(in, ev, emit), nil
+}
+
+// keyedAsIPv6 reports whether a connection has the key that was its before an IPv4
+// address that is written as IPv6 was taken for what it is: the /64 as it is written.
+func keyedAsIPv6(ev *schemas.Event, key string) bool {
+	if ev.Type != schemas.TypeConnection || ev.IP.Is4() {
+		return false
+	}
+	p, err := ev.IP.Prefix(64)
+	return err == nil && schemas.Entity{Kind: schemas.KindIP, ID: p.String()}.HasKey(key)
 }
 
 // topicIndex is where the applied offset of a topic stands in the state.

@@ -233,3 +233,19 @@ func TestOneAccountStaysBounded(t *testing.T) {
 	}
 	t.Logf("%d recipients, %d bytes saved at most, %d held", n, largest, e.store.InUse())
 }
+
+// A connection through NAT64 is the IPv4 address's. What an earlier version keyed by the
+// /64 is taken too.
+func TestConnectionsThroughNAT64(t *testing.T) {
+	const data = `{"id":"1","type":"connection","time":"2026-03-02T10:00:00Z","ip":"64:ff9b::198.51.100.7","state":"open"}`
+	for key, ok := range map[string]bool{"ip:198.51.100.7": true, "ip:64:ff9b::/64": true, "ip:198.51.100.8": false, "ip:64:ff9b:1::/64": false} {
+		touched, err := New(Config{Lanes: 1}).Apply(input(0, key, data), func(schemas.Output) {})
+		if touched != ok || (err == nil) != ok {
+			t.Errorf("%s: touched %v, %v", key, touched, err)
+		}
+	}
+	var e schemas.Event
+	if err := schemas.Decode([]byte(data), &e); err != nil || string(e.AppendKey(nil)) != "ip:198.51.100.7" {
+		t.Errorf("intake keys it by %s, %v", e.AppendKey(nil), err)
+	}
+}

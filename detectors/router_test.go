@@ -129,7 +129,7 @@ func (r *router) event(data []byte) {
 	}
 	var network schemas.Network
 	if e.IP.IsValid() {
-		network = r.networks[e.IP.String()]
+		network = r.networks[schemas.NormalIP(e.IP).String()]
 	}
 	r.append(schemas.TopicEvents, schemas.Input{Network: network, Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: "test", Origin: r.origin,
 		Key: e.Entity().Key(), Value: data})

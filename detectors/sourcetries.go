@@ -94,6 +94,7 @@ func (l *logins) told(a *slab.Arena, t try) {
 type shape struct {
 	attempts, users, unknown, successes float64
 	most                                float64 // tries at one user
+	own                                 bool    // some failed on the later day
 }
 
 func (l *logins) shape(a *slab.Arena, d sketch.Day) (s shape) {
@@ -117,6 +118,7 @@ func (l *logins) shape(a *slab.Arena, d sketch.Day) (s shape) {
 			}
 		}
 		s.attempts += float64(x.fails)
+		s.own = s.own || x.day == d
 		s.most = max(s.most, float64(n))
 	}
 	return s
@@ -141,12 +143,16 @@ func (u *userTries) add(user, fails uint32) (sum uint32, first bool) {
 
 // judgeTries tells three shapes apart: many tries at few users (brute force), few
 // tries at many (spray), and a list of users of whom the platform does not even
-// know some (stuffing). All of these counts only grow within the two days.
+// know some (stuffing). All of these counts only grow within the two days. Two days
+// of which the later has no attempt are the same as those before: nothing is said again.
 func (v *sourceView) judgeTries(d sketch.Day) {
 	if v.given(d, markedBrute, 2) && v.given(d, markedSpray, 2) && v.given(d, markedStuffing, 2) {
 		return // there is nothing worse to say
 	}
 	s := v.address.tries.shape(&v.e.store.Arena, d)
+	if !s.own {
+		return
+	}
 	p := &v.e.versions.at(d.Start()).Source
 	say := func(spec *Spec, measure, level int, n, limit float64, unit, text string) {
 		if n >= limit {
@@ -167,6 +173,9 @@ func (v *sourceView) judgeTries(d sketch.Day) {
 // judgeFlood counts the accounts that an address alarmed. A service that moves to
 // a new address is new to all its customers, but sends what they always sent.
 func (v *sourceView) judgeFlood(d sketch.Day) {
+	if !v.address.victims.hasDay(&v.e.store.Arena, d) {
+		return // what the two days hold was said of the day before
+	}
 	n := float64(v.address.victims.distinct(&v.e.store.Arena, d))
 	p := &v.e.versions.at(d.Start()).Source
 	for level, limit := range [...]float64{1: p.FloodSome, 2: p.FloodMany} {

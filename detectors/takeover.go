@@ -48,7 +48,7 @@ func (v *accountView) countLogin() {
 	}
 	from := v.e.sourceHash(ev.IP, false)
 	known := v.usedBefore(from) || v.usedBefore(v.e.sourceHash(ev.IP, true)^changingMark)
-	t := try{day: v.dayNo, from: from, user: uint32(v.e.hasher.String(ev.User))}
+	t := try{day: v.dayNo, from: from, user: uint32(v.e.hasher.String(schemas.NormalUser(ev.User)))}
 	if known {
 		t.flags = tryKnown
 	}
@@ -172,7 +172,7 @@ func (v *accountView) travel() {
 		return
 	}
 	w := v.e.watching(v.account)
-	here := mark{time: ev.Time, a: place64(n.Lat, n.Lon), b: v.e.hasher.String(ev.User)}
+	here := mark{time: ev.Time, a: place64(n.Lat, n.Lon), b: v.e.hasher.String(schemas.NormalUser(ev.User))}
 	p := &v.dayP.Takeover
 	for i := range int(w.places.n) {
 		there := w.places.at(ar, i)
@@ -232,7 +232,7 @@ func (v *accountView) tellTry(t try, ok bool) {
 		return
 	}
 	v.e.tell(v.emit, schemas.Fact{Name: factTried, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: v.dayNo.Start() / 1000,
-		Value: strings.Join([]string{what, count(float64(level)), brief(ev.User)}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID,
+		Value: strings.Join([]string{what, count(float64(level)), brief(schemas.NormalUser(ev.User))}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID,
 		Origin: v.in.Origin, Arrival: v.in.Arrival, N: int64(level)})
 }
 
@@ -246,7 +246,7 @@ func (e *Engine) tryOfNobody(in *schemas.Input, ev *schemas.Event, emit func(sch
 	}
 	ip := schemas.IPEntity(ev.IP)
 	e.tell(emit, schemas.Fact{Name: factTried, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: sketch.DayOf(ev.Time).Start() / 1000,
-		Value: strings.Join([]string{tryByNobody, ev.ID, brief(ev.User)}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID, Origin: in.Origin, Arrival: in.Arrival, N: 1})
+		Value: strings.Join([]string{tryByNobody, ev.ID, brief(schemas.NormalUser(ev.User))}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID, Origin: in.Origin, Arrival: in.Arrival, N: 1})
 }
 
 // triedMark sets the sources told as trying apart from those told as used.

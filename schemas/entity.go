@@ -59,21 +59,21 @@ func ParseEntity(key string) (Entity, error) {
 	return Entity{}, fmt.Errorf("entity %q: kind %q is unknown: use account, ip or employee", key, kind)
 }
 
-// IPEntity returns the entity that stands for an address: an IPv4 address
-// itself, an IPv6 address by its /64, so that one network's owner cannot fill
-// memory with addresses.
+// IPEntity returns the entity that stands for an address: an IPv4 address itself, also
+// one that is written as IPv6, see NormalIP; an IPv6 address by its /64, so that one
+// network's owner cannot fill memory with addresses.
 func IPEntity(a netip.Addr) Entity { return Entity{Kind: KindIP, ID: IPKey(a)} }
 
 // IPKey is IPEntity's id.
 func IPKey(a netip.Addr) string {
-	a = a.Unmap()
+	a = NormalIP(a)
 	if !a.IsValid() {
 		return ""
 	}
 	if a.Is4() {
 		return a.String()
 	}
-	p, err := a.WithZone("").Prefix(64)
+	p, err := a.Prefix(64)
 	if err != nil {
 		return ""
 	}

@@ -72,7 +72,7 @@ func (e *Enricher) Of(a netip.Addr) (n schemas.Network) {
 	if e == nil || len(e.all) == 0 || !a.IsValid() {
 		return n
 	}
-	a = a.Unmap().WithZone("")
+	a = schemas.NormalIP(a)
 	for _, s := range e.city {
 		if db := s.now.Load(); db != nil {
 			n = db.lookUp(a)

@@ -327,3 +327,31 @@ func TestFindingsOfAStretch(t *testing.T) {
 		t.Errorf("gaps %+v (%v), want none", gaps, err)
 	}
 }
+
+// An event keeps the form in which its address came, and is found by the IPv4 address
+// that this stands for.
+func TestTimelineFindsEveryFormOfAnAddress(t *testing.T) {
+	h, c := open(t)
+	var events []schemas.Event
+	for i, ip := range []string{
+		"198.51.100.7", "64:ff9b::198.51.100.7", "64:ff9b:1::198.51.100.7", "64:ff9b:1:a:b:c:198.51.100.7", "64:ff9b:1:c633:64:700::", "::ffff:0:198.51.100.7", "::198.51.100.7",
+		"198.51.100.8", "64:ff9b::198.51.100.8", "64:ff9b:2::198.51.100.7", "2001:db8::198.51.100.7",
+	} {
+		events = append(events, schemas.Event{ID: fmt.Sprintf("e%d", i), Type: schemas.TypeSend, Time: start.UnixMilli() + int64(i)*1000, Account: "a1",
+			IP: netip.MustParseAddr(ip), Recipients: []string{"x@y.example"}})
+	}
+	insertEvents(t, c, 0, 0, events...)
+	var got []string
+	for e, err := range h.Timeline(t.Context(), schemas.Entity{Kind: schemas.KindIP, ID: "198.51.100.7"}, time.Time{}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := len(got); i < len(events) && e.Event.IP != events[i].IP {
+			t.Errorf("%s came from %s, want %s", e.ID, e.Event.IP, events[i].IP)
+		}
+		got = append(got, e.ID)
+	}
+	if want := []string{"e0", "e1", "e2", "e3", "e4", "e5", "e6"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

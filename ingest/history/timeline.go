@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -216,6 +217,9 @@ func eventWheres(entity schemas.Entity) ([]where, error) {
 
 func addressWhere(id string) (where, error) {
 	if a, err := netip.ParseAddr(id); err == nil {
+		if a = schemas.NormalIP(a); a.Is4() {
+			return writtenAsIPv6(a), nil
+		}
 		return where{"ip = toIPv6(?)", []any{a.String()}}, nil
 	}
 	p, err := netip.ParsePrefix(id)
@@ -230,6 +234,21 @@ func addressWhere(id string) (where, error) {
 		bits += 96
 	}
 	return where{"ip >= toIPv6(?) AND ip <= tupleElement(IPv6CIDRToRange(toIPv6(?), ?), 2)", []any{p.Addr().String(), p.Addr().String(), uint8(bits)}}, nil
+}
+
+// writtenAsIPv6 finds an IPv4 address in every form of schemas.NormalIP: events keep the
+// one that came.
+func writtenAsIPv6(a netip.Addr) where {
+	four := a.String()
+	forms := make([]any, 0, 6)
+	for _, prefix := range [...]string{"::ffff:", "64:ff9b::", "::ffff:0:", "::"} {
+		forms = append(forms, prefix+four)
+	}
+	b := a.As4()
+	local := fmt.Sprintf("64:ff9b:1:%02x%02x:%x:%02x00::", b[0], b[1], b[2], b[3])
+	return where{"(ip IN (toIPv6(?), toIPv6(?), toIPv6(?), toIPv6(?), toIPv6(?)) OR" +
+		" ip >= toIPv6('64:ff9b:1::') AND ip <= toIPv6('64:ff9b:1:ffff:ffff:ffff:ffff:ffff') AND substring(IPv6StringToNum(toString(assumeNotNull(ip))), 13) = unhex(?))",
+		append(forms, local, hex.EncodeToString(b[:]))}
 }
 
 func findingWheres(entity schemas.Entity) []where {
