@@ -36,6 +36,7 @@ type lane struct {
 	guarded  map[string]Version
 
 	queue  intake
+	hand   atHand
 	now    time.Time
 	batch  *batch // being folded
 	out    outbox
@@ -205,8 +206,10 @@ func (l *lane) slice() (more bool, err error) {
 		for b.at < len(b.records) {
 			end := min(b.at+32, len(b.records))
 			for ; b.at < end; b.at++ {
+				l.hand.begin(b.input, b.records[b.at].Offset)
 				l.take(b.input, &b.records[b.at])
 			}
+			l.hand.end()
 			l.now = time.Now()
 			switch {
 			case l.out.bytes >= l.r.cfg.OutputBytes:

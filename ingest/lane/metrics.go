@@ -18,7 +18,7 @@ type metrics struct {
 	outputs                        *prometheus.CounterVec // role, topic
 	rejected                       *prometheus.CounterVec // role, reason
 	lag                            *prometheus.GaugeVec   // role, topic, partition
-	unsaved, restoring             *prometheus.GaugeVec   // role, partition
+	unsaved, restoring, stuck      *prometheus.GaugeVec   // role, partition
 
 	panics, withheld, gaps, retries, restarts prometheus.Counter
 	saved, saveBatches, saveErrors            prometheus.Counter
@@ -40,6 +40,8 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 		lag:        s.gaugeVec("lag_records", "Offsets between what a lane has folded and its log's end.", "topic", "partition"),
 		unsaved:    s.gaugeVec("unsaved_seconds", "Age of the oldest unsaved change.", "partition"),
 		restoring:  s.gaugeVec("restore_seconds", "How long the lane's last restore took.", "partition"),
+
+		stuck: s.gaugeVec("stuck_seconds", "How long a fold has been busy with one record, where that is 10 s or longer; otherwise 0.", "partition"),
 
 		panics:        s.counter("panics_total", "Panics of a fold that were caught."),
 		withheld:      s.counter("withheld_total", "Outputs not newer than what stood on the guarded projection."),
@@ -107,6 +109,7 @@ type laneMetrics struct {
 	lag                   [maxInputs]prometheus.Gauge
 	duplicates, forwarded prometheus.Counter
 	unsaved, restore      prometheus.Gauge
+	stuck                 prometheus.Gauge
 }
 
 func (m *metrics) lane(n int32, inputs []Input) laneMetrics {
@@ -114,6 +117,7 @@ func (m *metrics) lane(n int32, inputs []Input) laneMetrics {
 	l := laneMetrics{
 		duplicates: m.duplicates.WithLabelValues(m.role, p), forwarded: m.forwarded.WithLabelValues(m.role, p),
 		unsaved: m.unsaved.WithLabelValues(m.role, p), restore: m.restoring.WithLabelValues(m.role, p),
+		stuck: m.stuck.WithLabelValues(m.role, p),
 	}
 	for i, in := range inputs {
 		l.records[i] = m.records.WithLabelValues(m.role, string(in.Topic), p)
@@ -126,7 +130,7 @@ func (m *metrics) lane(n int32, inputs []Input) laneMetrics {
 // shows them now.
 func (m *metrics) gone(n int32) {
 	labels := prometheus.Labels{"role": m.role, "partition": strconv.Itoa(int(n))}
-	for _, g := range []*prometheus.GaugeVec{m.lag, m.unsaved, m.restoring} {
+	for _, g := range []*prometheus.GaugeVec{m.lag, m.unsaved, m.restoring, m.stuck} {
 		g.DeletePartialMatch(labels)
 	}
 }

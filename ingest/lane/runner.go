@@ -30,7 +30,8 @@ type Runner struct {
 	quietUntil time.Time         // no warning of a failing partition before; the fetcher's
 
 	mu        sync.Mutex
-	working   []*lane            // by number; nil: not restored here
+	working   []*lane // by number; nil: not restored here
+	stuck     map[*lane]Stuck
 	interrupt context.CancelFunc // ends the fetch that is on the way
 	changed   chan struct{}
 }
@@ -59,7 +60,7 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 		urgent: make(chan struct{}, cfg.InFlight), bulk: make(chan struct{}, cfg.InFlight),
 		saves: make(chan struct{}, cfg.InFlight), restores: make(chan struct{}, cfg.Restores),
 		scratches: scratches{left: 8},
-		handles:   map[int32]*handle{}, working: make([]*lane, cfg.lanes()), changed: make(chan struct{}, 1),
+		handles:   map[int32]*handle{}, working: make([]*lane, cfg.lanes()), stuck: map[*lane]Stuck{}, changed: make(chan struct{}, 1),
 	}
 	r.control.broker, r.control.reading = deps.Broker, make(chan struct{}, 1)
 	r.control.at = kafka.TopicPartition{Topic: cfg.topic(schemas.TopicControl)}
@@ -99,6 +100,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	var fetching errgroup.Group
 	fetch, stopFetch := context.WithCancel(hard)
 	fetching.Go(func() error { r.fetchLoop(fetch); return nil })
+	fetching.Go(func() error { r.watch(fetch); return nil })
 	err = r.generations(ctx, hard, group)
 	stopFetch()
 	_ = fetching.Wait() // never fails
@@ -177,8 +179,9 @@ func (r *Runner) adopt(hard context.Context, gen *Generation) {
 			delete(r.handles, n)
 		}
 	}
+	patience := time.After(giveUp)
 	for _, h := range lost {
-		<-h.ended
+		r.outlast(h, patience)
 		if !slices.Contains(own.Lanes, h.n) {
 			r.metrics.gone(h.n)
 		}
@@ -199,9 +202,27 @@ func (r *Runner) finish(cancel context.CancelFunc) {
 	}
 	grace := time.AfterFunc(r.cfg.Grace, cancel)
 	defer grace.Stop()
+	patience := time.After(r.cfg.Grace + giveUp)
 	for _, h := range r.handles {
-		<-h.ended
+		r.outlast(h, patience)
 		r.metrics.gone(h.n)
+	}
+}
+
+// giveUp is how long a lane that was told to stop at once is waited for. One whose fold
+// takes no end never stops; its epoch keeps what it might still write from harm.
+const giveUp = 5 * time.Second
+
+func (r *Runner) outlast(h *handle, patience <-chan time.Time) {
+	select {
+	case <-h.ended:
+		return
+	default:
+	}
+	select {
+	case <-h.ended:
+	case <-patience:
+		r.log.Error("a lane does not stop; it is left behind", "lane", h.n, "busy_with", r.Stuck())
 	}
 }
 

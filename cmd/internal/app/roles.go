@@ -28,6 +28,7 @@ func (a *App) lanes(ctx context.Context, g *errgroup.Group, role lane.Role, fold
 	if err != nil {
 		return err
 	}
+	a.health.watch(r)
 	g.Go(func() error {
 		if err := r.Run(ctx); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("role %s: %w", role.Name, err)

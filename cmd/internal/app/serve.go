@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +20,38 @@ import (
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/gateway"
 	"holdfast/ingest/intake"
+	"holdfast/ingest/lane"
 	"holdfast/ingest/platform"
 	"holdfast/schemas"
 )
 
 // health is what the process says of itself. Being ready does not depend on the
 // audit store: detection and protection go on without it.
-type health struct{ started, store atomic.Bool }
+type health struct {
+	started, store atomic.Bool
+
+	mu      sync.Mutex
+	runners []*lane.Runner
+}
+
+// watch adds the lanes of a role to what is told.
+func (h *health) watch(r *lane.Runner) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.runners = append(h.runners, r)
+}
+
+// stuck names the records that folds take no end with. Such a lane is ready, as far as
+// anybody else could help it: its record must be reported.
+func (h *health) stuck(w io.Writer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.runners {
+		for _, x := range r.Stuck() {
+			fmt.Fprintln(w, x)
+		}
+	}
+}
 
 func newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
@@ -77,6 +104,7 @@ func (a *App) startObservability(ctx context.Context, g *errgroup.Group) error {
 		if a.has(RoleRecord) && !a.health.store.Load() {
 			fmt.Fprintln(w, "the audit store is away: recording waits, nothing else does")
 		}
+		a.health.stuck(w)
 	})
 	if a.cfg.Observability.PProf {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
