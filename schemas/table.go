@@ -138,7 +138,7 @@ func (t Table) Twin() string { return t.Name + "_twin" }
 
 // DDL returns the statements that create the table, its twin and its views.
 func (t Table) DDL() []string {
-	out := []string{t.createTable(), t.createTwin()}
+	out := []string{t.createTable(), t.createTwin(), t.createUnique()}
 	if t.Topic == TopicInbox {
 		out = append(out, signalsView)
 	}

@@ -6,11 +6,11 @@ const ColumnBody = "body"
 // ColumnTrial names the trial under which a signal or a decision stands.
 const ColumnTrial = "trial"
 
-// SignalsView shows the inbox's signals alone, with the numbers of their evidence.
-// Those of mode shadow come from numbers on trial.
+// SignalsView shows the inbox's signals alone, each once, with the numbers of their
+// evidence. Those of mode shadow come from numbers on trial.
 const SignalsView = "signals"
 
-const signalsView = `CREATE VIEW IF NOT EXISTS ` + SignalsView + ` AS
+const signalsView = `CREATE OR REPLACE VIEW ` + SignalsView + ` AS
 SELECT log_id, topic, partition, offset, arrival, id, time, entity, account, source, origin, detector, family, level, score, severity,
     if(kind = 'trial', 'shadow', 'live') AS mode, trial,
     JSONExtractString(body, 'technique') AS technique,
@@ -23,8 +23,8 @@ SELECT log_id, topic, partition, offset, arrival, id, time, entity, account, sou
     JSONExtractString(body, 'evidence', 'unit') AS unit,
     JSONExtractString(body, 'evidence', 'window') AS window,
     JSONExtractString(body, 'evidence', 'text') AS text,
-    body
-FROM inbox WHERE kind IN ('signal', 'trial')`
+    body, copies
+FROM inbox_unique WHERE kind IN ('signal', 'trial')`
 
 func word(name string) Column   { return Column{Name: name, Kind: ColumnWord} }
 func plain(name string) Column  { return Column{Name: name, Kind: ColumnText} }

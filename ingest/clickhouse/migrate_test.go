@@ -29,7 +29,7 @@ func TestStepsComeToWhatIsDeclared(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, table := range schemas.Tables() {
-		for _, s := range append([]string{"DROP TABLE " + table.Name, "DROP TABLE " + table.Twin()}, table.DDL()...) {
+		for _, s := range append([]string{"DROP VIEW " + table.Unique(), "DROP TABLE " + table.Name, "DROP TABLE " + table.Twin()}, table.DDL()...) {
 			if err := c.Exec(ctx, s); err != nil {
 				t.Fatalf("%s: %v", s, err)
 			}

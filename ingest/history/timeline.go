@@ -282,7 +282,7 @@ func (s *seen) before(e Entry) bool {
 		clear(s.now)
 	}
 	if e.Kind == schemas.KindEvent {
-		return known(s.now, s.hash(string(e.Kind), e.ID))
+		return known(s.now, s.hash(string(e.Kind), e.Source, e.ID)) // each source has ids of its own
 	}
 	if len(s.findings) >= maxSeen {
 		clear(s.findings)
