@@ -35,6 +35,9 @@ func Parse(name string, data []byte) (*Set, error) {
 		"parameters": func(n *yaml.Node) { s.Parameters = r.settings(n, "parameters") },
 		"shadow":     func(n *yaml.Node) { r.shadow(s, n) },
 		"allow":      func(n *yaml.Node) { r.list(n, "allow", MaxAllows, func(x *yaml.Node) { r.allow(s, x) }) },
+		"trusted_proxies": func(n *yaml.Node) {
+			r.list(n, "trusted_proxies", MaxProxies, func(x *yaml.Node) { r.proxy(s, x) })
+		},
 		"policies": func(n *yaml.Node) {
 			r.list(n, "policies", MaxPolicies, func(x *yaml.Node) { r.policy(s, x, seen) })
 		},

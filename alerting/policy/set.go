@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr/vm"
+	"github.com/gaissmai/bart"
 
 	"holdfast/schemas"
 )
@@ -31,8 +32,9 @@ type Set struct {
 	// their defaults.
 	Parameters []Setting
 	// Trial is what runs in shadow beside them, nil where nothing does.
-	Trial *Trial
-	allow map[string][]Allow // by entity key
+	Trial   *Trial
+	allow   map[string][]Allow // by entity key
+	proxies *bart.Lite         // nil where none is listed
 }
 
 // Policy is one rule from signals to a verdict.

@@ -1,6 +1,9 @@
 package respond
 
 import (
+	"fmt"
+
+	"holdfast/alerting/policy"
 	"holdfast/schemas"
 )
 
@@ -16,6 +19,7 @@ func (j *judgement) route() {
 		d.Verdict = schemas.VerdictReview
 		d.Reason = "protected, so a person decides: " + d.Reason
 	}
+	shared := j.shared(&d)
 	if j.mode != schemas.ModeLive {
 		j.decide(d, nil)
 		return
@@ -24,11 +28,31 @@ func (j *judgement) route() {
 	switch {
 	case protected:
 		j.enact(d, note{})
+	case shared:
+		j.enact(d, note{gravity: gravest}) // asked once: nothing graver can come
 	case !d.Proposed.Stops():
 		j.enact(d, note{gravity: j.view.env.Severity})
 	default:
 		j.stop(d)
 	}
+}
+
+// gravest is the rank of the highest severity.
+var gravest = policy.SeverityRank(schemas.SeverityCritical)
+
+// shared turns a block of an address that no policy blocks into a review, and tells the
+// person who is asked what such an address means.
+func (j *judgement) shared(d *schemas.Decision) bool {
+	if j.entity.Kind != schemas.KindIP || d.Proposed.Rank() < schemas.VerdictReview.Rank() {
+		return false
+	}
+	what := j.set.SharedAddress(j.entity.ID)
+	if what == "" {
+		return false
+	}
+	d.Verdict = schemas.VerdictReview
+	d.Reason = fmt.Sprintf("%s, so a person decides: a proxy hides its clients; where this is one of yours, have it pass their addresses on: %s", what, d.Reason)
+	return true
 }
 
 // stop carries an automatic stop on: to the gate, unless the entity is stopped
