@@ -238,3 +238,19 @@ func (e *Edge) freshness() (asOf time.Time, age time.Duration, stale bool) {
 
 // Ready reports whether the edge has ever held the whole status topic.
 func (e *Edge) Ready() bool { return e.asOf.Load() != 0 }
+
+// Suspended returns the accounts that must not send; ok is false until the status topic was
+// once read to its end.
+func (e *Edge) Suspended() (accounts []string, ok bool) {
+	if !e.Ready() {
+		return nil, false
+	}
+	accounts, _ = e.table.Stopped(schemas.KindAccount, statusSuspended)
+	return accounts, true
+}
+
+// Changed is closed at the next change of any status.
+func (e *Edge) Changed() <-chan struct{} {
+	_, _, wake, _ := e.changes.since(e.changes.now(), 0)
+	return wake
+}

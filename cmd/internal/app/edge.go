@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast/alerting/edge"
+	"holdfast/alerting/edge/kumomta"
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/kafka"
 	"holdfast/schemas"
@@ -53,8 +54,12 @@ func NewEdge(cfg config.Config, log *slog.Logger) (*Edge, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Edge.HTTP.Listen == "" && len(cfg.Edge.Postfix.Listen) == 0 && len(cfg.Edge.Line.Listen) == 0 {
-		return nil, errors.New("edge: nothing listens: set edge.http.listen, edge.postfix.listen or edge.line.listen")
+	if k := kumoConfig(&cfg); k.URL != "" {
+		if err := k.Validate(); err != nil {
+			return nil, fmt.Errorf("edge.kumomta: %w", err)
+		}
+	} else if cfg.Edge.HTTP.Listen == "" && len(cfg.Edge.Postfix.Listen) == 0 && len(cfg.Edge.Line.Listen) == 0 {
+		return nil, errors.New("edge: nothing listens: set edge.http.listen, edge.postfix.listen, edge.line.listen or edge.kumomta.url")
 	}
 	return x, nil
 }
@@ -90,6 +95,14 @@ func (x *Edge) Run(ctx context.Context) error {
 		return g.Wait()
 	}
 	g.Go(func() error { return e.Run(ctx) })
+	if k := kumoConfig(&x.cfg); k.URL != "" {
+		r, err := kumomta.New(k, kumomta.Deps{Wanted: e, Logger: x.log, Metrics: kumomta.NewMetrics(reg)})
+		if err != nil {
+			g.Go(func() error { return fmt.Errorf("edge.kumomta: %w", err) })
+			return g.Wait()
+		}
+		g.Go(func() error { return r.Run(ctx) })
+	}
 	x.log.Info("the edge answers", "http", x.at.HTTP, "postfix", x.at.Postfix, "line", x.at.Line, "copy", c.File)
 	close(x.ready)
 	return g.Wait()
@@ -177,6 +190,11 @@ func listenOn(ctx context.Context, addr string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, os.Chmod(path, 0o660)
+}
+
+func kumoConfig(cfg *config.Config) kumomta.Config {
+	k := cfg.Edge.KumoMTA
+	return kumomta.Config{URL: k.URL, Prefix: k.Prefix, Duration: k.Duration, Timeout: k.Timeout}
 }
 
 // edgeConfig reads what the configuration's part edge names.

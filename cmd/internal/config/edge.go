@@ -10,6 +10,7 @@ type Edge struct {
 	HTTP       EdgeHTTP      `yaml:"http"`
 	Postfix    EdgePostfix   `yaml:"postfix"`
 	Line       EdgeLine      `yaml:"line"`
+	KumoMTA    EdgeKumoMTA   `yaml:"kumomta"`
 }
 
 // EdgeHTTP is the lookup by HTTP, with lists, bulk and a stream of changes.
@@ -45,8 +46,17 @@ type EdgeLine struct {
 	Listen []string `yaml:"listen"`
 }
 
+// EdgeKumoMTA is the KumoMTA node beside the edge, whose suspensions it keeps. Without a
+// url there is none.
+type EdgeKumoMTA struct {
+	URL      string        `yaml:"url"`
+	Prefix   string        `yaml:"prefix"` // before the account in a tenant's name
+	Duration time.Duration `yaml:"duration"`
+	Timeout  time.Duration `yaml:"timeout"`
+}
+
 func defaultEdge() Edge {
-	return Edge{StaleAfter: 30 * time.Second, Postfix: EdgePostfix{
+	return Edge{StaleAfter: 30 * time.Second, KumoMTA: EdgeKumoMTA{Duration: 5 * time.Minute, Timeout: 5 * time.Second}, Postfix: EdgePostfix{
 		Address:   "client_address",
 		Suspended: "550 5.7.1 This account is suspended. The account's owner has been sent what to do.",
 		Blocked:   "550 5.7.1 Mail from this address is not accepted.",
