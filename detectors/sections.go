@@ -37,7 +37,8 @@ func appendSections[E, V any](table []section[E, V], e *E, w *writer, s *store, 
 			continue
 		}
 		unknown = appendUnknown(w, unknown, x.tag)
-		from, body := len(w.b), 0
+		from := len(w.b)
+		var body int
 		w.b, body = schemas.BeginSection(w.b, x.tag, x.version)
 		x.write(e, w, s)
 		w.b = schemas.EndSection(w.b, from, body)

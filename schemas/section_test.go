@@ -10,7 +10,8 @@ func TestSectionsComeBack(t *testing.T) {
 	var b []byte
 	bodies := [][]byte{1: []byte("a"), 2: bytes.Repeat([]byte("b"), 127), 3: bytes.Repeat([]byte("c"), 128), 40: bytes.Repeat([]byte("d"), 70_000)}
 	for tag, body := range bodies {
-		from, at := len(b), 0
+		from := len(b)
+		var at int
 		b, at = BeginSection(b, uint64(tag), 5)
 		b = append(b, body...)
 		b = EndSection(b, from, at)

@@ -122,7 +122,7 @@ func (c *Client) retry(ctx context.Context, f func(context.Context) error) error
 		}
 		c.stats.retries.Add(1)
 		c.cfg.Logger.Debug("trying again", "error", err, "after", pause)
-		if !wait(ctx, pause/2+rand.N(pause)) {
+		if !wait(ctx, pause/2+rand.N(pause)) { // #nosec G404 -- jitter
 			return err
 		}
 		if stale(err) {

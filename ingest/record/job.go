@@ -188,7 +188,7 @@ func (j *job) persist(ctx context.Context, what string, f func() error) error {
 
 // pause waits about d, and tells when it is no use to go on.
 func (j *job) pause(ctx context.Context, d time.Duration) error {
-	if wait(ctx, j.gen.Done, d/2+rand.N(d)) {
+	if wait(ctx, j.gen.Done, d/2+rand.N(d)) { // #nosec G404 -- jitter
 		return nil
 	}
 	if ctx.Err() != nil {

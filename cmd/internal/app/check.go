@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -108,7 +109,7 @@ func checkPorts(cfg *config.Config, o CheckOptions, wrong func(key string, err e
 		if _, _, err := net.SplitHostPort(l.Addr); err != nil {
 			continue // reported before
 		}
-		s, err := net.Listen("tcp", l.Addr)
+		s, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", l.Addr)
 		switch {
 		case err == nil:
 			_ = s.Close()

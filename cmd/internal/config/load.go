@@ -45,7 +45,9 @@ func LoadPlaces(path string, environ []string) (Config, Places, error) {
 	c.complete()
 	v := &reader{where: path, lines: lines, wrong: map[string]bool{}}
 	for _, m := range append(slices.Clone(file), e.mistakes...) {
-		v.wrong[m.(*Mistake).Key] = true
+		if x := (*Mistake)(nil); errors.As(m, &x) {
+			v.wrong[x.Key] = true
+		}
 	}
 	v.whole(&c)
 	return c, Places{path, lines}, errors.Join(slices.Concat(file, e.mistakes, v.mistakes)...)

@@ -92,7 +92,7 @@ func (w *World) stream(ctx context.Context, out io.Writer, packed bool, see func
 // the scorer of labelled sets reads. When ctx ends it stops behind a whole event, and the
 // labels are those of the world so far.
 func (w *World) WriteDir(ctx context.Context, dir string) (Summary, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return Summary{}, err
 	}
 	var c Counter
@@ -105,14 +105,14 @@ func (w *World) WriteDir(ctx context.Context, dir string) (Summary, error) {
 
 // WriteLabels writes truth.csv, traps.csv and harm.csv.
 func (w *World) WriteLabels(dir string, c *Counter) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
 	harm := "event\n"
 	if len(c.Harm) > 0 {
 		harm += strings.Join(c.Harm, "\n") + "\n"
 	}
-	return errors.Join(os.WriteFile(filepath.Join(dir, "harm.csv"), []byte(harm), 0o644),
+	return errors.Join(os.WriteFile(filepath.Join(dir, "harm.csv"), []byte(harm), 0o600),
 		spans(filepath.Join(dir, "truth.csv"), w.truth), spans(filepath.Join(dir, "traps.csv"), w.traps))
 }
 

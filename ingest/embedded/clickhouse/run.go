@@ -35,7 +35,7 @@ func openEngine(cfg ServeConfig) (*engine, error) {
 		return nil, fmt.Errorf("clickhouse: temporary folder: %w", err)
 	}
 	config := filepath.Join(cfg.Dir, "config.xml")
-	if err := os.WriteFile(config, serverConfig(cfg.MaxMemory), 0o640); err != nil {
+	if err := os.WriteFile(config, serverConfig(cfg.MaxMemory), 0o600); err != nil {
 		return nil, fmt.Errorf("clickhouse: write the engine's settings: %w", err)
 	}
 	db, err := chdb.Open(cfg.Lib, filepath.Join(cfg.Dir, "data"), config)

@@ -190,7 +190,7 @@ func (s *Supervisor) isReady() bool {
 // runChild runs one child to its end. When ctx ends it closes the child's
 // standard input, which tells it to end, and kills it if it does not.
 func (s *Supervisor) runChild(ctx context.Context) error {
-	config, err := json.Marshal(ServeConfig{
+	config, err := json.Marshal(ServeConfig{ // #nosec G117 -- to our own child, over a pipe
 		Dir: s.cfg.Dir, Lib: s.cfg.Lib, User: s.cfg.User, Password: s.cfg.Password,
 		MaxRequest: s.cfg.MaxRequest, MaxMemory: s.cfg.MaxMemory, Readers: s.cfg.Readers, Writers: s.cfg.Writers,
 	})
@@ -198,7 +198,7 @@ func (s *Supervisor) runChild(ctx context.Context) error {
 		return err
 	}
 	// The end of ctx is told through standard input, not by a kill.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.cfg.Command[0], s.cfg.Command[1:]...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.cfg.Command[0], s.cfg.Command[1:]...) // #nosec G204 -- our own binary
 	cmd.Env = append(os.Environ(), s.cfg.Env...)
 	cmd.ExtraFiles = []*os.File{s.socket}
 	// A group of its own keeps Ctrl-C from it; should this process die without a
