@@ -9,12 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+	_ "time/tzdata" // --timezone on machines without a database of zones
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
@@ -24,14 +25,16 @@ import (
 	"holdfast/ingest/adapters/sshd"
 	"holdfast/ingest/importer"
 	"holdfast/ingest/intake"
+	"holdfast/ingest/unpack"
 	"holdfast/schemas"
 )
 
 type importCmd struct {
-	Files    []string `arg:"" help:"Files, plain or gzip; - is standard input."`
+	Files    []string `arg:"" help:"Files, plain or compressed (gzip, zstd, bzip2, xz); - is standard input."`
 	Live     bool     `help:"The records may be acted on; without it they stop nobody."`
 	Format   string   `enum:"ndjson,sshd" default:"ndjson" help:"ndjson, or sshd for OpenSSH's log."`
-	Year     int      `placeholder:"YEAR" help:"The year of an OpenSSH log's first line (default: from the file's own time)."`
+	Year     int      `placeholder:"YEAR" help:"The year of an OpenSSH log's first line, or of the oldest of its rotated files (default: from each file's own time)."`
+	Timezone string   `placeholder:"ZONE" help:"The zone of an OpenSSH log's times that have none: Europe/Berlin, +01:00 or UTC (default: this machine's)."`
 	Staff    bool     `help:"The users of an OpenSSH log are employees."`
 	Source   string   `default:"import" help:"Named as the source of every record."`
 	Rate     float64  `placeholder:"N" help:"At most so many records a second."`
@@ -39,8 +42,12 @@ type importCmd struct {
 	Quiet    bool     `short:"q" help:"Show no progress."`
 }
 
-// maxTold bounds the refused lines that are printed one by one.
-const maxTold = 20
+const (
+	// maxTold bounds the refused lines that are printed one by one.
+	maxTold = 20
+	// maxShown bounds those that cannot be read.
+	maxShown = 5
+)
 
 // Run imports.
 func (i *importCmd) Run(ctx context.Context, c *common) error {
@@ -52,6 +59,10 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	defer client.Close()
+	zone, err := i.zone()
+	if err != nil {
+		return err
+	}
 	networks, err := app.OpenEnrichment(&cfg, nil, nil)
 	if err != nil {
 		return err
@@ -71,10 +82,10 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	var g errgroup.Group
 	g.Go(func() error { return producer.Run(run) })
 
-	told := 0
+	told, shown := 0, 0
 	bar := newBar(i.Quiet)
 	sum, err := importer.Run(ctx, importer.Config{
-		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff},
+		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff, Location: zone},
 		Live: i.Live, Source: i.Source, Rate: i.Rate, Progress: progress, Topic: cfg.Kafka.Prefix + string(schemas.TopicEvents),
 	}, importer.Deps{
 		Writer: producer, Log: client, Networks: networks, Logger: quiet(), Progress: bar.show,
@@ -84,6 +95,12 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 				fmt.Fprintln(os.Stderr, "refused", r.Error())
 			}
 		},
+		Unreadable: func(u importer.Unreadable) {
+			if shown++; shown <= maxShown {
+				bar.clear()
+				fmt.Fprintf(os.Stderr, "unreadable %s:%d: the line %s: %s\n", u.File, u.Line, u.Why, strconv.QuoteToASCII(string(u.Text)))
+			}
+		},
 	})
 	bar.clear()
 	stop()
@@ -91,18 +108,41 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	if told > maxTold {
 		fmt.Fprintf(os.Stderr, "refused %d more lines: all of them stand on the rejected topic\n", told-maxTold)
 	}
+	if shown > maxShown {
+		fmt.Fprintf(os.Stderr, "unreadable %d more lines\n", shown-maxShown)
+	}
 	if err != nil && sum.Lines == 0 && sum.Resumed.Lines == 0 {
 		return err
 	}
-	fmt.Printf("%s: %d accepted, %d refused, %d ignored", count(sum.Lines, "line", "lines"), sum.Accepted, sum.Refused, sum.Ignored)
+	fmt.Printf("%s: %d accepted, %d refused, %d irrelevant, %d unreadable", count(sum.Lines, "line", "lines"), sum.Accepted, sum.Refused, sum.Irrelevant, sum.Unreadable)
 	if sum.Resumed.Lines > 0 || sum.Skipped > 0 {
 		fmt.Printf("; an earlier run had done %d lines", sum.Resumed.Lines)
 	}
 	fmt.Printf(" (%s)\n", sum.Elapsed.Round(time.Millisecond))
+	if now := time.Now(); sum.Local && i.Timezone == "" {
+		if abbreviation, _ := now.In(zone).Zone(); abbreviation != "UTC" {
+			fmt.Printf("times without a zone were read as of %s, this machine's: --timezone ZONE says otherwise\n", sshd.ZoneName(zone, now))
+		}
+	}
 	if err == nil && sum.Lines > 0 && sum.Accepted == 0 {
 		err = fmt.Errorf("not one line was taken: is it a file of --format %s?", i.Format)
 	}
 	return err
+}
+
+// zone is that of times without one.
+func (i *importCmd) zone() (*time.Location, error) {
+	if i.Timezone == "" {
+		return time.Local, nil
+	}
+	if i.Format != string(importer.SSHD) {
+		return nil, errors.New("--timezone is for --format sshd: the times of NDJSON have a zone")
+	}
+	loc, err := sshd.ParseZone(i.Timezone)
+	if err != nil {
+		return nil, fmt.Errorf("--timezone: %w", err)
+	}
+	return loc, nil
 }
 
 // noFolder refuses folders, which cannot be read as a file of events.
@@ -155,7 +195,7 @@ func (b *bar) clear() {
 }
 
 type replayCmd struct {
-	Files     []string `arg:"" help:"NDJSON files, plain or gzip; - is standard input."`
+	Files     []string `arg:"" help:"NDJSON files, plain or compressed (gzip, zstd, bzip2, xz); - is standard input."`
 	Decisions string   `placeholder:"OUT" help:"Write decisions here; - is standard output."`
 	Signals   string   `placeholder:"OUT" help:"Write signals here; - is standard output."`
 	Policy    string   `aliases:"policies" placeholder:"FILE" help:"Judge by these policies and detectors' numbers (default: the configuration's). What runs in shadow decides in mode shadow."`
@@ -203,7 +243,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	for _, name := range r.Files {
 		file.Store(&name)
 		var in io.ReadCloser
-		if in, err = openFile(name); err != nil {
+		if in, err = openFile(name, "replay"); err != nil {
 			break
 		}
 		sum, err = p.Run(ctx, in)
@@ -312,8 +352,9 @@ func (o *outputs) close() error {
 	return errors.Join(errs...)
 }
 
-// openFile opens a file or standard input, unpacking gzip by its first bytes.
-func openFile(name string) (io.ReadCloser, error) {
+// openFile opens a file or standard input, unpacking it as its first bytes tell. args
+// are those of the command that another program's output could be piped into.
+func openFile(name, args string) (io.ReadCloser, error) {
 	f := os.Stdin
 	if name != "-" {
 		var err error
@@ -321,15 +362,11 @@ func openFile(name string) (io.ReadCloser, error) {
 			return nil, err
 		}
 	}
-	br := bufio.NewReader(f) // smaller than what replay reads at once, which then goes around it
-	if head, _ := br.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
-		return readCloser{br, f}, nil
-	}
-	z, err := gzip.NewReader(bufio.NewReaderSize(br, 64<<10))
+	text, err := unpack.New(f, name, args)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+		return nil, errors.Join(err, f.Close())
 	}
-	return readCloser{z, f}, nil
+	return readCloser{text, f}, nil
 }
 
 type readCloser struct {

@@ -14,7 +14,7 @@ func TestPlainFilesAreReadDirectly(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 256<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := openFile(path)
+	f, err := openFile(path, "replay")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"holdfast/detectors/baseline"
+	"holdfast/ingest/unpack"
 )
 
 type seriesCmd struct {
@@ -93,7 +94,11 @@ func (s *seriesCmd) score(ctx context.Context, lines *atomic.Int64) error {
 		defer f.Close()
 		out = f
 	}
-	if err := scoreSeries(untilDone{ctx, in}, lineCounter{out, lines}); err != nil {
+	text, err := unpack.New(untilDone{ctx, in}, s.File, "series")
+	if err != nil {
+		return err
+	}
+	if err := scoreSeries(text, lineCounter{out, lines}); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if out == os.Stdout {
@@ -124,11 +129,11 @@ func scoreSeries(in io.Reader, out io.Writer) error {
 	if _, err := w.WriteString("timestamp,value,anomaly_score\n"); err != nil {
 		return err
 	}
-	var stream baseline.Stream
+	rows := series{w: w}
 	for number := 1; ; number++ {
 		line, err := r.ReadSlice('\n')
 		if len(line) > 0 && (err == nil || errors.Is(err, io.EOF)) {
-			if bad := scoreLine(&stream, w, string(line), number); bad != nil {
+			if bad := rows.score(string(line), number); bad != nil {
 				return errors.Join(bad, w.Flush())
 			}
 		}
@@ -147,20 +152,27 @@ func scoreSeries(in io.Reader, out io.Writer) error {
 	}
 }
 
-func scoreLine(stream *baseline.Stream, w io.Writer, line string, number int) error {
-	if number == 1 {
-		line = strings.TrimPrefix(line, "\ufeff")
-	}
+// series scores one row after the other.
+type series struct {
+	stream baseline.Stream
+	w      io.Writer
+	begun  bool // a header or a row has come
+}
+
+// score scores a line. A header can only stand before the first row.
+func (s *series) score(line string, number int) error {
 	line = strings.TrimSpace(line)
-	if line == "" || number == 1 && isHeader(line) {
+	first := !s.begun
+	s.begun = s.begun || line != ""
+	if line == "" || first && isHeader(line) {
 		return nil
 	}
 	stamp, text, value, err := parseRow(line)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", number, err)
 	}
-	score := strconv.FormatFloat(stream.Score(value), 'g', 6, 64)
-	_, err = fmt.Fprintf(w, "%s,%s,%s\n", stamp, text, score)
+	score := strconv.FormatFloat(s.stream.Score(value), 'g', 6, 64)
+	_, err = fmt.Fprintf(s.w, "%s,%s,%s\n", stamp, text, score)
 	return err
 }
 

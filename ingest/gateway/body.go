@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,13 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request) (*body, *problem)
 	}
 	b.lines = buffers.Get().(*bufio.Reader)
 	b.lines.Reset(in)
+	switch head, _ := b.lines.Peek(3); {
+	case bytes.Equal(head, []byte("\xef\xbb\xbf")): // a byte order mark
+		_, _ = b.lines.Discard(3)
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		b.close()
+		return nil, &problem{Status: http.StatusUnsupportedMediaType, Detail: "the body is UTF-16: encode text as UTF-8"}
+	}
 	return b, nil
 }
 

@@ -10,9 +10,8 @@ import (
 	"os"
 	"sync/atomic"
 
-	"github.com/klauspost/compress/gzip"
-
 	"holdfast/ingest/intake"
+	"holdfast/ingest/unpack"
 	"holdfast/schemas"
 )
 
@@ -35,7 +34,6 @@ type input struct {
 	closer io.Closer
 	read   atomic.Int64
 	size   int64
-	packed bool
 
 	rest []byte // read, and not yet part of a block
 	line int64  // lines before rest
@@ -56,7 +54,7 @@ func (c counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func open(name string, stdin io.Reader) (*input, error) {
+func open(name, args string, stdin io.Reader) (*input, error) {
 	in := &input{size: -1, closer: io.NopCloser(nil)}
 	raw := stdin
 	if name != "-" {
@@ -69,16 +67,12 @@ func open(name string, stdin io.Reader) (*input, error) {
 		}
 		in.closer, raw = f, f
 	}
-	buffered := bufio.NewReaderSize(counting{raw, &in.read}, 256<<10)
-	in.plain = buffered
-	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		z, err := gzip.NewReader(buffered)
-		if err != nil {
-			in.closer.Close()
-			return nil, fmt.Errorf("import: %s looks like gzip and is not: %w", name, err)
-		}
-		in.plain, in.packed = z, true
+	text, err := unpack.New(bufio.NewReaderSize(counting{raw, &in.read}, 256<<10), name, "import"+args)
+	if err != nil {
+		in.closer.Close()
+		return nil, fmt.Errorf("import: %w", err)
 	}
+	in.plain = text
 	return in, nil
 }
 

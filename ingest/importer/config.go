@@ -26,7 +26,7 @@ const (
 
 // Config says what to import and how. Zero values take the defaults.
 type Config struct {
-	Files    []string // "-" is standard input; gzip is recognised by its first bytes
+	Files    []string // "-" is standard input; gzip, zstd, bzip2 and xz are recognised by their first bytes
 	Format   Format   // default ndjson
 	SSHD     sshd.Options
 	Live     bool    // the records may be acted on; otherwise they stop nobody
@@ -90,11 +90,14 @@ type Deps struct {
 	// of each file; from one goroutine.
 	Progress func(Progress)
 	// Refused is called for each refused line; from one goroutine.
-	Refused  func(Refusal)
-	Networks intake.Networks
-	Logger   *slog.Logger
-	Metrics  *intake.Metrics
-	Now      func() time.Time
+	Refused func(Refusal)
+	// Unreadable is called for each line that an adapter cannot read; from one
+	// goroutine. Its text is valid during the call only.
+	Unreadable func(Unreadable)
+	Networks   intake.Networks
+	Logger     *slog.Logger
+	Metrics    *intake.Metrics
+	Now        func() time.Time
 }
 
 func (d *Deps) setDefaults() {
@@ -106,6 +109,9 @@ func (d *Deps) setDefaults() {
 	}
 	if d.Refused == nil {
 		d.Refused = func(Refusal) {}
+	}
+	if d.Unreadable == nil {
+		d.Unreadable = func(Unreadable) {}
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
@@ -123,14 +129,26 @@ type Counts struct {
 	Lines    int64 `json:"lines"`
 	Accepted int64 `json:"accepted"` // events acknowledged
 	Refused  int64 `json:"refused"`
-	Ignored  int64 `json:"ignored"` // lines that an adapter needs none of; empty lines
+	// Irrelevant are lines that an adapter needs none of, and empty lines. Earlier
+	// versions wrote them, and those that cannot be read, as ignored.
+	Irrelevant int64 `json:"ignored"`
+	Unreadable int64 `json:"unreadable,omitzero"` // lines that an adapter cannot read
 }
 
 func (c *Counts) add(d Counts) {
 	c.Lines += d.Lines
 	c.Accepted += d.Accepted
 	c.Refused += d.Refused
-	c.Ignored += d.Ignored
+	c.Irrelevant += d.Irrelevant
+	c.Unreadable += d.Unreadable
+}
+
+// less is what c has beyond d.
+func (c Counts) less(d Counts) Counts {
+	return Counts{
+		Lines: c.Lines - d.Lines, Accepted: c.Accepted - d.Accepted, Refused: c.Refused - d.Refused,
+		Irrelevant: c.Irrelevant - d.Irrelevant, Unreadable: c.Unreadable - d.Unreadable,
+	}
 }
 
 // Progress says how far one file is.
@@ -155,10 +173,21 @@ type Refusal struct {
 // Error is the refusal as one line, beginning "file:line: ".
 func (r Refusal) Error() string { return fmt.Sprintf("%s:%d: %v", r.File, r.Line, r.Err) }
 
+// Unreadable says which line could not be read, and why.
+type Unreadable struct {
+	File string
+	Line int64
+	Why  string // continues "the line …"
+	Text []byte // its first 256 bytes, as they stand there
+}
+
 // Summary says what became of all files.
 type Summary struct {
 	Files   int
 	Skipped int // finished in an earlier run
+	// Local says that lines had times without a zone, which Config.SSHD.Location
+	// completed.
+	Local bool
 	Counts
 	Resumed Counts // done by earlier runs, not counted above
 	Elapsed time.Duration

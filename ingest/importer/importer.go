@@ -46,8 +46,14 @@ func Run(ctx context.Context, cfg Config, deps Deps) (Summary, error) {
 	if err != nil {
 		return sum, err
 	}
-	for i, name := range cfg.Files {
-		f := &file{cfg: &cfg, deps: &deps, src: cfg.source(), book: book, name: name, index: i, pace: pacer{rate: cfg.Rate}, checker: intake.Checker{Networks: deps.Networks}}
+	files := cfg.Files
+	if cfg.Format == SSHD {
+		files = rotated(files)
+	}
+	var before *file
+	for i, name := range files {
+		f := &file{cfg: &cfg, deps: &deps, src: cfg.source(), book: book, name: name, index: i, after: before, pace: pacer{rate: cfg.Rate}, checker: intake.Checker{Networks: deps.Networks}}
+		before = f
 		err = f.run(ctx, &sum)
 		sum.Elapsed = time.Since(began)
 		if err != nil {
@@ -65,6 +71,7 @@ type file struct {
 	book  *ledger
 	name  string
 	index int
+	after *file // the one before it, or nil
 	pace  pacer
 
 	in      *input
@@ -105,7 +112,9 @@ func (f *file) run(ctx context.Context, sum *Summary) (err error) {
 	}
 	err = f.pipe(ctx)
 	done := f.entry.Counts
-	sum.add(Counts{done.Lines - f.resumed.Lines, done.Accepted - f.resumed.Accepted, done.Refused - f.resumed.Refused, done.Ignored - f.resumed.Ignored})
+	sum.add(done.less(f.resumed))
+	last, local := f.reader.last()
+	f.entry.Last, sum.Local = last, sum.Local || local
 	if err != nil {
 		return errors.Join(fmt.Errorf("import: %s, after line %d: %w", f.name, f.entry.Line, err), f.book.save(true))
 	}
@@ -115,7 +124,11 @@ func (f *file) run(ctx context.Context, sum *Summary) (err error) {
 }
 
 func (f *file) open() (err error) {
-	if f.in, err = open(f.name, f.deps.Stdin); err != nil {
+	args := ""
+	if f.cfg.Format == SSHD {
+		args = " --format sshd"
+	}
+	if f.in, err = open(f.name, args, f.deps.Stdin); err != nil {
 		return err
 	}
 	f.reader = f.cfg.reader(f.sshdOptions())
@@ -137,6 +150,10 @@ func (f *file) sshdOptions() sshd.Options {
 		if st, err := os.Stat(f.name); err == nil {
 			o.Reference = st.ModTime()
 		}
+	}
+	// --year is the year of the oldest of a log's files; the others go on from there.
+	if o.Year != 0 && f.after != nil && base(f.after.name) == base(f.name) {
+		o.After = f.after.entry.Last
 	}
 	return o
 }
@@ -186,7 +203,7 @@ func (f *file) settle(ctx context.Context, from <-chan *sent) error {
 			return err
 		}
 		f.deps.Metrics.Accepted(f.src, int(s.counts.Accepted))
-		f.deps.Metrics.Ignored(f.src, int(s.counts.Ignored))
+		f.deps.Metrics.Ignored(f.src, int(s.counts.Irrelevant+s.counts.Unreadable))
 		if s.end <= f.entry.Offset && s.counts == (Counts{}) { // done by an earlier run
 			continue
 		}

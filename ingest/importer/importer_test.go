@@ -67,7 +67,7 @@ func TestImportsEveryShapeOfFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Summary{Files: 4, Counts: Counts{Lines: 12, Accepted: 10, Refused: 1, Ignored: 1}}
+	want := Summary{Files: 4, Counts: Counts{Lines: 12, Accepted: 10, Refused: 1, Irrelevant: 1}}
 	sum.Elapsed = 0
 	if diff := cmp.Diff(want, sum); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
@@ -292,7 +292,7 @@ func TestRealLogins(t *testing.T) {
 	}
 	b := &intaketest.Broker{Lanes: 4}
 	sum, err := Run(t.Context(), Config{Files: []string{path}, Format: SSHD, SSHD: sshd.Options{Year: 2017}}, deps(intaketest.Producer(t, b, intake.Config{})))
-	if err != nil || sum.Accepted != 1354 || sum.Refused != 0 || len(b.All(schemas.TopicEvents)) != 1354 {
+	if err != nil || sum.Accepted != 1381 || sum.Refused != 0 || sum.Unreadable != 0 || len(b.All(schemas.TopicEvents)) != 1381 {
 		t.Errorf("%+v: %v", sum, err)
 	}
 }

@@ -40,6 +40,9 @@ type entry struct {
 	// Ends are the ends of the events topic's partitions: what was sent beyond
 	// Offset stands at or behind them.
 	Ends []int64 `json:"ends,omitempty"`
+	// Last is the latest time in a log that is done: the years of the one that was
+	// rotated after it follow from there.
+	Last time.Time `json:"last,omitzero"`
 }
 
 const ledgerVersion = 1

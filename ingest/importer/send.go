@@ -53,6 +53,9 @@ func handOn(ctx context.Context, to chan<- *sent, s *sent) error {
 	}
 }
 
+// maxShown bounds what is handed on of a line that cannot be read.
+const maxShown = 256
+
 // line is the line at work; err is why the import cannot go on.
 type line struct {
 	file    *file
@@ -76,12 +79,16 @@ func (f *file) send(ctx context.Context, s *sent) error {
 		var data []byte
 		data, rest, _ = bytes.Cut(rest, newline)
 		if at.n <= f.from {
-			f.reader.line(at.n, data, func([]byte) {})
+			_, _ = f.reader.line(at.n, data, func([]byte) {})
 			continue
 		}
 		s.counts.Lines++
-		if !f.reader.line(at.n, data, emit) {
-			s.counts.Ignored++
+		switch used, unreadable := f.reader.line(at.n, data, emit); {
+		case unreadable != "":
+			s.counts.Unreadable++
+			f.deps.Unreadable(Unreadable{File: f.name, Line: at.n, Why: unreadable, Text: data[:min(len(data), maxShown)]})
+		case !used:
+			s.counts.Irrelevant++
 		}
 	}
 	return at.err

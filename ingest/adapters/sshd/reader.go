@@ -1,15 +1,8 @@
 package sshd
 
 import (
-	"strconv"
-	"strings"
+	"bytes"
 	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/go-json-experiment/json/jsontext"
-
-	"holdfast/schemas"
 )
 
 // Options say what the log itself does not. Zero values take the defaults.
@@ -17,6 +10,9 @@ type Options struct {
 	// Year is the year of the first line, where lines have none. By default it
 	// is the latest that puts the first line not after Reference.
 	Year int
+	// After is a time that the first line follows: the end of the log that was
+	// rotated before this one. It goes before Year.
+	After time.Time
 	// Reference is a time at or after the log's last line, such as the file's
 	// time of change; by default the present.
 	Reference time.Time
@@ -28,32 +24,32 @@ type Options struct {
 
 // Reader turns lines into events. It is not safe for use by several goroutines.
 type Reader struct {
-	opts    Options
-	last    time.Time // of the last line without a year
-	waiting []pending // connections of users that may not log in, oldest first
-	line    int64     // of the present line
-	emitted int       // events of the present line
+	opts  Options
+	clock clock
+	zones zones
+	conns conns
+	held  []held // lines whose time is in doubt
+	prev  *held  // the line before, for "last message repeated"
+	local bool   // a time without a zone was read
+
+	line    int64 // of the present line
+	emitted int   // ids of the present line
 	text    string
 	buf     []byte
 	emit    func(event []byte)
 }
 
-// pending is an "Invalid user" line of which no attempt has been seen yet.
-type pending struct {
-	conn    string // host and process
-	msg     message
-	at      time.Time
-	id      string
-	settled bool // an attempt followed
+// held is a line that was taken apart.
+type held struct {
+	entry entry
+	msg   message
+	line  int64
+	text  string
+	at    time.Time
 }
 
-const (
-	// maxPending bounds the connections remembered; the oldest is taken for over.
-	maxPending = 1024
-	// graceTime is how long a connection may take to log in; sshd's own limit is
-	// 2 min by default.
-	graceTime = 10 * time.Minute
-)
+// maxHeld bounds the lines whose time is in doubt.
+const maxHeld = 1024
 
 // New returns a reader of one log. emit gets each event as JSON, valid during
 // the call only.
@@ -64,156 +60,92 @@ func New(opts Options, emit func(event []byte)) *Reader {
 	if opts.Reference.IsZero() {
 		opts.Reference = time.Now()
 	}
-	return &Reader{opts: opts, emit: emit}
+	r := &Reader{opts: opts, emit: emit, conns: newConns(), zones: zonesOf(opts.Location, opts.Reference)}
+	r.clock = clock{loc: opts.Location, year: opts.Year, limit: opts.Reference.Add(24 * time.Hour), last: opts.After}
+	r.clock.unlimited = opts.Year != 0 && opts.After.After(r.clock.limit)
+	return r
 }
 
-// Line reads the log's nth line and reports whether it tells of an attempt.
-func (r *Reader) Line(n int64, line []byte) bool {
-	r.line, r.emitted, r.text = n, 0, string(trim(line))
-	e, ok := parseEntry(r.text)
+// whyLeap says what is wrong with a February 29.
+const whyLeap = "is of a February 29 that no year near has: give the year of the first line with --year"
+
+// Line reads the log's nth line. It reports whether the line says anything of an
+// attempt, and why where it cannot be read at all: then whether it does is not known.
+func (r *Reader) Line(n int64, line []byte) (used bool, unreadable string) {
+	h := held{line: n, text: string(bytes.TrimRight(line, "\r\n\x00"))}
+	var ok bool
+	if h.entry, ok, unreadable = parseEntry(h.text, r.zones); !ok {
+		return false, unreadable
+	}
+	if isSSHD(h.entry.program) {
+		h.msg = parseMessage(h.entry.words())
+	}
+	if h.entry.repeats > 0 && r.prev != nil && r.prev.entry.host == h.entry.host {
+		h.msg, h.entry.pid = r.prev.msg, r.prev.entry.pid
+		if h.msg.kind.tells() {
+			h.msg.times = h.entry.repeats
+		}
+	} else {
+		prev := h
+		r.prev = &prev
+	}
+	r.local = r.local || !h.entry.stamp.zoned
+	if !r.place(h) {
+		return false, whyLeap
+	}
+	return h.msg.kind.tells() || h.msg.kind == ending && h.msg.named, ""
+}
+
+// place finds a line's time and takes it, or holds it back while that is in doubt.
+func (r *Reader) place(h held) bool {
+	at, how, ok := r.clock.place(h.entry.stamp)
 	if !ok {
 		return false
 	}
-	at, ok := r.time(e.stamp)
-	if !ok {
-		return false
+	h.at = at
+	switch how {
+	case doubtful:
+		if len(r.held) == maxHeld {
+			r.take(r.held[0])
+			r.held = r.held[1:]
+		}
+		r.held = append(r.held, h)
+		return true
+	case returned:
+		for i := range r.held {
+			r.held[i].at = r.clock.old
+		}
 	}
-	r.expire(at)
-	if !isSSHD(e.program) {
-		return false
+	r.release()
+	r.take(h)
+	return true
+}
+
+// release takes the lines that were held back.
+func (r *Reader) release() {
+	for _, h := range r.held {
+		r.take(h)
 	}
-	conn := e.host + " " + e.pid
-	m := parseMessage(e.message)
-	switch m.kind {
-	case attempt:
-		r.attempt(conn, m, at)
-	case unknown:
-		r.over(conn)
-		r.remember(pending{conn: conn, msg: m, at: at, id: r.nextID()})
-	case ending:
-		r.over(conn)
+	r.held = nil
+}
+
+func (r *Reader) take(h held) {
+	r.line, r.emitted, r.text = h.line, 0, h.text
+	r.expire(h.at)
+	if h.msg.kind == other {
+		return
 	}
-	return m.kind == attempt || m.kind == unknown
+	r.handle(h.entry.host, h.entry.pid, h.msg, h.at)
 }
 
 // End tells that the log is over.
 func (r *Reader) End() {
-	for _, p := range r.waiting {
-		r.flush(p)
-	}
-	r.waiting = nil
+	r.release()
+	r.end(r.clock.last)
 }
 
-func (r *Reader) attempt(conn string, m message, at time.Time) {
-	for i := range r.waiting {
-		if p := &r.waiting[i]; p.conn == conn {
-			p.settled = true
-			if m.outcome == "failure" {
-				m.reason = p.msg.reason
-			}
-		}
-	}
-	for range m.times {
-		r.write(r.nextID(), m, at)
-	}
-}
+// Last is the latest time so far, for Options.After of the log that follows.
+func (r *Reader) Last() time.Time { return r.clock.last }
 
-func (r *Reader) remember(p pending) {
-	if len(r.waiting) == maxPending {
-		r.drop(0)
-	}
-	r.waiting = append(r.waiting, p)
-}
-
-// over ends a connection: if nothing was tried, that it came is the attempt.
-func (r *Reader) over(conn string) {
-	for i := range r.waiting {
-		if r.waiting[i].conn == conn {
-			r.drop(i)
-			return
-		}
-	}
-}
-
-// expire ends the connections that must be over by now.
-func (r *Reader) expire(now time.Time) {
-	for len(r.waiting) > 0 && now.Sub(r.waiting[0].at) > graceTime {
-		r.drop(0)
-	}
-}
-
-func (r *Reader) drop(i int) {
-	r.flush(r.waiting[i])
-	r.waiting = append(r.waiting[:i], r.waiting[i+1:]...)
-}
-
-func (r *Reader) flush(p pending) {
-	if p.settled {
-		return
-	}
-	p.msg.outcome, p.msg.method = "failure", "invalid"
-	r.write(p.id, p.msg, p.at)
-}
-
-// nextID derives an event's id from where its line stands and what it says.
-func (r *Reader) nextID() string {
-	r.emitted++
-	return schemas.DeriveID("ssh", strconv.FormatInt(r.line, 10), r.text, strconv.Itoa(r.emitted))
-}
-
-func (r *Reader) write(id string, m message, at time.Time) {
-	b := r.buf[:0]
-	b = append(b, `{"id":`...)
-	b = appendString(b, id)
-	b = append(b, `,"type":"login","time":"`...)
-	b = at.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z07:00")
-	b = append(b, '"')
-	who := "account"
-	if r.opts.Staff {
-		who = "employee"
-	}
-	for _, f := range [...][2]string{
-		{who, accountOf(m.user)}, {"user", m.user}, {"ip", m.ip.String()}, {"outcome", m.outcome}, {"method", m.method}, {"reason", m.reason},
-	} {
-		if f[1] == "" && f[0] != "user" {
-			continue
-		}
-		b = append(b, ',', '"')
-		b = append(b, f[0]...)
-		b = append(b, '"', ':')
-		b = appendString(b, f[1])
-	}
-	b = append(b, '}')
-	r.buf = b
-	r.emit(b)
-}
-
-// accountOf makes a user name an account: what cannot be shown is replaced, and
-// a name too long is cut, its hash behind it.
-func accountOf(user string) string {
-	if user == "" {
-		return "(empty)"
-	}
-	id := strings.Map(func(c rune) rune {
-		if !unicode.IsGraphic(c) {
-			return utf8.RuneError
-		}
-		return c
-	}, strings.ToValidUTF8(user, "\ufffd"))
-	if len(id) > schemas.MaxID {
-		id = strings.ToValidUTF8(id[:schemas.MaxID-40], "") + schemas.DeriveID("…", user)
-	}
-	return id
-}
-
-func appendString(b []byte, s string) []byte {
-	s = strings.ToValidUTF8(s, "\ufffd")
-	if len(s) > schemas.MaxText {
-		s = strings.ToValidUTF8(s[:schemas.MaxText], "")
-	}
-	b, err := jsontext.AppendQuote(b, s)
-	if err != nil { // only invalid UTF-8 is an error
-		return append(b, `""`...)
-	}
-	return b
-}
+// Local reports whether a line's time had no zone, so that Options.Location was used.
+func (r *Reader) Local() bool { return r.local }

@@ -1,85 +1,126 @@
 package sshd
 
 import (
-	"bytes"
 	"strings"
-	"time"
 )
 
-// entry is one line of syslog, taken apart.
+// entry is one line of a log, taken apart.
 type entry struct {
 	stamp   stamp
 	host    string
 	program string
 	pid     string
 	message string
+	// repeats is how often a line that has no message of its own says that the one
+	// before it came again.
+	repeats int
 }
 
-// stamp is a line's time; RFC 3164 leaves the year and the zone open.
-type stamp struct {
-	at     time.Time // in UTC, in year 0 where the year is open
-	noYear bool
+// whyShape says what is wrong with a line that has a time and no more.
+const whyShape = "has no name of a program behind its time"
+
+type zones func(string) (offset int, ok bool)
+
+// parseEntry takes a line apart. why says what is wrong where it cannot be; a line
+// that is no record of a program, such as the journal's own marks, has no why.
+func parseEntry(line string, zs zones) (e entry, ok bool, why string) {
+	if strings.HasPrefix(line, "{") {
+		return parseJSON(line)
+	}
+	if blank(line) || isMark(line) {
+		return e, false, ""
+	}
+	line = cutFrame(line)
+	line, rfc5424 := cutPriority(line)
+	if rfc5424 {
+		return parse5424(line, zs)
+	}
+	pid, line := cutWindows(line)
+	st, rest, why := cutStamp(line, zs)
+	if why != "" {
+		return e, false, why
+	}
+	if pid != "" {
+		return entry{stamp: st, program: "sshd", pid: pid, message: rest}, true, ""
+	}
+	e, ok, why = parseTagged(rest)
+	e.stamp = st
+	return e, ok, why
 }
 
-// parseEntry reads the three shapes of syslog: RFC 3164 ("Mar 27 13:06:56 host
-// sshd[1]: …"), the same with an ISO time, and RFC 5424.
-func parseEntry(line string) (entry, bool) {
-	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-	line, version5424 := cutPriority(line)
-	if version5424 {
-		return parse5424(line)
-	}
-	st, rest, ok := cutStamp(line)
-	if !ok {
-		return entry{}, false
-	}
-	host, rest, ok := strings.Cut(rest, " ")
-	if !ok {
-		return entry{}, false
-	}
-	tag, message, ok := strings.Cut(rest, ": ")
-	if !ok {
-		return entry{}, false
-	}
-	e := entry{stamp: st, host: host, program: tag, message: message}
-	if open := strings.IndexByte(tag, '['); open >= 0 && strings.HasSuffix(tag, "]") {
-		e.program, e.pid = tag[:open], tag[open+1:len(tag)-1]
-	}
-	return e, true
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// isMark tells lines that journalctl and log daemons write about the log itself.
+func isMark(line string) bool {
+	return strings.HasPrefix(line, "-- ") || strings.HasPrefix(line, "--- ") || strings.HasPrefix(line, "# ")
 }
 
-// cutPriority drops "<38>" and tells whether RFC 5424's version follows it.
+// cutFrame drops the length that stands before a message of RFC 6587, and the
+// version of RFC 5424 where its priority was left out.
+func cutFrame(line string) string {
+	n := digits(line)
+	if n > 0 && n < 7 && strings.HasPrefix(line[n:], " <") {
+		return line[n+1:]
+	}
+	return line
+}
+
+// cutWindows reads the process that OpenSSH's own log file has before a time.
+func cutWindows(line string) (pid, rest string) {
+	n := digits(line)
+	if n > 0 && n < 8 && len(line) > n+5 && line[n] == ' ' && digits(line[n+1:]) == 4 && line[n+5] == '-' {
+		return line[:n], line[n+1:]
+	}
+	return "", line
+}
+
+// cutPriority drops "<38>", and "<4.6>" or "<auth.info>" as BSD writes them, and
+// tells whether RFC 5424's version follows.
 func cutPriority(line string) (rest string, version5424 bool) {
-	if !strings.HasPrefix(line, "<") {
-		return line, false
-	}
-	end := strings.IndexByte(line, '>')
-	if end < 2 || end > 4 {
-		return line, false
-	}
-	for _, c := range []byte(line[1:end]) {
-		if c < '0' || c > '9' {
+	if strings.HasPrefix(line, "<") {
+		end := strings.IndexByte(line, '>')
+		if end < 2 || end > 20 || strings.ContainsAny(line[:end], " \t") {
 			return line, false
 		}
+		line = strings.TrimLeft(line[end+1:], " ")
 	}
-	return strings.CutPrefix(line[end+1:], "1 ")
+	if rest, ok := strings.CutPrefix(line, "1 "); ok && digits(rest) == 4 && len(rest) > 4 && rest[4] == '-' {
+		return rest, true
+	}
+	return line, false
 }
 
 // parse5424 reads "TIME HOST APP PROCID MSGID SD MSG".
-func parse5424(line string) (entry, bool) {
-	f := strings.SplitN(line, " ", 6)
-	if len(f) < 6 {
+func parse5424(line string, zs zones) (e entry, ok bool, why string) {
+	word, rest, _ := strings.Cut(line, " ")
+	st, _, why := cutStamp(word, zs)
+	if why != "" {
+		return e, false, why
+	}
+	e, ok = parseFields(rest)
+	if !ok {
+		return e, false, whyShape
+	}
+	e.stamp = st
+	return e, true, ""
+}
+
+// parseFields reads "HOST APP PROCID MSGID SD MSG".
+func parseFields(s string) (entry, bool) {
+	f := strings.SplitN(s, " ", 5)
+	if len(f) < 5 {
 		return entry{}, false
 	}
-	at, ok := parseISO(f[0])
+	message, ok := afterData(f[4])
 	if !ok {
 		return entry{}, false
 	}
-	message, ok := afterData(f[5])
-	if !ok {
-		return entry{}, false
+	for i := range f {
+		if f[i] == "-" {
+			f[i] = ""
+		}
 	}
-	return entry{stamp: stamp{at: at}, host: f[1], program: f[2], pid: f[3], message: strings.TrimPrefix(message, "\ufeff")}, true
+	return entry{host: f[0], program: f[1], pid: f[2], message: strings.TrimPrefix(message, "\ufeff")}, true
 }
 
 // afterData passes over structured data: "-", or elements in brackets in whose
@@ -109,81 +150,173 @@ func afterData(s string) (string, bool) {
 	return "", false
 }
 
-const shortMonths = "JanFebMarAprMayJunJulAugSepOctNovDec"
-
-// cutStamp reads the time that a line begins with.
-func cutStamp(line string) (stamp, string, bool) {
-	if len(line) > 0 && line[0] >= '0' && line[0] <= '9' {
-		word, rest, ok := strings.Cut(line, " ")
-		if !ok {
-			return stamp{}, "", false
+// parseTagged reads what stands behind the time: "[HOST ]PROGRAM[PID]: MESSAGE",
+// with what daemons write between. Nothing of a message is ever taken for a tag:
+// at most one word that is no facility stands before it.
+func parseTagged(s string) (e entry, ok bool, why string) {
+	host := ""
+	for rest := s; ; {
+		if n, ok := cutRepeated(rest); ok {
+			return entry{host: host, repeats: n}, true, ""
 		}
-		at, ok := parseISO(word)
-		return stamp{at: at}, rest, ok
+		if program, pid, message, ok := cutTag(rest); ok {
+			if n, ok := cutRepeated(message); ok && strings.HasPrefix(program, "syslog") {
+				return entry{host: host, repeats: n}, true, ""
+			}
+			return entry{host: host, program: program, pid: pid, message: cutNotes(message)}, true, ""
+		}
+		word, behind, more := strings.Cut(rest, " ")
+		if !more {
+			break
+		}
+		if !isFacility(word) {
+			if host != "" {
+				break
+			}
+			host = word
+		}
+		rest = strings.TrimLeft(behind, " ")
 	}
-	if len(line) < 16 || line[3] != ' ' || line[6] != ' ' || line[9] != ':' || line[12] != ':' {
-		return stamp{}, "", false
-	}
-	month := strings.Index(shortMonths, line[:3])
-	day, ok1 := number(strings.TrimPrefix(line[4:6], " "))
-	hour, ok2 := number(line[7:9])
-	minute, ok3 := number(line[10:12])
-	second, ok4 := number(line[13:15])
-	if month < 0 || month%3 != 0 || !ok1 || !ok2 || !ok3 || !ok4 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60 {
-		return stamp{}, "", false
-	}
-	rest := line[15:]
-	nanos, rest := cutFraction(rest)
-	rest, ok := strings.CutPrefix(rest, " ")
-	// Year 0 is a leap year: February 29 stays what it is until the year is known.
-	at := time.Date(0, time.Month(month/3+1), day, hour, minute, min(second, 59), nanos, time.UTC)
-	return stamp{at: at, noYear: true}, rest, ok && at.Day() == day
+	return parseUntagged(s)
 }
 
-// cutFraction reads the ".123456" that some daemons append to the seconds.
-func cutFraction(s string) (nanos int, rest string) {
-	if !strings.HasPrefix(s, ".") {
-		return 0, s
+// parseUntagged reads the shapes that have no tag: RFC 5424's fields behind another
+// time, and what a container writes, which runs nothing but sshd.
+func parseUntagged(s string) (e entry, ok bool, why string) {
+	if e, ok := parseFields(s); ok && isSSHD(e.program) {
+		return e, true, ""
 	}
-	i, scale := 1, 100_000_000
-	for ; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
-		nanos += int(s[i]-'0') * scale
-		scale /= 10
+	for _, stream := range []string{"stderr F ", "stdout F ", "stderr P ", "stdout P "} {
+		s = strings.TrimPrefix(s, stream)
 	}
-	return nanos, s[i:]
+	if parseMessage(s).kind.tells() {
+		return entry{program: "sshd", message: s}, true, ""
+	}
+	if strings.Contains(s, "ssh") || strings.Contains(s, "Failed ") || strings.Contains(s, "Invalid user ") {
+		return entry{}, false, whyShape
+	}
+	return entry{}, false, ""
 }
 
-func number(s string) (int, bool) {
-	if s == "" {
+// cutTag reads "PROGRAM[PID]: ", "PROGRAM: ", and of sshd alone also "[PROGRAM] ".
+func cutTag(s string) (program, pid, message string, ok bool) {
+	if rest, found := strings.CutPrefix(s, "["); found {
+		program, rest, found = strings.Cut(rest, "]")
+		rest = strings.TrimPrefix(rest, ":")
+		message, found2 := strings.CutPrefix(rest, " ")
+		return program, "", message, found && found2 && isSSHD(program)
+	}
+	end := strings.IndexAny(s, " :[")
+	if end <= 0 {
+		return "", "", "", false
+	}
+	program, rest := s[:end], s[end:]
+	if inner, found := strings.CutPrefix(rest, "["); found {
+		pid, rest, found = strings.Cut(inner, "]")
+		if !found || strings.ContainsAny(pid, " [") {
+			return "", "", "", false
+		}
+		if !strings.HasPrefix(rest, ":") {
+			// "sshd[7] message" is written by templates that leave the colon out.
+			message, found := strings.CutPrefix(rest, " ")
+			return program, pid, message, found && isSSHD(program)
+		}
+	}
+	rest, found := strings.CutPrefix(rest, ":")
+	if !found || strings.HasPrefix(rest, ":") || rest != "" && rest[0] != ' ' && !isSSHD(program) {
+		return "", "", "", false // a host that is an address, or a facility
+	}
+	return program, pid, strings.TrimLeft(rest, " "), true
+}
+
+// cutNotes drops what stands between a tag and sshd's own words.
+func cutNotes(message string) string {
+	if rest, ok := strings.CutPrefix(message, "[ID "); ok { // Solaris
+		if _, behind, ok := strings.Cut(rest, "] "); ok {
+			return behind
+		}
+	}
+	if rest, ok := strings.CutPrefix(message, "kernel:"); ok { // the kernel's clock
+		if rest, ok := strings.CutPrefix(strings.TrimLeft(rest, " "), "["); ok {
+			if _, behind, ok := strings.Cut(rest, "]"); ok {
+				return strings.TrimLeft(strings.TrimPrefix(behind, ":"), " ")
+			}
+		}
+	}
+	return message
+}
+
+// cutRepeated reads "last message repeated n times", as classic daemons fold lines.
+func cutRepeated(s string) (n int, ok bool) {
+	s = strings.TrimSuffix(strings.TrimPrefix(s, "--- "), " ---")
+	rest, ok := cutAnyPrefix(s, "last message repeated ", "last message buffered ")
+	if !ok {
 		return 0, false
 	}
-	n := 0
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int(c-'0')
+	count, rest, _ := strings.Cut(rest, " ")
+	n, ok = number(count)
+	if !ok || n < 1 || rest != "times" && rest != "time" {
+		return 0, false
 	}
-	return n, true
+	return min(n, maxRepeats), true
 }
 
-var isoLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700"}
+const (
+	facilityNames = " kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp security audit console local0 local1 local2 local3 local4 local5 local6 local7 "
+	severityNames = " emerg alert crit err error warning warn notice info debug panic none "
+)
 
-func parseISO(s string) (time.Time, bool) {
-	for _, layout := range isoLayouts {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), true
-		}
+// isFacility tells words such as auth.info, <auth.info>, auth|security:info and
+// notice, which log daemons write on demand.
+func isFacility(word string) bool {
+	word = strings.ToLower(strings.Trim(word, "<>[]()"))
+	if word == "" || len(word) > 24 {
+		return false
 	}
-	return time.Time{}, false
+	if at := strings.IndexAny(word, ".:/"); at > 0 {
+		facility, severity := word[:at], word[at+1:]
+		for name := range strings.SplitSeq(facility, "|") {
+			if !strings.Contains(facilityNames, " "+name+" ") {
+				return false
+			}
+		}
+		return strings.Contains(severityNames, " "+severity+" ")
+	}
+	return strings.Contains(severityNames, " "+word+" ") || word == "auth" || word == "authpriv"
 }
 
 // isSSHD tells sshd's own lines from those of other programs; since 9.8 a
-// session's lines come from sshd-session, since 10.0 from sshd-auth too.
+// session's lines come from sshd-session, since 10.0 from sshd-auth too. PAM's used
+// to come from sshd(pam_unix), and journalctl can write the unit instead.
 func isSSHD(program string) bool {
 	program = program[strings.LastIndexByte(program, '/')+1:]
-	return program == "sshd" || program == "sshd-session" || program == "sshd-auth"
+	unit, isUnit := strings.CutSuffix(program, ".service")
+	if at := strings.IndexAny(unit, "@("); at > 0 {
+		unit = unit[:at]
+	}
+	switch unit {
+	case "sshd", "sshd-session", "sshd-auth", "in.sshd", "sshd2", "SSHD":
+		return true
+	case "ssh":
+		return isUnit
+	}
+	return false
 }
 
-// trim drops a line's end and what may not stand in one.
-func trim(line []byte) []byte { return bytes.TrimRight(line, "\r\n\x00") }
+func cutAnyPrefix(s string, prefixes ...string) (string, bool) {
+	for _, p := range prefixes {
+		if rest, ok := strings.CutPrefix(s, p); ok {
+			return rest, true
+		}
+	}
+	return s, false
+}
+
+// words are sshd's own; where the program's name says that PAM speaks, its words
+// begin with that module's name.
+func (e *entry) words() string {
+	if _, module, ok := strings.Cut(e.program, "("); ok {
+		return strings.TrimSuffix(module, ")") + "(sshd:auth): " + e.message
+	}
+	return e.message
+}
