@@ -116,7 +116,7 @@ func (identityChurn) account(v *accountView) {
 		score, severity := grade(level)
 		v.hit(&churnSpec, v.day.given(), measureHosts, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
 			evidence: schemas.Evidence{Observed: n, Expected: round(most), Threshold: limit, Unit: "sender hosts", Window: "24h0m0s", Floor: p.Floor,
-				Text: fmt.Sprintf("mail as from %s different hosts within the day, the last below %s, where %s was the most of late", count(n), domain.Registrable(host), mostOf(most))}})
+				Text: fmt.Sprintf("mail as from %s different hosts within the day, the last below %s, where %s was the most of late", count(n), shown(domain.Registrable(host)), mostOf(most))}})
 	}
 }
 

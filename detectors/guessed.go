@@ -300,7 +300,7 @@ func (v *accountView) guesses(n, before float64) string {
 	case before > 0:
 		order = fmt.Sprintf("%s of them before one that succeeded", count(before))
 	}
-	return fmt.Sprintf("%s failed logins of user %s from %s, %s", count(n), brief(v.event.User), schemas.IPKey(v.event.IP), order)
+	return fmt.Sprintf("%s failed logins of user %s from %s, %s", count(n), shown(v.event.User), schemas.IPKey(v.event.IP), order)
 }
 
 // before is the most failures of a source and user that a success of late came after.

@@ -163,6 +163,9 @@ func brief(s string) string {
 	return s[:n] + "…"
 }
 
+// shown is brief for a text that people read: what cannot be shown is written as escapes.
+func shown(s string) string { return schemas.Printable(brief(s)) }
+
 // travel looks for two logins whose places are farther apart than an airliner
 // flies in the time between them. Addresses of hosting providers and VPNs say
 // nothing about where somebody is.
@@ -188,7 +191,7 @@ func (v *accountView) travel() {
 		day := &v.account.days[mod2(sketch.DayOf(later))]
 		v.hit(&takeoverSpec, day.given(), measureTravel, finding{value: windowValue("travel", sketch.DayOf(later).Start()), level: 1, score: 0.6, severity: schemas.SeverityMedium,
 			evidence: schemas.Evidence{Observed: round(km / max(hours, 1.0/60)), Expected: 0, Threshold: p.Speed, Unit: "km/h", Window: "24h0m0s", Floor: p.Distance,
-				Text: fmt.Sprintf("two logins of user %s, %s km apart within %.1f hours", brief(ev.User), count(math.Round(km)), hours)}})
+				Text: fmt.Sprintf("two logins of user %s, %s km apart within %.1f hours", shown(ev.User), count(math.Round(km)), hours)}})
 	}
 	if sketch.DayOf(ev.Time)+1 >= v.account.day {
 		w.places.add(ar, here)

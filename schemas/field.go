@@ -31,6 +31,7 @@ type Field struct {
 	Max      int64    // bytes of a string or of each element; the largest integer
 	Items    int      // elements of a list
 	Enum     []string // FieldEnum
+	Typed    bool     // FieldIdent: somebody typed it, so what cannot be shown is written as escapes
 	str      func(*Event) *string
 	num      func(*Event) *int64
 	flag     func(*Event) *bool
@@ -69,6 +70,11 @@ func texts(name string, items int, limit int64, at func(*Event) *[]string) Field
 
 func required(f Field) Field {
 	f.Required = true
+	return f
+}
+
+func typed(f Field) Field {
+	f.Typed = true
 	return f
 }
 
@@ -177,8 +183,8 @@ func eventFields() map[EventType][]Field {
 			required(enum("outcome", outcomeAt, "delivered", "hard_bounce", "soft_bounce", "complaint", "unsubscribe", "blocked")),
 			fieldReason,
 		},
-		TypeLogin: {
-			fieldAccount, fieldEmployee,
+		TypeLogin: { // whoever tries to sign in types the name, and it need not exist
+			typed(fieldAccount), typed(fieldEmployee),
 			required(fieldUser),
 			fieldIP,
 			required(enum("outcome", outcomeAt, "success", "failure", "challenge")),

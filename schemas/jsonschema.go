@@ -109,6 +109,9 @@ const (
 func (f *Field) schema() *jsonschema.Schema {
 	switch f.Kind {
 	case FieldIdent:
+		if f.Typed {
+			return &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(int(f.Max)), Description: "characters that cannot be shown are kept as escapes"}
+		}
 		return &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(int(f.Max)), Pattern: graphicPattern}
 	case FieldEnum:
 		return enumSchema(f.Enum...)

@@ -82,9 +82,24 @@ func (f *Field) text(raw jsontext.Value) (string, *Error) {
 		return "", &Error{Reason: ReasonTooLong, What: fmt.Sprintf("%d bytes are more than %d", len(b), f.Max), Fix: "shorten it"}
 	}
 	if f.Kind == FieldIdent {
-		return aliased(b), identError(aliased(b))
+		err := identError(aliased(b))
+		if err != nil && f.Typed && len(b) > 0 {
+			return f.escaped(string(b)), nil
+		}
+		return aliased(b), err
 	}
 	return aliased(b), nil
+}
+
+// escaped makes a name of one that holds what cannot be shown. What is too long then is
+// cut, its hash behind it.
+func (f *Field) escaped(s string) string {
+	shown := Printable(s)
+	if int64(len(shown)) > f.Max {
+		const hash = 40
+		shown = strings.ToValidUTF8(shown[:f.Max-hash], "") + DeriveID("…", s)
+	}
+	return shown
 }
 
 func identError(s string) *Error {

@@ -44,7 +44,7 @@ func (s *statusCmd) Run(ctx context.Context, c *common) error {
 		return printJSON(st)
 	}
 	if !known {
-		_, err = fmt.Printf("%s is active: nothing was ever decided about it\n", e)
+		_, err = fmt.Printf("%s is active: nothing was ever decided about it\n", clean(e.Key()))
 		return err
 	}
 	fmt.Printf("%s is %s since %s\n", clean(e.Key()), clean(st.Status), st.Since.UTC().Format(time.RFC3339))
@@ -239,12 +239,6 @@ func pieces(s string, width int) iter.Seq[string] {
 	}
 }
 
-// clean makes text that an attacker chose harmless on a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == ' ' || isGraphic(r) {
-			return r
-		}
-		return '\uFFFD'
-	}, s)
-}
+// clean makes text that an attacker chose harmless on a terminal: what cannot be shown
+// stands there as an escape.
+func clean(s string) string { return schemas.Printable(s) }
