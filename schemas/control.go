@@ -2,6 +2,8 @@ package schemas
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -33,6 +35,23 @@ const (
 	// LevelNewest is what this program writes in a new installation.
 	LevelNewest = LevelSections
 )
+
+// levelMember begins the names of group members that know of levels.
+const levelMember = "holdfast-level-"
+
+// Member is how a process whose newest level this is names itself in its groups, so that
+// others can tell whether the installation's level may be raised.
+func (l Level) Member() string { return levelMember + strconv.Itoa(int(l)) }
+
+// LevelOfMember is the newest level that a group's member knows, by its name: LevelLayouts
+// for one that knows of none.
+func LevelOfMember(name string) Level {
+	n, err := strconv.Atoi(strings.TrimPrefix(name, levelMember))
+	if err != nil || !strings.HasPrefix(name, levelMember) {
+		return LevelLayouts
+	}
+	return Level(n)
+}
 
 // FeatureLevel is the control value "level".
 type FeatureLevel struct {

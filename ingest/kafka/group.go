@@ -17,6 +17,8 @@ type GroupConfig struct {
 	ID     string
 	Topics []string // all must exist
 	Lanes  int      // partition numbers 0..Lanes-1 are shared out
+	// ClientID is how the member names itself to the others (default the client's).
+	ClientID string
 	// SessionTimeout is how long the group waits for a silent member (default 10 s).
 	SessionTimeout time.Duration
 	// RebalanceTimeout is how long the others wait for a member to let go and
@@ -68,7 +70,7 @@ func (c *Client) Join(ctx context.Context, cfg GroupConfig) (*Group, error) {
 	log := c.cfg.Logger.With("group", cfg.ID)
 	var err error
 	g.joined, err = kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
-		ID: cfg.ID, Brokers: c.cfg.Brokers, Dialer: c.dialer(g.dial), Topics: cfg.Topics,
+		ID: cfg.ID, Brokers: c.cfg.Brokers, Dialer: g.dialer(), Topics: cfg.Topics,
 		GroupBalancers: []kafkago.GroupBalancer{g.bal}, HeartbeatInterval: cfg.Heartbeat,
 		SessionTimeout: cfg.SessionTimeout, RebalanceTimeout: cfg.RebalanceTimeout,
 		JoinGroupBackoff: 250 * time.Millisecond, Timeout: c.cfg.RequestTimeout,
@@ -220,6 +222,15 @@ func (g *Group) leave() {
 	if err != nil {
 		g.client.cfg.Logger.Debug("cannot leave the group", "group", last.Group, "error", err)
 	}
+}
+
+// dialer names the member as the group's configuration says.
+func (g *Group) dialer() *kafkago.Dialer {
+	d := g.client.dialer(g.dial)
+	if g.cfg.ClientID != "" {
+		d.ClientID = g.cfg.ClientID
+	}
+	return d
 }
 
 // dial connects the membership and remembers the connection for cut.

@@ -53,6 +53,7 @@ func (r *Runner) keep(ctx context.Context, h *handle) {
 			return
 		case errors.Is(err, errLost):
 			// Only another generation can say that the lane is ours after all.
+			r.stumbled(h.n, err)
 			r.log.Info("the group has moved on; the lane waits for its next generation", "lane", h.n, "generation", under.Generation)
 			if h.own.Load() == under {
 				select {
@@ -62,11 +63,17 @@ func (r *Runner) keep(ctx context.Context, h *handle) {
 				}
 			}
 			continue
+		case unreadable(err):
+			r.log.Error("the lane's state cannot be read by this version; the process leaves the group", "lane", h.n, "error", err)
+			r.stumbled(h.n, err)
+			r.giveUp(err)
+			return
 		case restarts(err):
 			r.log.Warn("the lane was fenced and begins again", "lane", h.n, "error", err)
 		default:
 			r.log.Error("the lane failed and is tried again", "lane", h.n, "after", pause, "error", err)
 		}
+		r.stumbled(h.n, err)
 		r.metrics.restarts.Inc()
 		if time.Since(begun) > time.Minute {
 			pause = 100 * time.Millisecond

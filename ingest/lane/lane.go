@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -232,7 +233,9 @@ func (l *lane) begin(b *batch) error {
 	if b.err != nil {
 		return b.err
 	}
-	l.takeControl()
+	if err := l.takeControl(); err != nil {
+		return err
+	}
 	if b.gap {
 		l.gap(b.input, b.from, b.next, "the log's beginning had passed the lane")
 	}
@@ -249,14 +252,19 @@ func (l *lane) end(b *batch) {
 	l.queue.folded(b)
 }
 
-// takeControl hands the fold what control brought since.
-func (l *lane) takeControl() {
+// takeControl hands the fold what control brought since. A value that cannot be used is
+// passed over; one that says that another version of the program is needed ends the lane.
+func (l *lane) takeControl() error {
 	for _, v := range l.r.control.since(&l.control) {
-		if err := guarded(func() error { return l.fold.Control(v.key, v.value) }); err != nil {
+		switch err := guarded(func() error { return l.fold.Control(v.key, v.value) }); {
+		case unreadable(err):
+			return fmt.Errorf("lane %d of %s: %w", l.n, l.r.cfg.Role.Name, err)
+		case err != nil:
 			l.r.metrics.controlErrors.Inc()
 			l.log.Error("a control value cannot be used; what was in force stays", "key", v.key, "error", err)
 		}
 	}
+	return nil
 }
 
 // renew takes a new epoch when nothing is on the way: an identity that is never

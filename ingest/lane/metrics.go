@@ -23,7 +23,7 @@ type metrics struct {
 	panics, withheld, gaps, retries, restarts prometheus.Counter
 	saved, saveBatches, saveErrors            prometheus.Counter
 	controlErrors                             prometheus.Counter
-	lanes                                     prometheus.Gauge
+	lanes, assigned                           prometheus.Gauge
 	latency                                   prometheus.Observer
 }
 
@@ -53,6 +53,7 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 		saveErrors:    s.counter("save_errors_total", "Entities whose state could not be encoded."),
 		controlErrors: s.counter("control_errors_total", "Control values that the fold refused."),
 		lanes:         s.gaugeVec("lanes", "Lanes that are restored and work.").WithLabelValues(role),
+		assigned:      s.gaugeVec("assigned_lanes", "Lanes that the group has given to this process: more than lanes while some do not work.").WithLabelValues(role),
 		latency: s.histogram("output_seconds", "From an input's arrival at the broker to its outputs' acknowledgement.",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600}),
 	}

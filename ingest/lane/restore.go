@@ -46,7 +46,9 @@ func (l *lane) restore() error {
 	if err := l.r.control.refresh(l.ctx); err != nil {
 		return err
 	}
-	l.takeControl()
+	if err := l.takeControl(); err != nil {
+		return err
+	}
 	took := time.Since(begun)
 	l.meter.restore.Set(took.Seconds())
 	l.log.Info("lane restored", "epoch", l.producer.Epoch, "values", values, "positions", l.pos[:len(l.r.cfg.Role.Inputs)], "took", took)

@@ -26,12 +26,15 @@ type Runner struct {
 	urgent, bulk, saves, restores chan struct{} // slots
 	scratches                     scratches
 
+	fatal      chan error        // why no lane of this process can go on
 	handles    map[int32]*handle // Run's goroutine's
 	quietUntil time.Time         // no warning of a failing partition before; the fetcher's
 
 	mu        sync.Mutex
 	working   []*lane // by number; nil: not restored here
 	stuck     map[*lane]Stuck
+	joined    bool               // the group has assigned lanes, none perhaps
+	idle      map[int32]*Idle    // of every assigned lane; counts while it does not work
 	interrupt context.CancelFunc // ends the fetch that is on the way
 	changed   chan struct{}
 }
@@ -59,8 +62,8 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 		topics: map[schemas.Topic]topic{},
 		urgent: make(chan struct{}, cfg.InFlight), bulk: make(chan struct{}, cfg.InFlight),
 		saves: make(chan struct{}, cfg.InFlight), restores: make(chan struct{}, cfg.Restores),
-		scratches: scratches{left: 8},
-		handles:   map[int32]*handle{}, working: make([]*lane, cfg.lanes()), stuck: map[*lane]Stuck{}, changed: make(chan struct{}, 1),
+		scratches: scratches{left: 8}, fatal: make(chan error, 1),
+		handles: map[int32]*handle{}, working: make([]*lane, cfg.lanes()), stuck: map[*lane]Stuck{}, changed: make(chan struct{}, 1),
 	}
 	r.control.broker, r.control.reading = deps.Broker, make(chan struct{}, 1)
 	r.control.at = kafka.TopicPartition{Topic: cfg.topic(schemas.TopicControl)}
@@ -79,10 +82,15 @@ func (r *Runner) partitions(t schemas.Topic) int { return r.topics[t].partitions
 
 // Run joins the role's group and works until ctx ends; then it flushes, saves all
 // that is unsaved, commits and leaves, within Config.Grace. It returns an error only
-// where no lane can work: the topics are not what the configuration says, or the
-// group refuses this member.
+// where no lane can work: the topics are not what the configuration says, another version
+// of the program wrote the state, or the group refuses this member.
 func (r *Runner) Run(ctx context.Context) error {
 	if err := r.checkTopics(ctx); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := r.checkState(ctx); ctx.Err() != nil {
 		return nil
 	} else if err != nil {
 		return err
@@ -112,6 +120,7 @@ func (r *Runner) group() kafka.GroupConfig {
 	g := kafka.GroupConfig{
 		ID: r.cfg.Prefix + r.cfg.Role.Name, Lanes: r.cfg.lanes(),
 		SessionTimeout: r.cfg.SessionTimeout, Heartbeat: r.cfg.Heartbeat,
+		ClientID: schemas.LevelNewest.Member(),
 	}
 	for _, in := range r.cfg.Role.Inputs {
 		g.Topics = append(g.Topics, r.cfg.topic(in.Topic))
@@ -158,6 +167,8 @@ func (r *Runner) generations(ctx, hard context.Context, group Group) error {
 		}
 		r.adopt(hard, gen)
 		select {
+		case err := <-r.fatal:
+			return fmt.Errorf("lane: role %s leaves its group: %w", r.cfg.Role.Name, err)
 		case <-ctx.Done():
 			return nil
 		case <-gen.Done:
@@ -171,6 +182,7 @@ func (r *Runner) generations(ctx, hard context.Context, group Group) error {
 func (r *Runner) adopt(hard context.Context, gen *Generation) {
 	own := gen.Assignment
 	r.log.Info("new generation", "generation", own.Generation, "lanes", own.Lanes, "kept", gen.Kept)
+	r.assign(own.Lanes)
 	var lost []*handle
 	for n, h := range r.handles {
 		if !slices.Contains(own.Lanes, n) || !slices.Contains(gen.Kept, n) {

@@ -153,6 +153,11 @@ func EnsureInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config
 		if _, err := rand.Read(in.HashSecret); err != nil {
 			return in, fmt.Errorf("make the installation's secret: %w", err)
 		}
+		// The level first: an installation without one is taken for a first release's.
+		newest := schemas.FeatureLevel{Level: schemas.LevelNewest}
+		if err := writeControl(ctx, c, cfg, schemas.ControlLevel, newest, "holdfast", "the topics are new"); err != nil {
+			return in, err
+		}
 		return in, writeControl(ctx, c, cfg, schemas.ControlInstallation, in, "holdfast", "the topics are new")
 	}
 	if err == nil && in.Lanes != cfg.Kafka.Lanes {

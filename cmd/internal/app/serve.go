@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,8 @@ import (
 )
 
 // health is what the process says of itself. Being ready does not depend on the
-// audit store: detection and protection go on without it.
+// audit store: detection and protection go on without it. It does depend on every lane
+// that the process was given.
 type health struct {
 	started, store atomic.Bool
 
@@ -51,6 +53,33 @@ func (h *health) stuck(w io.Writer) {
 			fmt.Fprintln(w, x)
 		}
 	}
+}
+
+// maxIdle bounds the lanes that an answer names.
+const maxIdle = 20
+
+// unready says line by line which lanes do not work and why; nothing where all do.
+func (h *health) unready() (lines []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.runners {
+		lines = append(lines, unready(r.Health())...)
+	}
+	return lines
+}
+
+func unready(x lane.Health) (lines []string) {
+	if !x.Joined {
+		lines = append(lines, fmt.Sprintf("role %s has no lanes from its group yet", x.Role))
+	}
+	for i, idle := range x.Idle {
+		if i == maxIdle {
+			lines = append(lines, fmt.Sprintf("role %s: and %d more of its %d lanes", x.Role, len(x.Idle)-i, x.Assigned))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("role %s: %s", x.Role, idle))
+	}
+	return lines
 }
 
 func newRegistry() *prometheus.Registry {
@@ -98,6 +127,10 @@ func (a *App) startObservability(ctx context.Context, g *errgroup.Group) error {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !a.health.started.Load() {
 			http.Error(w, "starting", http.StatusServiceUnavailable)
+			return
+		}
+		if lines := a.health.unready(); len(lines) > 0 {
+			http.Error(w, "not ready\n"+strings.Join(lines, "\n"), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")
