@@ -37,6 +37,9 @@ type Config struct {
 	// 256 MiB). No table holds more than three quarters of it, so that one that is
 	// refused does not starve the others.
 	Memory int
+	// CheckEvery is the time between two comparisons of the store with the log
+	// (default 1 h), CheckAfter the time before the first (default 2 s).
+	CheckEvery, CheckAfter time.Duration
 	// SessionTimeout of the group (default 10 s).
 	SessionTimeout time.Duration
 	// Grace is how long running inserts may take to end when the recorder stops or
@@ -57,6 +60,8 @@ func (c *Config) setDefaults() error {
 	setDefault(&c.InsertRate, 8)
 	setDefault(&c.Inserts, 4)
 	setDefault(&c.Memory, 256<<20)
+	setDefault(&c.CheckEvery, time.Hour)
+	setDefault(&c.CheckAfter, 2*time.Second)
 	setDefault(&c.SessionTimeout, 10*time.Second)
 	setDefault(&c.Grace, 5*time.Second)
 	if c.MaxRows > 1<<20 {

@@ -8,6 +8,7 @@ import (
 
 	"holdfast/ingest/clickhouse"
 	"holdfast/ingest/kafka"
+	"holdfast/schemas"
 )
 
 // Deps is what the recorder works with.
@@ -85,4 +86,33 @@ type Store interface {
 	Insert(ctx context.Context, table, token string, b *clickhouse.Block) error
 	// Stored counts the positions that a table holds within a range.
 	Stored(ctx context.Context, table string, r Range) (int, error)
+	Comparer
+}
+
+// Comparer tells what the store holds, for the comparison with the log.
+type Comparer interface {
+	// Counts tells how many offsets of each block of a size a table holds, by
+	// partition and number of the block, within spans of different partitions.
+	Counts(ctx context.Context, table string, topic schemas.Topic, spans []Span, block int64) (map[int32]map[int64]int, error)
+	// Held lists what a table holds of a range, whatever its log id.
+	Held(ctx context.Context, table string, r Range) (map[Held]bool, error)
+	// Rejected lists the records of a range that the store has refused.
+	Rejected(ctx context.Context, r Range) ([]RejectedRow, error)
+	// InGap tells whether a range is part of a gap that is recorded.
+	InGap(ctx context.Context, r Range) (bool, error)
+}
+
+// Span is a stretch of one partition, of rows that did not arrive before Since (Unix
+// milliseconds), and under one log id where LogID is set.
+type Span struct {
+	Partition int32
+	From, To  int64
+	Since     int64
+	LogID     string
+}
+
+// RejectedRow is a record that the store refused, by ClickHouse's code.
+type RejectedRow struct {
+	Offset int64
+	Code   int
 }

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
+	"github.com/go-json-experiment/json"
 
 	"holdfast/ingest/clickhouse"
 	"holdfast/ingest/kafka"
+	"holdfast/schemas"
 )
 
 // world is a broker and a store in memory, with the faults of the recorder's
@@ -334,6 +336,90 @@ func (n *node) Stored(ctx context.Context, table string, r Range) (int, error) {
 		}
 	}
 	return count, nil
+}
+
+// arrived tells when the record at a position arrived, as far as the log still knows.
+func (w *world) arrived(table string, p position) int64 {
+	l := w.logs[kafka.TopicPartition{Topic: "holdfast." + table, Partition: p.partition}]
+	if p.offset < l.start || p.offset >= l.end() {
+		return 0
+	}
+	return l.records[p.offset-l.start].Time
+}
+
+func (n *node) Counts(ctx context.Context, table string, _ schemas.Topic, spans []Span, block int64) (map[int32]map[int64]int, error) {
+	if err := n.step(ctx); err != nil {
+		return nil, err
+	}
+	defer n.mu.Unlock()
+	if n.down {
+		return nil, errUnknown
+	}
+	out := map[int32]map[int64]int{}
+	for _, s := range spans {
+		out[s.Partition] = map[int64]int{}
+		for o := s.From; o < s.To; o++ {
+			for p := range n.rows[table] {
+				if p.partition == s.Partition && p.offset == o && (s.LogID == "" || s.LogID == p.logID) {
+					out[s.Partition][o/block]++
+					break
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func (n *node) Held(ctx context.Context, table string, r Range) (map[Held]bool, error) {
+	if err := n.step(ctx); err != nil {
+		return nil, err
+	}
+	defer n.mu.Unlock()
+	if n.down {
+		return nil, errUnknown
+	}
+	out := map[Held]bool{}
+	for p := range n.rows[table] {
+		if p.partition == r.Partition && p.offset >= r.From && p.offset < r.To {
+			out[Held{p.offset, n.arrived(table, p)}] = true
+		}
+	}
+	return out, nil
+}
+
+func (n *node) Rejected(ctx context.Context, r Range) ([]RejectedRow, error) {
+	if err := n.step(ctx); err != nil {
+		return nil, err
+	}
+	defer n.mu.Unlock()
+	var out []RejectedRow
+	for _, rec := range n.logs[kafka.TopicPartition{Topic: "holdfast.rejected"}].records {
+		var v schemas.Rejected
+		if err := json.Unmarshal(rec.Value, &v); err != nil {
+			return nil, err
+		}
+		row := RejectedRow{Offset: v.Offset}
+		_, _ = fmt.Sscanf(v.Detail, "Code: %d", &row.Code)
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+func (n *node) InGap(ctx context.Context, r Range) (bool, error) {
+	if err := n.step(ctx); err != nil {
+		return false, err
+	}
+	defer n.mu.Unlock()
+	for _, rec := range n.logs[kafka.TopicPartition{Topic: "holdfast.gaps"}].records {
+		var g schemas.Gap
+		if err := json.Unmarshal(rec.Value, &g); err != nil {
+			return false, err
+		}
+		if g.Topic == r.Topic && g.From <= r.From && g.To >= r.To {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // positions decodes where a block's rows stood.

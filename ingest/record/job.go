@@ -21,6 +21,10 @@ type job struct {
 	// again says that the range was opened by an earlier owner, who may have
 	// stored it.
 	again bool
+	// only names the offsets of rows that the store has lost, where it is these alone
+	// that are inserted: what is committed stays as it is, and done is closed at the end.
+	only map[int64]bool
+	done chan struct{}
 	// closeAt is the offset that is committed at the end: the range's, or that of
 	// the log where its tail was lost.
 	closeAt int64
@@ -70,6 +74,9 @@ func (j *job) run(ctx context.Context) error {
 
 // open says, before anything is sent, which range is about to be.
 func (j *job) open(ctx context.Context) error {
+	if j.only != nil { // that the generation is current is all that is asked
+		return j.commit(ctx, mark{logID: j.r.cfg.LogID}.at(j.closeAt))
+	}
 	return j.commit(ctx, mark{logID: j.b.LogID, open: true, to: j.b.To}.at(j.b.From))
 }
 
@@ -96,10 +103,12 @@ func (j *job) current(ctx context.Context) error {
 	return j.open(ctx)
 }
 
+const inserting = "inserting"
+
 // insert sends the same rows under the same token until the store has them.
 func (j *job) insert(ctx context.Context) error {
 	table, token := j.s.table.Name, j.b.Token()
-	tries := j.r.trouble.attempt("inserting")
+	tries := j.r.trouble.attempt(inserting)
 	defer tries.over()
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 15*time.Second) {
 		if err := j.current(ctx); err != nil {

@@ -23,6 +23,11 @@ type metrics struct {
 	latency   *prometheus.HistogramVec
 	duration  *prometheus.HistogramVec
 	memory    prometheus.Gauge
+	checks    prometheus.Counter
+	checkTime prometheus.Gauge
+	checked   *prometheus.CounterVec
+	missing   *prometheus.CounterVec
+	again     *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -48,9 +53,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60, 600}}, []string{"journal"}),
 		memory: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "holdfast", Subsystem: "record", Name: "held_bytes",
 			Help: "Bytes of rows that wait or are being inserted."}),
+		checks: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "holdfast", Subsystem: "record", Name: "checks_total",
+			Help: "Comparisons of the audit store with the log that were completed."}),
+		checkTime: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "holdfast", Subsystem: "record", Name: "check_timestamp_seconds",
+			Help: "When the audit store was last compared with the log."}),
+		checked: counter("checked_records_total", "Offsets of the log that were compared with the audit store, once a comparison."),
+		missing: counter("missing_rows_total", "Rows that the audit store had acknowledged and was found to lack."),
+		again:   counter("recorded_again_total", "Missing rows that were recorded again from the log."),
 	}
 	if r != nil {
-		r.MustRegister(m.lag, m.rows, m.bytes, m.inserts, m.retries, m.skipped, m.rejected, m.gaps, m.swallowed, m.latency, m.duration, m.memory)
+		r.MustRegister(m.lag, m.rows, m.bytes, m.inserts, m.retries, m.skipped, m.rejected, m.gaps, m.swallowed, m.latency, m.duration, m.memory, m.checks, m.checkTime, m.checked, m.missing, m.again)
 	}
 	return m
 }

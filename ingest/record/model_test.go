@@ -48,7 +48,7 @@ func (m model) run(t *testing.T, seed uint64) (lost, doubled int) {
 		launch := func() *node {
 			n := &node{world: w}
 			nodes = append(nodes, n)
-			r, err := New(Config{Lanes: 1, LogID: "log", MaxRows: 7, MinAge: 50 * time.Millisecond, Memory: 64 << 20, Grace: 100 * time.Millisecond}, Deps{Broker: n, Store: n})
+			r, err := New(Config{Lanes: 1, LogID: "log", MaxRows: 7, MinAge: 50 * time.Millisecond, Memory: 64 << 20, Grace: 100 * time.Millisecond, CheckEvery: time.Second, CheckAfter: 100 * time.Millisecond}, Deps{Broker: n, Store: n})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"holdfast/ingest/kafka"
@@ -27,13 +28,17 @@ type reader struct {
 
 	results chan result // has room for every insert that can run
 	running int
+
+	repairs chan *job // of the checker; each waits until its stream is free
+	repair  *job
 }
 
 // result is how an insert ended.
 type result struct {
-	s   *stream
-	b   *batch
-	err error
+	s     *stream
+	b     *batch
+	again bool // rows that were lost: the stream goes on where it is
+	err   error
 }
 
 func newReader(r *Recorder, gen Generation) *reader {
@@ -51,6 +56,7 @@ func newReader(r *Recorder, gen Generation) *reader {
 		}
 	}
 	d.results = make(chan result, len(d.order))
+	d.repairs = make(chan *job)
 	return d
 }
 
@@ -65,7 +71,6 @@ func (d *reader) run(ctx context.Context) error {
 	reading, halt := context.WithCancel(ctx)
 	defer d.r.metrics.forget(d.streams)
 	defer stop()
-	defer halt()
 	go func() { // a fetch that waits must not outlast the generation
 		select {
 		case <-d.gen.Done:
@@ -74,6 +79,12 @@ func (d *reader) run(ctx context.Context) error {
 		}
 	}()
 	err := d.takeOver(reading, work)
+	var checking sync.WaitGroup
+	defer checking.Wait()
+	defer halt()
+	if err == nil {
+		checking.Go(func() { d.newChecker().run(reading) })
+	}
 	for err == nil && reading.Err() == nil {
 		err = d.turn(reading, work)
 	}
@@ -113,6 +124,7 @@ func (d *reader) turn(reading, work context.Context) error {
 	if err := d.measureLag(reading); err != nil {
 		return err
 	}
+	d.startRepair(work)
 	due := d.startDue(work, time.Now())
 	at := d.wanted()
 	if len(at) == 0 {
@@ -191,7 +203,10 @@ func (d *reader) took(res result) error {
 	if res.err != nil {
 		return fmt.Errorf("%s: %w", res.b.Token(), res.err)
 	}
-	res.s.stored = min(res.b.To, res.s.next)
+	if res.again {
+		return nil
+	}
+	res.s.setStored(min(res.b.To, res.s.next))
 	d.r.metrics.setLag(res.s)
 	return nil
 }
@@ -324,11 +339,38 @@ func (d *reader) ages() map[*table]time.Duration {
 	return out
 }
 
+// startRepair takes what the checker wants recorded again, and starts it once its
+// stream is free: so nothing else is committed of that partition meanwhile.
+func (d *reader) startRepair(work context.Context) {
+	if d.repair == nil {
+		select {
+		case d.repair = <-d.repairs:
+		default:
+			return
+		}
+	}
+	j := d.repair
+	if j.s.busy {
+		return
+	}
+	d.repair, j.closeAt = nil, j.s.stored
+	j.b.held = j.b.block.Memory()
+	j.s.table.held += j.b.held
+	d.held += j.b.held
+	d.start(work, j)
+}
+
 // start runs an insert beside the reader.
 func (d *reader) start(work context.Context, j *job) {
 	j.r, j.gen = d.r, d.gen
 	j.s.busy = true
 	j.s.table.running++
 	d.running++
-	go func() { d.results <- result{j.s, j.b, j.run(work)} }()
+	go func() {
+		err := j.run(work)
+		if j.done != nil {
+			close(j.done)
+		}
+		d.results <- result{j.s, j.b, j.only != nil, err}
+	}()
 }

@@ -20,6 +20,8 @@ type Recorder struct {
 	trouble *trouble
 	tables  []schemas.Table
 	again   chan struct{} // ranges that are read again
+	// checkNow has something when the store is to be compared before its time.
+	checkNow chan struct{}
 }
 
 // New prepares a recorder; it does nothing before Run.
@@ -31,10 +33,24 @@ func New(cfg Config, deps Deps) (*Recorder, error) {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	log := deps.Logger.With("role", "record")
-	return &Recorder{
+	r := &Recorder{
 		cfg: cfg, deps: deps, log: log, trouble: newTrouble(log), metrics: newMetrics(deps.Metrics), tables: schemas.Tables(),
-		again: make(chan struct{}, 2),
-	}, nil
+		again: make(chan struct{}, 2), checkNow: make(chan struct{}, 1),
+	}
+	r.trouble.ended = func(what string) {
+		if what == inserting {
+			r.check() // what failed may have cost rows that were there
+		}
+	}
+	return r, nil
+}
+
+// check has the store compared with the log soon.
+func (r *Recorder) check() {
+	select {
+	case r.checkNow <- struct{}{}:
+	default:
+	}
 }
 
 // ErrOtherLog says that the logs are not those that were recorded so far.

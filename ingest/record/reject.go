@@ -84,7 +84,12 @@ func (j *job) findBad(ctx context.Context, why *clickhouse.Refused) (bool, error
 		return false, passed(err)
 	}
 	var records []kafka.Record
-	if err := j.scan(ctx, func(r *kafka.Record) { records = append(records, copyOf(r)) }); err != nil {
+	err := j.scan(ctx, func(r *kafka.Record) {
+		if j.only == nil || j.only[r.Offset] {
+			records = append(records, copyOf(r))
+		}
+	})
+	if err != nil {
 		return false, err
 	}
 	known := len(j.b.bad)

@@ -19,11 +19,17 @@ type Range struct {
 	// Oldest and Newest bound the arrival of its records in Unix milliseconds,
 	// where they are known; both 0 where they are not.
 	Oldest, Newest int64
+	// Again tells inserts of lost rows of a range from each other and from the first.
+	Again string
 }
 
 // Token is what the store knows an insert of the range by.
 func (r Range) Token() string {
-	return fmt.Sprintf("%s/%s/%d/%d/%d", r.LogID, r.Topic, r.Partition, r.From, r.To)
+	token := fmt.Sprintf("%s/%s/%d/%d/%d", r.LogID, r.Topic, r.Partition, r.From, r.To)
+	if r.Again != "" {
+		token += "/lost/" + r.Again
+	}
+	return token
 }
 
 // maxCounted is more than any insert holds.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"sync/atomic"
 	"time"
 
 	"holdfast/ingest/clickhouse"
@@ -21,6 +22,8 @@ type stream struct {
 	stored int64 // up to which offset the store has it
 	batch  *batch
 	busy   bool // an insert runs
+	// closed is stored, for the checker: all before it is committed.
+	closed atomic.Int64
 	gone   bool // the log no longer has what is to be read next
 }
 
@@ -80,6 +83,11 @@ const (
 // recordCost is what a record adds to a range beside its value: its position and
 // what little is kept of absent fields.
 const recordCost = 128
+
+func (s *stream) setStored(offset int64) {
+	s.stored = offset
+	s.closed.Store(offset)
+}
 
 func (s *stream) newBatch(now time.Time) *batch {
 	return &batch{

@@ -30,8 +30,8 @@ func (d *reader) takeOver(ctx, work context.Context) error {
 		if err := d.begin(ctx, work, s, committed[s.tp], logs[s.tp]); err != nil {
 			return fmt.Errorf("%s/%d: %w", s.tp.Topic, s.tp.Partition, err)
 		}
-		if s.stored = s.next; s.busy { // an open range is stored again
-			s.stored = min(committed[s.tp].Offset, s.next)
+		if s.setStored(s.next); s.busy { // an open range is stored again
+			s.setStored(min(committed[s.tp].Offset, s.next))
 		}
 	}
 	return nil

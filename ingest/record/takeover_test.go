@@ -62,6 +62,14 @@ func (w *world) has(logID string, from, to int64) string {
 	return b.String()
 }
 
+// places are the positions of a stretch of decisions.
+func (w *world) places(logID string, from, to int64) (out []position) {
+	for o := from; o < to; o++ {
+		out = append(out, position{logID, 0, o})
+	}
+	return out
+}
+
 func (w *world) gaps(t *testing.T) (out []string) {
 	for _, r := range w.logs[kafka.TopicPartition{Topic: "holdfast.gaps"}].records {
 		var g schemas.Gap
@@ -89,15 +97,17 @@ func TestWhereRecordingGoesOn(t *testing.T) {
 	bubble(t, "an open range again, under its own token", func(t *testing.T, w *world) {
 		w.fill(9)
 		w.committed[decisions] = kafka.Committed{Offset: 2, Metadata: "5@log"}
-		w.insert("decisions", "log/decisions/0/2/5", []position{{"log", 0, 2}, {"log", 0, 3}, {"log", 0, 4}})
-		if err := play(t, w, nil, nil); err != nil || w.has("log", 0, 9) != "001111111" {
+		w.insert("decisions", "log/decisions/0/0/2", w.places("log", 0, 2))
+		w.insert("decisions", "log/decisions/0/2/5", w.places("log", 2, 5))
+		if err := play(t, w, nil, nil); err != nil || w.has("log", 0, 9) != "111111111" {
 			t.Errorf("%v, rows %s", err, w.has("log", 0, 9))
 		}
 	})
 	bubble(t, "an open range without a log id", func(t *testing.T, w *world) {
 		w.fill(4)
 		w.committed[decisions] = kafka.Committed{Offset: 1, Metadata: "3"}
-		if err := play(t, w, nil, nil); err != nil || w.tokens["decisions"][0] != "log/decisions/0/1/3" {
+		w.insert("decisions", "log/decisions/0/0/1", w.places("log", 0, 1))
+		if err := play(t, w, nil, nil); err != nil || w.tokens["decisions"][1] != "log/decisions/0/1/3" {
 			t.Errorf("%v, tokens %v", err, w.tokens["decisions"])
 		}
 	})
@@ -187,18 +197,20 @@ func TestOtherLogs(t *testing.T) {
 	bubble(t, "another id of the same log", func(t *testing.T, w *world) {
 		w.fill(8)
 		w.committed[decisions] = kafka.Committed{Offset: 4, Metadata: "6@old"}
-		if err := play(t, w, nil, nil); err != nil || w.has("old", 0, 8) != "00001100" || w.has("log", 0, 8) != "00000011" {
+		w.insert("decisions", "old/decisions/0/0/4", w.places("old", 0, 4))
+		if err := play(t, w, nil, nil); err != nil || w.has("old", 0, 8) != "11111100" || w.has("log", 0, 8) != "00000011" {
 			t.Errorf("%v, rows %s and %s", err, w.has("old", 0, 8), w.has("log", 0, 8))
 		}
 	})
 	bubble(t, "another id of a log that lost its tail", func(t *testing.T, w *world) {
 		w.fill(5)
 		w.committed[decisions] = kafka.Committed{Offset: 4, Metadata: "9@old"}
+		w.insert("decisions", "old/decisions/0/0/4", w.places("old", 0, 4))
 		err := play(t, w, nil, func(*node) {
 			w.fill(2)
 			time.Sleep(time.Minute)
 		})
-		if err != nil || w.has("old", 0, 9) != "000010000" || w.has("log", 0, 7) != "0000011" {
+		if err != nil || w.has("old", 0, 9) != "111110000" || w.has("log", 0, 7) != "0000011" {
 			t.Errorf("%v, rows %s and %s", err, w.has("old", 0, 9), w.has("log", 0, 7))
 		}
 	})

@@ -9,7 +9,8 @@ import (
 // trouble tells of what is tried again and again, over all partitions together: the
 // first failure of a spell, then once a minute how many there were, and its end.
 type trouble struct {
-	log *slog.Logger
+	log   *slog.Logger
+	ended func(what string) // optional; called when a spell is over
 
 	mu     sync.Mutex
 	spells map[string]*spell // by what is tried: a few words of this package
@@ -75,5 +76,8 @@ func (a *attempt) over() {
 		return
 	}
 	delete(t.spells, a.what)
+	if t.ended != nil {
+		t.ended(a.what)
+	}
 	t.log.Info(a.what+" fails no more", "failures", s.failed, "for", time.Since(s.began).Round(time.Millisecond))
 }
