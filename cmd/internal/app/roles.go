@@ -106,7 +106,7 @@ func (a *App) startRecord(ctx context.Context, g *errgroup.Group) error {
 			return err
 		}
 		defer store.Close()
-		r, err := record.New(record.Config{Prefix: a.cfg.Kafka.Prefix, Lanes: a.install.Lanes, LogID: a.install.LogID, NewLog: a.opts.NewLog},
+		r, err := record.New(record.Config{Prefix: a.cfg.Kafka.Prefix, Lanes: a.install.Lanes, LogID: a.install.LogID, NewLog: a.opts.NewLog, CheckEvery: a.cfg.Record.CheckEvery},
 			record.Deps{Broker: record.OnKafka(a.client), Store: record.OnClickHouse(store), Metrics: a.reg, Logger: a.log})
 		if err != nil {
 			return err

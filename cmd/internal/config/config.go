@@ -24,6 +24,8 @@ type Config struct {
 	Enrichment    Enrichment    `yaml:"enrichment"`
 	Detect        Detect        `yaml:"detect"`
 	Respond       Respond       `yaml:"respond"`
+	Record        Record        `yaml:"record"`
+	Pressure      Pressure      `yaml:"pressure"`
 	Enforce       Enforce       `yaml:"enforce"`
 	Edge          Edge          `yaml:"edge"`
 	Observability Observability `yaml:"observability"`
@@ -130,6 +132,24 @@ type Respond struct {
 	Brake bool `yaml:"brake"`
 }
 
+// Record is the recorder's part.
+type Record struct {
+	// CheckEvery is the time between two comparisons of the audit store with the log.
+	CheckEvery time.Duration `yaml:"check_every"`
+}
+
+// Pressure says how much of the machine intake leaves free: below it HTTP answers 507
+// (disk) or 503, and reading of topics and files pauses, until there is room again.
+type Pressure struct {
+	// DiskFree is in bytes, of the file system of data_dir, where an engine is embedded;
+	// 0: 5 % of it, between 16 and 256 MiB.
+	DiskFree int64 `yaml:"disk_free"`
+	// MemoryFree is in bytes, of the machine or the control group; 0: 2 %, at most 256 MiB.
+	MemoryFree int64 `yaml:"memory_free"`
+	// FilesFree is how many more files the process may open; 0: 5 % of its limit, at most 64.
+	FilesFree int `yaml:"files_free"`
+}
+
 // Enforce says how decisions are carried out.
 type Enforce struct {
 	Webhook       Webhook       `yaml:"webhook"`
@@ -187,6 +207,7 @@ func Default() Config {
 		Enrichment: Enrichment{ReloadEvery: 30 * time.Second},
 		Detect:     Detect{SaveEvery: 30 * time.Second},
 		Respond:    Respond{AgeLimit: Limit(schemas.AgeLimit), Brake: true},
+		Record:     Record{CheckEvery: time.Hour},
 		Enforce: Enforce{
 			Webhook: Webhook{Name: "platform", Timeout: 10 * time.Second}, Notices: Webhook{Name: "operators", Timeout: 10 * time.Second},
 			SMTP: SMTP{Port: 587, TLS: "starttls", Timeout: 10 * time.Second}, Concurrency: 16, GiveUp: 15 * time.Minute,
