@@ -160,7 +160,7 @@ func (e *Engine) sourceFact(in *schemas.Input, f *schemas.Fact, emit func(schema
 	t := try{day: day, user: uint32(e.hasher.String(f.Account + "\x00" + user)), fails: uint32(min(f.N, math.MaxUint32))}
 	if what == tryByNobody {
 		t.flags = tryNobody
-		if id == f.Event {
+		if strings.HasPrefix(id, ofEvent+"_") || id == f.Event { // as the first release wrote it
 			t.from = e.hasher.String(id) // each attempt by itself: nobody counts them
 		}
 	}

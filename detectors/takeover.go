@@ -241,7 +241,7 @@ func (v *accountView) tellTry(t try, ok bool) {
 
 // tryOfNobody tells an address of a failed login at an account that nothing else
 // was ever heard of. Names that a guesser makes up take no memory: each attempt is
-// told by its own id.
+// told by its source's id of it.
 func (e *Engine) tryOfNobody(in *schemas.Input, ev *schemas.Event, emit func(schemas.Output)) {
 	e.stats.events.Add(1)
 	if !ev.IP.IsValid() {
@@ -249,7 +249,7 @@ func (e *Engine) tryOfNobody(in *schemas.Input, ev *schemas.Event, emit func(sch
 	}
 	ip := schemas.IPEntity(ev.IP)
 	e.tell(emit, schemas.Fact{Name: factTried, Entity: ip, From: ev.Entity(), Time: ev.Time, Window: sketch.DayOf(ev.Time).Start() / 1000,
-		Value: strings.Join([]string{tryByNobody, ev.ID, brief(schemas.NormalUser(ev.User))}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID, Origin: in.Origin, Arrival: in.Arrival, N: 1})
+		Value: strings.Join([]string{tryByNobody, schemas.DeriveID(ofEvent, in.Source, ev.ID), brief(schemas.NormalUser(ev.User))}, "|"), Account: ev.Account, Address: ip.ID, Event: ev.ID, Origin: in.Origin, Arrival: in.Arrival, N: 1})
 }
 
 // triedMark sets the sources told as trying apart from those told as used.
@@ -260,6 +260,7 @@ const triedMark = 0x27d4eb2f165667c5
 const (
 	tryBySomebody = "try"
 	tryByNobody   = "nobody"
+	ofEvent       = "evt" // begins what stands for one event of one source
 )
 
 // step rounds a count down to the steps at which it is told: each up to 8, then

@@ -2,17 +2,21 @@ package schemas
 
 import "hash/maphash"
 
-// idHash stands for an id: 64 bits under a seed of this process, so that a sender
+// idHash stands for a source's id: 64 bits under a seed of this process, so that a sender
 // cannot make two ids meet. Among 65,536 offsets another id's is found with
 // probability 2^-48.
 type idHash uint64
 
-var idSeed = maphash.MakeSeed()
+var idSeed, sourceSeed = maphash.MakeSeed(), maphash.MakeSeed()
 
-func hashID(id string) idHash { return idHash(maphash.String(idSeed, id)) }
+// hashID joins what stands for an id and for its source: under seeds of their own, nobody
+// who does not know these can choose an id that meets another source's.
+func hashID(source, id string) idHash { return idHash(maphash.String(idSeed, id)) ^ hashSource(source) }
 
-// Ring knows the ids that stand among the last offsets of a partition. What it
-// knows is a function of the log alone: an offset without an id, a fence or a gap
+func hashSource(source string) idHash { return idHash(maphash.String(sourceSeed, source)) }
+
+// Ring knows the ids that stand among the last offsets of a partition. Each source has
+// ids of its own: what one sends makes no record of another a duplicate. What it knows is a function of the log alone: an offset without an id, a fence or a gap
 // takes a place too. It takes 24 to 32 bytes an offset in reach.
 //
 // Ids with the same low bits are chained, newest first, by the low halves of their
@@ -42,16 +46,17 @@ func NewRing(reach, next int64) *Ring {
 	return &Ring{next: next, ids: make([]ringID, reach), heads: make([]uint32, size)}
 }
 
-// Seen notes the id at an offset and tells whether it stands among the reach
+// Seen notes the id of a source at an offset and tells whether it stands among the reach
 // before. Offsets must rise.
-func (r *Ring) Seen(offset int64, id string) bool { return r.seen(offset, hashID(id)) }
+func (r *Ring) Seen(offset int64, source, id string) bool { return r.seen(offset, hashID(source, id)) }
 
-// SeenAll appends to known what Seen says of ids at consecutive offsets. All places
-// are touched before any is needed, so that the waits for memory overlap.
-func (r *Ring) SeenAll(offset int64, ids []string, known []bool) []bool {
+// SeenAll appends to known what Seen says of one source's ids at consecutive offsets. All
+// places are touched before any is needed, so that the waits for memory overlap.
+func (r *Ring) SeenAll(offset int64, source string, ids []string, known []bool) []bool {
 	r.ahead = r.ahead[:0]
+	of := hashSource(source)
 	for _, id := range ids {
-		r.ahead = append(r.ahead, hashID(id))
+		r.ahead = append(r.ahead, idHash(maphash.String(idSeed, id))^of)
 	}
 	from, touched := r.place(offset), idHash(0)
 	for _, h := range r.ahead {

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -34,13 +35,13 @@ func TestRingIsAFunctionOfTheLog(t *testing.T) {
 				r = NewRing(reach, max(start, offset-reach))
 				for o := max(start, offset-reach); o < offset; o++ {
 					if log[o] != "" {
-						r.Seen(o, log[o])
+						seen(r, o, log[o])
 					}
 				}
 				r.Pass(offset)
 			default:
-				id := fmt.Sprint("id", rapid.IntRange(0, 30).Draw(t, "id"))
-				if got, want := r.Seen(offset, id), known(offset, id); got != want {
+				id := fmt.Sprintf("%d:id%d", rapid.IntRange(0, 2).Draw(t, "source"), rapid.IntRange(0, 10).Draw(t, "id"))
+				if got, want := seen(r, offset, id), known(offset, id); got != want {
 					t.Fatalf("offset %d, id %s: known %t, must be %t", offset, id, got, want)
 				}
 				log[offset] = id
@@ -48,6 +49,12 @@ func TestRingIsAFunctionOfTheLog(t *testing.T) {
 			}
 		}
 	})
+}
+
+// seen splits a source and its id, which the test's log holds as one.
+func seen(r *Ring, offset int64, id string) bool {
+	source, id, _ := strings.Cut(id, ":")
+	return r.Seen(offset, source, id)
 }
 
 func BenchmarkRing(b *testing.B) {
@@ -59,7 +66,7 @@ func BenchmarkRing(b *testing.B) {
 	b.ReportAllocs()
 	offset := int64(0)
 	for b.Loop() {
-		r.Seen(offset, ids[offset%int64(len(ids))])
+		r.Seen(offset, "http:api", ids[offset%int64(len(ids))])
 		offset++
 	}
 }

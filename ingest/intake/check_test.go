@@ -96,7 +96,7 @@ func TestCheckRefuses(t *testing.T) {
 	}{
 		{"at the tolerance", at(schemas.FutureTolerance), live, "", ""},
 		{"beyond the tolerance", at(schemas.FutureTolerance + time.Millisecond), live, schemas.ReasonFuture, "time"},
-		{"far future", at(200 * 365 * 24 * time.Hour), live, schemas.ReasonFuture, "time"},
+		{"far future", at(20 * 365 * 24 * time.Hour), live, schemas.ReasonFuture, "time"},
 		{"old", at(-365 * 24 * time.Hour), live, "", ""},
 		{"not its type", login, narrow, schemas.ReasonNotAllowed, "type"},
 		{"not JSON", "{", live, schemas.ReasonNotJSON, ""},

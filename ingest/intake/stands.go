@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"holdfast/ingest/kafka"
@@ -65,6 +66,8 @@ func (w *partition) stands(batch []kafka.Record) (bool, error) {
 	return false, nil
 }
 
+// same compares the headers too: another source may have sent the very same bytes.
 func same(a, b *kafka.Record) bool {
-	return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
+	return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value) &&
+		slices.EqualFunc(a.Headers, b.Headers, func(x, y kafka.Header) bool { return x.Key == y.Key && bytes.Equal(x.Value, y.Value) })
 }

@@ -34,7 +34,7 @@ func (l *lane) take(input int, rec *kafka.Record) {
 	id := l.read(input, rec)
 	in := &l.in
 	if r := l.rings[input]; r != nil && in.Kind != schemas.KindFence && in.ID != "" {
-		in.Duplicate = r.Seen(rec.Offset, in.ID)
+		in.Duplicate = r.Seen(rec.Offset, in.Source, in.ID)
 	}
 	if in.Kind == schemas.KindFence {
 		return

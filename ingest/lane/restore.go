@@ -235,10 +235,17 @@ func beyond(l *lane, pos int64, at kafka.TopicPartition, end int64) error {
 func (l *lane) prime(at kafka.TopicPartition, from, to int64) (*schemas.Ring, error) {
 	r := schemas.NewRing(l.r.cfg.reach, from)
 	err := l.scan(at, from, to, func(rec *kafka.Record) error {
-		for _, h := range rec.Headers {
-			if h.Key == schemas.HeaderID && len(h.Value) > 0 && !isFence(rec) {
-				r.Seen(rec.Offset, stringOf(h.Value))
+		id, source := "", ""
+		for i := range rec.Headers {
+			switch h := &rec.Headers[i]; h.Key {
+			case schemas.HeaderID:
+				id = stringOf(h.Value)
+			case schemas.HeaderSource:
+				source = stringOf(h.Value)
 			}
+		}
+		if id != "" && !isFence(rec) {
+			r.Seen(rec.Offset, source, id)
 		}
 		return nil
 	})

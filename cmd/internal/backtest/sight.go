@@ -52,7 +52,7 @@ func (s *sight) event(r *history.Recorded, order history.Order) bool {
 		at = max(at, r.Offset) // offsets fall only where the broker's clock was set back
 	}
 	l.next = at + 1
-	return l.ids.Seen(at, r.Event.ID)
+	return l.ids.Seen(at, r.Source, r.Event.ID)
 }
 
 func dayOf(ms int64) int64 { return ms / day.Milliseconds() }

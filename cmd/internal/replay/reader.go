@@ -76,8 +76,11 @@ func (l *line) input(in *schemas.Input) {
 
 // newInput is what is the same of all lines.
 func newInput() schemas.Input {
-	return schemas.Input{Topic: schemas.TopicEvents, Kind: schemas.KindEvent, Source: "replay", Origin: schemas.OriginLive}
+	return schemas.Input{Topic: schemas.TopicEvents, Kind: schemas.KindEvent, Source: source, Origin: schemas.OriginLive}
 }
+
+// source is that of every line.
+const source = "replay"
 
 // ofAddresses stands for the lane of the events of addresses.
 const ofAddresses = -1
@@ -223,7 +226,7 @@ func (r *reader) decode(b *block) {
 // name gives the block's events their keys, which last as long as the block's lines, and
 // marks doubles.
 func (r *reader) name(b *block) {
-	r.doubles = r.seen.SeenAll(r.events, r.ids, r.doubles[:0])
+	r.doubles = r.seen.SeenAll(r.events, source, r.ids, r.doubles[:0])
 	b.events, b.duplicates = int64(len(r.ids)), 0
 	r.events += b.events
 	keys, start, n := unsafe.String(unsafe.SliceData(b.keys), len(b.keys)), 0, 0

@@ -216,7 +216,7 @@ func (r *Replay) deliver(o *schemas.Output) error {
 	}
 	r.in = inputOf(o, r.arrival)
 	if to.seen != nil {
-		r.in.Duplicate = to.seen.Seen(to.offset, o.ID)
+		r.in.Duplicate = to.seen.Seen(to.offset, o.Source, o.ID)
 	}
 	return r.apply(to)
 }
