@@ -104,7 +104,7 @@ func clearDemo(dir string) error {
 	for _, n := range names {
 		unfinished, _ := filepath.Match("import-*.json", n.Name())
 		halfWritten, _ := filepath.Match("*.tmp", n.Name())
-		if !unfinished && !halfWritten && !slices.Contains([]string{"kafka", "clickhouse", "endpoints.json"}, n.Name()) {
+		if !unfinished && !halfWritten && !slices.Contains([]string{"kafka", "clickhouse", "secrets", "endpoints.json"}, n.Name()) {
 			return fmt.Errorf("%s holds %s, which is no part of a demonstration: name another folder with --data-dir", dir, n.Name())
 		}
 	}

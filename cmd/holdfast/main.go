@@ -86,6 +86,8 @@ type cli struct {
 	Edge edgeCmd `cmd:"" help:"Answer mail servers whether an account may send, from a copy of the status topic."`
 	Demo demoCmd `cmd:"" help:"Play an hour of a small platform life and print each stop."`
 
+	Endpoints endpointsCmd `cmd:"" help:"Show where the running instance is, and the logins of its embedded engines."`
+
 	Setup    setupCmd    `cmd:"" help:"Fetch libchdb, the ClickHouse engine for one machine."`
 	Topics   topicsCmd   `cmd:"" help:"Create or check the topics."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the audit store up to date."`

@@ -216,7 +216,7 @@ func TestAddressesInTurn(t *testing.T) {
 }
 
 func TestTLSAndPassword(t *testing.T) {
-	s := clickhousetest.Supervise(t, embedded.Config{Dir: t.TempDir(), User: "keeper", Password: "se'cret"})
+	s := clickhousetest.Supervise(t, embedded.Config{Dir: t.TempDir(), Access: embedded.Access{User: "keeper", Password: "se'cret"}})
 	target, err := url.Parse("http://" + s.Addr())
 	if err != nil {
 		t.Fatal(err)

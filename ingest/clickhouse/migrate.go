@@ -111,7 +111,7 @@ func apply(ctx context.Context, conn driver.Conn, m Migration) error {
 			return fmt.Errorf("clickhouse: migration %d (%s), statement %d: %w", m.Version, m.Name, i+1, err)
 		}
 	}
-	err := conn.Exec(ctx, "INSERT INTO holdfast_migrations (version, name, checksum, applied) VALUES (?, ?, ?, now64(3))", uint32(m.Version), m.Name, m.Checksum)
+	err := conn.Exec(ctx, "INSERT INTO holdfast_migrations (version, name, checksum, applied) SELECT ?, ?, ?, now64(3)", uint32(m.Version), m.Name, m.Checksum)
 	if err != nil {
 		return fmt.Errorf("clickhouse: noting migration %d: %w", m.Version, err)
 	}

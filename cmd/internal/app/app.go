@@ -14,6 +14,7 @@ import (
 
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/embedded/broker"
+	"holdfast/ingest/embedded/folder"
 	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
@@ -103,8 +104,8 @@ func (a *App) has(r Role) bool { return slices.Contains(a.opts.Roles, r) }
 // Run starts the engines, then the roles, and stops them in reverse order when ctx
 // ends: the roles write what they hold before their broker goes.
 func (a *App) Run(ctx context.Context) error {
-	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("data folder: %w", err)
+	if err := folder.Private(a.cfg.DataDir); err != nil {
+		return err
 	}
 	if err := a.engines.start(&a.cfg, a.log); err != nil {
 		a.engines.abandon()
@@ -160,9 +161,7 @@ func (a *App) start(ctx context.Context, g *errgroup.Group) error {
 	}
 	a.at.PID, a.at.Started = os.Getpid(), time.Now().UTC().Truncate(time.Second)
 	a.at.Kafka, a.at.ClickHouse = a.cfg.Kafka.Brokers, a.cfg.ClickHouse.Addr
-	if a.engines.clickhouse != nil {
-		a.at.ClickHouseURL = "http://" + a.engines.clickhouse.Addr()
-	}
+	a.at.logins(&a.cfg, a.engines)
 	if err := a.at.write(a.cfg.DataDir); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"holdfast/cmd/internal/config"
+	"holdfast/ingest/embedded/folder"
 )
 
 // CheckOptions says what a configuration is checked for.
@@ -36,8 +37,12 @@ func Check(cfg *config.Config, places config.Places, loaded error, o CheckOption
 	parts = append(parts, CheckParts(cfg, places)...)
 	wrong := func(key string, err error) { parts = append(parts, places.Mistakes(key, err)...) }
 	checkConnections(cfg, wrong)
-	if st, err := os.Stat(cfg.DataDir); err == nil && !st.IsDir() {
+	switch st, err := os.Stat(cfg.DataDir); {
+	case err == nil && !st.IsDir():
 		wrong("data_dir", fmt.Errorf("%s is a file: name a folder", cfg.DataDir))
+	case err == nil:
+		_, err := folder.CheckPrivate(cfg.DataDir)
+		wrong("data_dir", err)
 	}
 	for _, r := range o.Roles {
 		if !slices.Contains(Roles(), r) {

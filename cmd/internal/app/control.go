@@ -118,19 +118,32 @@ var ErrNoInstallation = errors.New("control holds no installation: run `holdfast
 
 // ReadInstallation returns what is fixed, from control.
 func ReadInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config) (schemas.Installation, error) {
-	var in schemas.Installation
-	all, err := lastValues(ctx, c, cfg.Kafka.Prefix+string(schemas.TopicControl), []int32{0}, func(k string) bool { return k == schemas.ControlInstallation })
-	if err != nil {
-		return in, err
+	in, _, err := readInstallation(ctx, c, cfg)
+	return in, err
+}
+
+// readInstallation returns the installation whose record came first, as its newest
+// record says it, so that processes that each write one at the same time agree. last
+// is false where another installation's record stands after it.
+func readInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config) (in schemas.Installation, last bool, err error) {
+	tp := kafka.TopicPartition{Topic: cfg.Kafka.Prefix + string(schemas.TopicControl)}
+	err = readToEnd(ctx, c, tp, 0, func(r kafka.Record) error {
+		if string(r.Key) != schemas.ControlInstallation || r.Value == nil {
+			return nil
+		}
+		var x schemas.Installation
+		if err := json.Unmarshal(r.Value, &x); err != nil {
+			return fmt.Errorf("control value %s: %w", schemas.ControlInstallation, err)
+		}
+		if last = in.ID == "" || x.ID == in.ID; last {
+			in = x
+		}
+		return nil
+	})
+	if err == nil && in.ID == "" {
+		err = ErrNoInstallation
 	}
-	b, ok := all[schemas.ControlInstallation]
-	if !ok {
-		return in, ErrNoInstallation
-	}
-	if err := json.Unmarshal(b, &in); err != nil {
-		return in, fmt.Errorf("control value %s: %w", schemas.ControlInstallation, err)
-	}
-	return in, nil
+	return in, last, err
 }
 
 // ReadVersions returns the values of control that say how is judged, policies,
@@ -141,10 +154,12 @@ func ReadVersions(ctx context.Context, c *kafka.Client, cfg *config.Config) (map
 	})
 }
 
-// EnsureInstallation reads the installation, or writes a new one. A number of lanes
-// that differs from the configured one is refused.
+// EnsureInstallation reads the installation, or writes a new one. Of those that
+// processes write at the same time the first in the log holds, and is written again
+// so that it outlives compaction. A number of lanes that differs from the configured
+// one is refused.
 func EnsureInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config) (schemas.Installation, error) {
-	in, err := ReadInstallation(ctx, c, cfg)
+	in, last, err := readInstallation(ctx, c, cfg)
 	if errors.Is(err, ErrNoInstallation) {
 		in = schemas.Installation{
 			ID: ulid.Make().String(), Lanes: cfg.Kafka.Lanes, LogID: ulid.Make().String(),
@@ -158,12 +173,23 @@ func EnsureInstallation(ctx context.Context, c *kafka.Client, cfg *config.Config
 		if err := writeControl(ctx, c, cfg, schemas.ControlLevel, newest, "holdfast", "the topics are new"); err != nil {
 			return in, err
 		}
-		return in, writeControl(ctx, c, cfg, schemas.ControlInstallation, in, "holdfast", "the topics are new")
+		if err := writeControl(ctx, c, cfg, schemas.ControlInstallation, in, "holdfast", "the topics are new"); err != nil {
+			return in, err
+		}
+		in, last, err = readInstallation(ctx, c, cfg)
 	}
-	if err == nil && in.Lanes != cfg.Kafka.Lanes {
-		err = fmt.Errorf("%w: they were created with %d lanes and the configuration says kafka.lanes: %d: set it to %d", ErrTopics, in.Lanes, cfg.Kafka.Lanes, in.Lanes)
+	if err != nil {
+		return in, err
 	}
-	return in, err
+	if !last {
+		if err := writeControl(ctx, c, cfg, schemas.ControlInstallation, in, "holdfast", "processes started at the same time"); err != nil {
+			return in, err
+		}
+	}
+	if in.Lanes != cfg.Kafka.Lanes {
+		return in, fmt.Errorf("%w: they were created with %d lanes and the configuration says kafka.lanes: %d: set it to %d", ErrTopics, in.Lanes, cfg.Kafka.Lanes, in.Lanes)
+	}
+	return in, nil
 }
 
 // renewLogID gives the log a new id, after a stop that may have lost its tail.

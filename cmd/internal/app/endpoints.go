@@ -14,18 +14,34 @@ import (
 
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/embedded/folder"
+	"holdfast/ingest/embedded/secret"
 )
 
 // Endpoints tells other commands of the same user where a running instance is. It
-// stands in the data folder, readable by its owner alone.
+// stands in the data folder, readable by its owner alone, and names the files of
+// passwords, not what they hold.
 type Endpoints struct {
 	PID           int       `json:"pid"`
 	Started       time.Time `json:"started"`
 	Kafka         []string  `json:"kafka"`
 	ClickHouse    []string  `json:"clickhouse"`
-	ClickHouseURL string    `json:"clickhouse_url,omitempty"` // for curl
+	ClickHouseURL string    `json:"clickhouse_url,omitempty"` // for curl, without the login
 	Intake        string    `json:"intake,omitempty"`
 	Observability string    `json:"observability,omitempty"`
+
+	Auth            string `json:"auth,omitempty"` // embedded.auth, where an engine is embedded
+	KafkaLogin      *Login `json:"kafka_login,omitempty"`
+	ClickHouseLogin *Login `json:"clickhouse_login,omitempty"`
+	ReaderLogin     *Login `json:"reader_login,omitempty"` // the read-only user of ClickHouse
+}
+
+// Login is how to log in to an embedded engine.
+type Login struct {
+	User         string `json:"user"`
+	Mechanism    string `json:"mechanism,omitempty"` // SASL
+	PasswordFile string `json:"password_file,omitempty"`
+	Database     string `json:"database,omitempty"`
+	Password     string `json:"password,omitempty"` // never in endpoints.json
 }
 
 const endpointsFile = "endpoints.json"
@@ -40,6 +56,40 @@ func (e Endpoints) write(dir string) error {
 		return fmt.Errorf("tell others where this instance is: %w", err)
 	}
 	return os.Chmod(path, 0o600)
+}
+
+// logins adds how to log in to the engines that this process runs. Where the
+// password stands in the configuration no file is named.
+func (e *Endpoints) logins(cfg *config.Config, engines engines) {
+	if engines.broker != nil || engines.clickhouse != nil {
+		e.Auth = cfg.Embedded.Auth
+	}
+	if engines.broker != nil && e.Auth != authOwner {
+		e.KafkaLogin = &Login{User: cfg.Kafka.SASL.User, Mechanism: cfg.Kafka.SASL.Mechanism, PasswordFile: engines.passwordFiles[secret.Broker]}
+	}
+	if engines.clickhouse != nil {
+		e.ClickHouseURL = "http://" + engines.clickhouse.Addr()
+		e.ClickHouseLogin = &Login{User: cfg.ClickHouse.User, PasswordFile: engines.passwordFiles[secret.Store], Database: cfg.ClickHouse.Database}
+		e.ReaderLogin = &Login{User: readerUser, PasswordFile: engines.passwordFiles[secret.Reader], Database: cfg.ClickHouse.Database}
+	}
+}
+
+// ReadEndpoints tells where the instance is that runs on a data folder, and with
+// which passwords its engines are asked, as far as they stand in files.
+func ReadEndpoints(dir string) (Endpoints, error) {
+	e, err := readEndpoints(dir)
+	if err != nil {
+		return e, err
+	}
+	for _, l := range []*Login{e.KafkaLogin, e.ClickHouseLogin, e.ReaderLogin} {
+		if l == nil || l.PasswordFile == "" {
+			continue
+		}
+		if l.Password, err = config.Secret("", l.PasswordFile); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
 }
 
 // removeEndpoints removes what this process wrote. Where several processes share a data
@@ -61,6 +111,9 @@ func FindRunning(cfg *config.Config) (Endpoints, error) {
 	}
 	e, err := readEndpoints(cfg.DataDir)
 	if err != nil {
+		return e, err
+	}
+	if err := findLogins(cfg, e); err != nil {
 		return e, err
 	}
 	if cfg.EmbeddedBroker() {

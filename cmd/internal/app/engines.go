@@ -16,12 +16,25 @@ import (
 type engines struct {
 	broker     *broker.Broker
 	clickhouse *clickhouse.Supervisor
+
+	passwordFiles map[string]string // by the names of package secret
 }
 
-// start opens what is wanted and writes the addresses into cfg.
+// start opens what is wanted and writes addresses and logins into cfg.
 func (e *engines) start(cfg *config.Config, log *slog.Logger) error {
+	ownerOnly := cfg.Embedded.Auth == authOwner
+	if ownerOnly && (cfg.EmbeddedBroker() || cfg.EmbeddedClickHouse()) {
+		log.Warn("embedded.auth is owner: the embedded engines ask processes of this user and of root for no password; leave it out in production")
+	}
+	readerPassword, err := e.ensureLogins(cfg)
+	if err != nil {
+		return err
+	}
 	if cfg.EmbeddedBroker() {
-		b := broker.New(broker.Config{Dir: filepath.Join(cfg.DataDir, "kafka"), Addr: cfg.Kafka.Listen, Logger: log})
+		b := broker.New(broker.Config{
+			Dir: filepath.Join(cfg.DataDir, "kafka"), Addr: cfg.Kafka.Listen, Logger: log,
+			User: cfg.Kafka.SASL.User, Password: cfg.Kafka.SASL.Password, OwnerOnly: ownerOnly,
+		})
 		if err := b.Start(); err != nil {
 			return fmt.Errorf("embedded broker: %w", err)
 		}
@@ -30,13 +43,13 @@ func (e *engines) start(cfg *config.Config, log *slog.Logger) error {
 		log.Info("embedded broker: meant for up to 100,000 accounts", "addr", b.Addr(), "previous_stop", string(b.Previous()))
 	}
 	if cfg.EmbeddedClickHouse() {
-		password, err := config.Secret(cfg.ClickHouse.Password, cfg.ClickHouse.PasswordFile)
-		if err != nil {
-			return fmt.Errorf("clickhouse: %w", err)
-		}
 		s := clickhouse.New(clickhouse.Config{
-			Dir: filepath.Join(cfg.DataDir, "clickhouse"), Addr: cfg.ClickHouse.Listen, User: cfg.ClickHouse.User, Password: password,
+			Dir: filepath.Join(cfg.DataDir, "clickhouse"), Addr: cfg.ClickHouse.Listen,
 			MaxMemory: cfg.ClickHouse.MaxMemory, Logger: log, OnRestart: func() { log.Warn("the embedded clickhouse was started again") },
+			Access: clickhouse.Access{
+				User: cfg.ClickHouse.User, Password: cfg.ClickHouse.Password, OwnerOnly: ownerOnly,
+				Reader: readerUser, ReaderPassword: readerPassword, ReaderDatabase: cfg.ClickHouse.Database,
+			},
 		})
 		if err := s.Start(); err != nil {
 			return fmt.Errorf("embedded clickhouse: %w", err)

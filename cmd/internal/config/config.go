@@ -14,12 +14,13 @@ import (
 )
 
 // Config is the whole of it. Tags: yaml names the key; file says that the value is
-// a path that must exist; secret that it is never printed; one lists the values
+// a path that must exist, file:"secret" that others may not read or write it; secret that it is never printed; one lists the values
 // that are allowed.
 type Config struct {
 	DataDir       string        `yaml:"data_dir"`
 	Kafka         Kafka         `yaml:"kafka"`
 	ClickHouse    ClickHouse    `yaml:"clickhouse"`
+	Embedded      Embedded      `yaml:"embedded"`
 	Intake        Intake        `yaml:"intake"`
 	Enrichment    Enrichment    `yaml:"enrichment"`
 	Detect        Detect        `yaml:"detect"`
@@ -45,12 +46,21 @@ type Kafka struct {
 	Listen string `yaml:"listen"`
 }
 
+// Embedded is about the embedded broker and ClickHouse together.
+type Embedded struct {
+	// Auth says how they know who asks. password: by the secrets in the data folder.
+	// owner: by the kernel, which knows whose a loopback connection is; processes of
+	// the user that runs Holdfast, and of root, need no password, all others are
+	// refused. It is for development and for scripts that know no passwords.
+	Auth string `yaml:"auth" one:"password,owner"`
+}
+
 // TLS of a connection to a server.
 type TLS struct {
 	Enabled    bool   `yaml:"enabled"`
 	CAFile     string `yaml:"ca_file" file:"yes"`
 	CertFile   string `yaml:"cert_file" file:"yes"`
-	KeyFile    string `yaml:"key_file" file:"yes"`
+	KeyFile    string `yaml:"key_file" file:"secret"`
 	ServerName string `yaml:"server_name"`
 }
 
@@ -59,7 +69,7 @@ type SASL struct {
 	Mechanism    string `yaml:"mechanism" one:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"`
 	User         string `yaml:"user"`
 	Password     string `yaml:"password" secret:"yes"`
-	PasswordFile string `yaml:"password_file" file:"yes"`
+	PasswordFile string `yaml:"password_file" file:"secret"`
 }
 
 // ClickHouse says where the audit store is. Without an address the embedded one is used.
@@ -69,7 +79,7 @@ type ClickHouse struct {
 	TLS          TLS      `yaml:"tls"`
 	User         string   `yaml:"user"`
 	Password     string   `yaml:"password" secret:"yes"`
-	PasswordFile string   `yaml:"password_file" file:"yes"`
+	PasswordFile string   `yaml:"password_file" file:"secret"`
 	Database     string   `yaml:"database"`
 	// TTL is how long rows are kept, by table; "off" keeps them for ever.
 	TTL map[string]Limit `yaml:"ttl"`
@@ -89,7 +99,7 @@ type Intake struct {
 type HTTP struct {
 	Listen        string        `yaml:"listen"`
 	CertFile      string        `yaml:"cert_file" file:"yes"`
-	KeyFile       string        `yaml:"key_file" file:"yes"`
+	KeyFile       string        `yaml:"key_file" file:"secret"`
 	Tokens        []Token       `yaml:"tokens"`
 	MaxBody       int64         `yaml:"max_body"`
 	MaxConcurrent int           `yaml:"max_concurrent"`
@@ -99,7 +109,7 @@ type HTTP struct {
 // Token is one sender's credential.
 type Token struct {
 	Name      string   `yaml:"name"`
-	TokenFile string   `yaml:"token_file" file:"yes"`
+	TokenFile string   `yaml:"token_file" file:"secret"`
 	SHA256    string   `yaml:"sha256"`
 	Types     []string `yaml:"types" one:"send,delivery,login,credential,access,connection,account"`
 	Origin    string   `yaml:"origin" one:",live,import"`
@@ -164,8 +174,8 @@ type Enforce struct {
 type Webhook struct {
 	Name       string        `yaml:"name"`
 	URL        string        `yaml:"url" secret:"yes"`
-	SecretFile string        `yaml:"secret_file" file:"yes"`
-	OldSecret  string        `yaml:"old_secret_file" file:"yes"`
+	SecretFile string        `yaml:"secret_file" file:"secret"`
+	OldSecret  string        `yaml:"old_secret_file" file:"secret"`
 	Timeout    time.Duration `yaml:"timeout"`
 	AllowHTTP  bool          `yaml:"allow_http"`
 }
@@ -176,7 +186,7 @@ type SMTP struct {
 	Port         int           `yaml:"port"`
 	TLS          string        `yaml:"tls" one:"starttls,tls,none"`
 	User         string        `yaml:"user"`
-	PasswordFile string        `yaml:"password_file" file:"yes"`
+	PasswordFile string        `yaml:"password_file" file:"secret"`
 	CAFile       string        `yaml:"ca_file" file:"yes"`
 	From         string        `yaml:"from"`
 	Operators    []string      `yaml:"operators"`
@@ -203,6 +213,7 @@ func Default() Config {
 		DataDir:    "holdfast-data",
 		Kafka:      Kafka{ClientID: "holdfast", Prefix: "holdfast.", Compression: "none", Listen: "127.0.0.1:0"},
 		ClickHouse: ClickHouse{Protocol: "native", User: "default", Database: "holdfast", Listen: "127.0.0.1:0"},
+		Embedded:   Embedded{Auth: "password"},
 		Intake:     Intake{HTTP: HTTP{MaxBody: 32 << 20, MaxConcurrent: 64, Timeout: time.Minute}},
 		Enrichment: Enrichment{ReloadEvery: 30 * time.Second},
 		Detect:     Detect{SaveEvery: 30 * time.Second},

@@ -17,8 +17,8 @@ type Edge struct {
 type EdgeHTTP struct {
 	Listen     string   `yaml:"listen"`
 	CertFile   string   `yaml:"cert_file" file:"yes"`
-	KeyFile    string   `yaml:"key_file" file:"yes"`
-	TokenFiles []string `yaml:"token_files" file:"yes"` // any of these tokens is taken
+	KeyFile    string   `yaml:"key_file" file:"secret"`
+	TokenFiles []string `yaml:"token_files" file:"secret"` // any of these tokens is taken
 }
 
 // EdgePostfix is Postfix's policy delegation. The actions are as access(5) has them.

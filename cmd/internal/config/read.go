@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"holdfast/ingest/embedded/folder"
 )
 
 var (
@@ -129,9 +131,13 @@ func (r *reader) scalar(line int, text string, v reflect.Value, key string, tag 
 	if one, ok := tag.Lookup("one"); ok {
 		r.oneOf(line, text, key, strings.Split(one, ","))
 	}
-	if _, ok := tag.Lookup("file"); ok && text != "" {
+	if kind, ok := tag.Lookup("file"); ok && text != "" {
 		if err := readable(text); err != nil {
 			r.bad(line, key, err.Error(), "name a file that this user can read")
+		} else if kind == "secret" {
+			if err := folder.CheckSecret(text); err != nil {
+				r.bad(line, key, err.Error(), "")
+			}
 		}
 	}
 }

@@ -4,13 +4,18 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"holdfast/ingest/embedded/folder"
 )
 
 // Secret returns the password that stands in the file, or else the one that the
-// configuration itself holds.
+// configuration itself holds. A file that others can read or write is refused.
 func Secret(inline, file string) (string, error) {
 	if file == "" {
 		return inline, nil
+	}
+	if err := folder.CheckSecret(file); err != nil {
+		return "", err
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {

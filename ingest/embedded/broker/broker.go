@@ -10,8 +10,11 @@
 // disk needs longer. Previous tells the two apart, so that the caller can go on
 // under a new log id and record a gap where a tail may be lost.
 //
-// What it is not: there is one broker, no replication, no password, hence only a
-// loopback address. All requests pass one goroutine. Opening reads every log
+// Who may speak to it: clients that log in by SCRAM-SHA-256 as Config.User, over a
+// loopback address, since nothing is encrypted. Others get no further than the login;
+// what they send, hold and how long they may take is bounded.
+//
+// What it is not: there is one broker and no replication. All requests pass one goroutine. Opening reads every log
 // once. Compaction stops it for about 0.66 s per 100,000 values of 800 bytes, so
 // it is meant for up to 100,000 accounts.
 //
@@ -35,6 +38,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -51,10 +55,19 @@ import (
 // Holdfast topic.
 const MaxMessageBytes = 2 << 20
 
+// Mechanism is how clients log in.
+const Mechanism = "SCRAM-SHA-256"
+
 // Config says where the broker keeps its logs and how it looks after them.
 type Config struct {
 	Dir  string // the data folder; made if missing
 	Addr string // host:port on loopback; 127.0.0.1:0 (any free port) if empty
+
+	User     string // who may log in, by SCRAM-SHA-256; "holdfast" if empty
+	Password string // "" lets everybody in, which is for tests
+	// OwnerOnly takes connections of this process's own user and of root alone, by
+	// the kernel's word. It goes with or without a password.
+	OwnerOnly bool
 
 	SyncEvery      time.Duration // how often written logs are put on disk; 1 s
 	RetentionEvery time.Duration // how often old records are dropped; 5 min
@@ -69,6 +82,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
+	}
+	if c.User == "" {
+		c.User = "holdfast"
 	}
 	if c.SyncEvery <= 0 {
 		c.SyncEvery = time.Second
@@ -152,6 +168,11 @@ func (b *Broker) Start() (err error) {
 	if err := markRunning(b.cfg.Dir); err != nil {
 		return err
 	}
+	// What kfake wrote down of users overrides what it is told, and a folder that was
+	// never asked for passwords says that there are none.
+	if err := os.Remove(filepath.Join(b.logDir(), "sasl.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("broker: forget the users of before: %w", err)
+	}
 	logger := &clusterLogger{to: b.cfg.Logger}
 	cluster, err := kfake.NewCluster(b.options(logger)...)
 	if err != nil {
@@ -167,9 +188,13 @@ func (b *Broker) Start() (err error) {
 
 func (b *Broker) options(logger kfake.Logger) []kfake.Opt {
 	listen := func(network, _ string) (net.Listener, error) {
-		return new(net.ListenConfig).Listen(context.Background(), network, b.cfg.Addr)
+		ln, err := new(net.ListenConfig).Listen(context.Background(), network, b.cfg.Addr)
+		if err != nil {
+			return nil, err
+		}
+		return b.cfg.guard(ln), nil
 	}
-	return []kfake.Opt{
+	options := []kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.ListenFn(listen),
 		kfake.ClusterID("holdfast-embedded"),
@@ -184,6 +209,10 @@ func (b *Broker) options(logger kfake.Logger) []kfake.Opt {
 			"log.cleaner.backoff.ms": fmt.Sprint((20 * 365 * 24 * time.Hour).Milliseconds()),
 		}),
 	}
+	if b.cfg.Password != "" {
+		options = append(options, kfake.EnableSASL(), kfake.Superuser(Mechanism, b.cfg.User, b.cfg.Password))
+	}
+	return options
 }
 
 // Run looks after the logs until ctx ends and then closes the broker cleanly. It
@@ -228,15 +257,15 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-// checkLoopback refuses an address that others could reach: the broker asks no
-// one who they are.
+// checkLoopback refuses an address that other machines could reach: nothing that
+// passes is encrypted.
 func checkLoopback(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("broker: address %q: %w", addr, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("broker: address %q is not a loopback address; the embedded broker knows no passwords, so give 127.0.0.1:PORT or use a Kafka cluster of your own", addr)
+		return fmt.Errorf("broker: address %q is not a loopback address; the embedded broker encrypts nothing, so give 127.0.0.1:PORT or use a Kafka cluster of your own", addr)
 	}
 	return nil
 }

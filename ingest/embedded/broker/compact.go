@@ -61,7 +61,7 @@ func (b *Broker) checkKept(partitions []string) error {
 
 func keepLogs(dir, logDir string, partitions []string) error {
 	unfinished := filepath.Join(dir, keptUnfinished)
-	if err := errors.Join(os.RemoveAll(unfinished), os.MkdirAll(unfinished, 0o750)); err != nil {
+	if err := errors.Join(os.RemoveAll(unfinished), os.MkdirAll(unfinished, 0o700)); err != nil {
 		return err
 	}
 	for _, p := range partitions {
@@ -80,7 +80,7 @@ func keepLogs(dir, logDir string, partitions []string) error {
 
 // linkLogs gives the log files of one partition folder a second name in another.
 func linkLogs(from, to string) error {
-	if err := os.MkdirAll(to, 0o750); err != nil {
+	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(from)

@@ -24,6 +24,10 @@ const (
 	codeCannotWrite     = 75
 	codeNotEnoughSpace  = 243
 	codeNoAnswer        = 1002
+	codeReadOnly        = 164
+	codeQuota           = 201
+	codeFixedSetting    = 452
+	codeDenied          = 497
 )
 
 // fault is a refusal in ClickHouse's words: a code, its name and a text.
@@ -85,10 +89,10 @@ func codeOf(text string) int {
 // status is the HTTP status that the ClickHouse server gives with a code.
 func status(code int) int {
 	switch code {
-	case codeAuthentication, 192, 193, 194: // unknown user, wrong or missing password
+	case codeAuthentication, codeDenied, 192, 193, 194: // wrong or missing password, no right, unknown user
 		return http.StatusForbidden
 	case 6, 25, 26, 27, 28, 38, 41, 42, 43, 44, 53, 69, 70, 72, 117, 386, 467, // cannot parse, wrong types
-		codeBadArguments, codeSyntax, 63, 158, 164, 168, 306, 396, 456, 457:
+		codeBadArguments, codeSyntax, 63, 158, codeReadOnly, 168, 306, 396, codeFixedSetting, 456, 457:
 		return http.StatusBadRequest
 	case 16, 46, 47, 50, 56, 60, 73, 81, codeUnknownSetting, 218: // unknown column, function, identifier, type, engine, table, format, database, setting
 		return http.StatusNotFound
@@ -100,6 +104,8 @@ func status(code int) int {
 		return http.StatusNotImplemented
 	case 209, 159: // socket timeout, timeout exceeded
 		return http.StatusRequestTimeout
+	case codeQuota:
+		return http.StatusTooManyRequests
 	case codeTooManyQueries, 439:
 		return http.StatusServiceUnavailable
 	}

@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"compress/gzip"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -20,9 +19,10 @@ import (
 
 // handler speaks ClickHouse's HTTP interface.
 type handler struct {
-	engine         *engine
-	user, password string
-	limit          int64
+	engine *engine
+	access Access
+	quota  quota
+	limit  int64
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -38,22 +38,22 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet && r.Method != http.MethodPost && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		http.Error(w, "POST a query, or GET one that only reads.", http.StatusMethodNotAllowed)
-	case !h.allowed(r):
-		h.fail(w, refuse(codeAuthentication, "AUTHENTICATION_FAILED", "%s: Authentication failed: password is incorrect, or there is no user with such name", h.user))
 	default:
 		h.query(w, r)
 	}
 }
 
-// fromThisMachine refuses what a browser sends on behalf of another site: the
-// engine can read files, and a page must not reach it through a visitor.
+// fromThisMachine refuses what a browser sends on behalf of another site, another
+// port of this machine included, and what comes under a name that is not this
+// machine's: a page must not reach the engine through a visitor, nor by a name that
+// it has turned to 127.0.0.1.
 func fromThisMachine(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
 		return false
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)
-		if err != nil || !isLoopbackName(u.Hostname()) {
+		if err != nil || !strings.EqualFold(u.Host, r.Host) {
 			return false
 		}
 	}
@@ -69,20 +69,21 @@ func isLoopbackName(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (h *handler) allowed(r *http.Request) bool {
-	user, password, ok := r.BasicAuth()
-	if !ok {
-		q := r.URL.Query()
-		user = first(r.Header.Get("X-ClickHouse-User"), q.Get("user"))
-		password = first(r.Header.Get("X-ClickHouse-Key"), q.Get("password"))
-	}
-	sameUser := user == "" || subtle.ConstantTimeCompare([]byte(user), []byte(h.user)) == 1
-	return sameUser && subtle.ConstantTimeCompare([]byte(password), []byte(h.password)) == 1
-}
-
 func (h *handler) query(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
-	req, err := readRequest(w, r, h.limit)
+	reader, err := h.access.login(r)
+	if err == nil && reader {
+		err = h.quota.take(started)
+	}
+	if err != nil {
+		h.fail(w, asFault(err))
+		return
+	}
+	limit := h.limit
+	if reader {
+		limit = min(limit, readerMaxRequest)
+	}
+	req, err := readRequest(w, r, reader, limit)
 	if err != nil {
 		h.fail(w, asFault(err))
 		return

@@ -73,7 +73,8 @@ func TestHTTP(t *testing.T) {
 		{name: "insert of bad data", params: values{"query": "INSERT INTO lines FORMAT CSV"}, body: "x,y\n", status: 400, want: "Code: 27…"},
 		{name: "all of it", body: "SELECT n, s FROM lines ORDER BY n FORMAT CSV", status: 200, want: "1,\"one\"\n2,\"a;b\"\n3,\"three\nlines\"\n4,\"four\"\n5,\"FORMAT x\"\n10,\"many\"\n11,\"many\"\n12,\"many\"\n"},
 		{name: "another site", body: "SELECT 1", header: []string{"Origin", "https://example.com"}, status: 403, want: "Code: 516…"},
-		{name: "a page of this machine", body: "SELECT 1", header: []string{"Origin", "http://localhost:3000"}, status: 200, want: "1\n"},
+		{name: "a page of another port", body: "SELECT 1", header: []string{"Origin", "http://localhost:3000"}, status: 403, want: "Code: 516…"},
+		{name: "a page of this engine", body: "SELECT 1", header: []string{"Origin", "http://" + addr}, status: 200, want: "1\n"},
 		{name: "wrong user", body: "SELECT 1", header: []string{"X-ClickHouse-User", "eve"}, status: 403, want: "Code: 516…"},
 		{name: "wrong password", params: values{"password": "x"}, body: "SELECT 1", status: 403, want: "Code: 516…"},
 		{name: "unknown encoding", body: "SELECT 1", header: []string{"Content-Encoding", "br"}, status: 501, want: "Code: 48…"},
@@ -228,7 +229,7 @@ func testLongAnswer(t *testing.T, addr string) {
 }
 
 func TestRequestSize(t *testing.T) {
-	engine := clickhousetest.Supervise(t, clickhouse.Config{Dir: t.TempDir(), MaxRequest: 1 << 20, Password: "se:c/ret"})
+	engine := clickhousetest.Supervise(t, clickhouse.Config{Dir: t.TempDir(), MaxRequest: 1 << 20, Access: clickhouse.Access{Password: "se:c/ret"}})
 	addr := engine.Addr()
 	options, err := chgo.ParseDSN(engine.DSN())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ type request struct {
 	database string
 	format   string // for an answer whose query names none
 	id       string
+	reader   bool // by the read-only user
+	get      bool // by a method that changes nothing
 	settings []setting
 	params   []chdb.Param
 
@@ -50,7 +53,7 @@ var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,127}$`)
 
 // readRequest takes a request apart; its body may be read up to limit bytes after
 // decompression.
-func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request, error) {
+func readRequest(w http.ResponseWriter, r *http.Request, reader bool, limit int64) (*request, error) {
 	q := r.URL.Query()
 	if q.Has("session_id") {
 		return nil, refuse(codeNotImplemented, "NOT_IMPLEMENTED", "sessions are not kept between requests; give settings with each request and leave session_id out")
@@ -66,6 +69,9 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 		nativeCompress: isTrue(q.Get("compress")),
 		gzip:           isTrue(q.Get("enable_http_compression")) && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"),
 		nativeMethod:   compress.LZ4,
+		reader:         reader,
+		// As the server does: a link that is followed changes nothing.
+		get: r.Method != http.MethodPost,
 	}
 	if strings.EqualFold(q.Get("network_compression_method"), "ZSTD") {
 		req.nativeMethod = compress.ZSTD
@@ -73,10 +79,6 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 	req.helloRevision, _ = strconv.Atoi(q.Get("client_protocol_version"))
 	if err := req.readSettings(q); err != nil {
 		return nil, err
-	}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		// As the server does: a link that is followed changes nothing.
-		req.settings = append(req.settings, setting{name: "readonly", value: "2"})
 	}
 	body, err := decoded(http.MaxBytesReader(w, r.Body, limit), r.Header.Get("Content-Encoding"))
 	if err != nil {
@@ -101,6 +103,12 @@ func (req *request) readSettings(q url.Values) error {
 		}
 		if !settingName.MatchString(name) {
 			return refuse(codeUnknownSetting, "UNKNOWN_SETTING", "Unknown setting %q", name)
+		}
+		if slices.Contains(fixedSettings, name) {
+			return refuse(codeFixedSetting, "SETTING_CONSTRAINT_VIOLATION", "Setting %s should not be changed", name)
+		}
+		if req.reader && !readerMaySet(name) {
+			continue // what shapes no answer changes none
 		}
 		req.settings = append(req.settings, setting{name: name, value: value})
 	}
@@ -176,6 +184,9 @@ func first(values ...string) string {
 }
 
 func isTrue(v string) bool { return v == "1" || strings.EqualFold(v, "true") }
+
+// onlyReads tells whether the request may change nothing.
+func (req *request) onlyReads() bool { return req.reader || req.get }
 
 // setStatement applies the request's settings to a session.
 func (req *request) setStatement() string {

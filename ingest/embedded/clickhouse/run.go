@@ -22,27 +22,39 @@ const headSize = 1 << 20
 // engine runs requests on sessions of one open data folder. Reads and writes have
 // slots of their own, so that a queue of inserts never holds up a query.
 type engine struct {
-	chdb          *chdb.Engine
-	tmp           string
-	reads, writes chan struct{}
+	chdb    *chdb.Engine
+	checker *checker
+	tmp     string
+
+	reads, writes, dashboards chan struct{}
+	limits                    readerLimits
 
 	version, timezone string
 }
 
 func openEngine(cfg ServeConfig) (*engine, error) {
 	tmp := filepath.Join(cfg.Dir, "tmp")
-	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o750)); err != nil {
+	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o700)); err != nil {
 		return nil, fmt.Errorf("clickhouse: temporary folder: %w", err)
 	}
-	config := filepath.Join(cfg.Dir, "config.xml")
-	if err := os.WriteFile(config, serverConfig(cfg.MaxMemory), 0o600); err != nil {
+	config, users := filepath.Join(cfg.Dir, "config.xml"), filepath.Join(cfg.Dir, "users.xml")
+	err := errors.Join(
+		os.WriteFile(users, usersConfig(cfg.ReaderDatabase), 0o600),
+		os.WriteFile(config, serverConfig(cfg.MaxMemory, users, filepath.Join(cfg.Dir, "nowhere")), 0o600))
+	if err != nil {
 		return nil, fmt.Errorf("clickhouse: write the engine's settings: %w", err)
 	}
 	db, err := chdb.Open(cfg.Lib, filepath.Join(cfg.Dir, "data"), config)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{chdb: db, tmp: tmp, reads: make(chan struct{}, cfg.Readers), writes: make(chan struct{}, cfg.Writers)}
+	e := &engine{
+		chdb: db, tmp: tmp, limits: limitsOf(cfg.MaxMemory),
+		reads: make(chan struct{}, cfg.Readers), writes: make(chan struct{}, cfg.Writers), dashboards: make(chan struct{}, cfg.Dashboards),
+	}
+	if e.checker, err = newChecker(db); err != nil {
+		return nil, err
+	}
 	s, err := db.Session()
 	if err != nil {
 		return nil, err
@@ -54,26 +66,6 @@ func openEngine(cfg ServeConfig) (*engine, error) {
 	}
 	e.version, e.timezone, _ = strings.Cut(strings.TrimSpace(out.String()), "\t")
 	return e, nil
-}
-
-// serverConfig is the engine's configuration. An insert that was answered survives
-// a power failure, and so does what a merge made of it: offsets are committed on
-// the strength of that answer. Memory is bounded because the engine shares the
-// machine with everything else.
-func serverConfig(maxMemory int64) []byte {
-	memory := "<max_server_memory_usage_to_ram_ratio>0.5</max_server_memory_usage_to_ram_ratio>"
-	if maxMemory > 0 {
-		memory = fmt.Sprintf("<max_server_memory_usage>%d</max_server_memory_usage>", maxMemory)
-	}
-	return []byte(`<clickhouse>
-  <merge_tree>
-    <fsync_after_insert>1</fsync_after_insert>
-    <fsync_part_directory>1</fsync_part_directory>
-    <min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge>
-  </merge_tree>
-  ` + memory + `
-</clickhouse>
-`)
 }
 
 // prepared is a statement ready to run; remove its file when done.
@@ -103,7 +95,7 @@ func (e *engine) prepare(req *request) (*prepared, error) {
 	}
 	st := parse(text)
 	if st.dataFollow {
-		return e.prepareInsert(text, st, rest)
+		return e.prepareInsert(req, text, st, rest)
 	}
 	more, err := readUpTo(rest, maxStatement+1-len(text))
 	if err != nil {
@@ -124,10 +116,13 @@ func (e *engine) prepare(req *request) (*prepared, error) {
 	case st.usesInput:
 		return nil, refuse(codeNotImplemented, "NOT_IMPLEMENTED", "INSERT … SELECT FROM input() is not supported; insert into a table of engine Null with a materialized view")
 	}
+	if err := e.checker.examine(text, "", req.onlyReads()); err != nil {
+		return nil, err
+	}
 	return &prepared{sql: text, st: st}, nil
 }
 
-func (e *engine) prepareInsert(text string, st statement, rest io.Reader) (*prepared, error) {
+func (e *engine) prepareInsert(req *request, text string, st statement, rest io.Reader) (*prepared, error) {
 	data := strings.TrimLeft(text[st.dataAt:], " \t\r;")
 	data = strings.TrimPrefix(data, "\n")
 	f, err := os.CreateTemp(e.tmp, "insert-*.data")
@@ -135,7 +130,12 @@ func (e *engine) prepareInsert(text string, st statement, rest io.Reader) (*prep
 		return nil, fileFault{fmt.Errorf("make a file for the rows: %w", err)}
 	}
 	p := &prepared{st: st, file: f.Name()}
-	p.sql = text[:st.clausesAt] + " FROM INFILE " + quote(f.Name()) + " COMPRESSION 'none' " + text[st.clausesAt:st.dataAt]
+	p.sql = text[:st.clausesAt] + " FROM INFILE " + quote(f.Name()) + " COMPRESSION 'none' " + text[st.clausesAt:st.formatAt] + "FORMAT " + st.format
+	if err := e.checker.examine(p.sql, p.file, req.onlyReads()); err != nil {
+		_ = f.Close()
+		p.close()
+		return nil, err
+	}
 	to := &fileWriter{f: f}
 	_, err = io.Copy(to, io.MultiReader(strings.NewReader(data), rest))
 	if closed := f.Close(); closed != nil && err == nil {
@@ -167,7 +167,10 @@ func (w *fileWriter) Write(b []byte) (int, error) {
 // it, and writes the answer to w.
 func (e *engine) run(ctx context.Context, req *request, p *prepared, w io.Writer) (chdb.Stats, error) {
 	slots := e.writes
-	if p.st.reads() {
+	switch {
+	case req.reader:
+		slots = e.dashboards
+	case p.st.reads():
 		slots = e.reads
 	}
 	select {
@@ -181,13 +184,8 @@ func (e *engine) run(ctx context.Context, req *request, p *prepared, w io.Writer
 		return chdb.Stats{}, err
 	}
 	defer s.Close()
-	if req.database != "" && req.database != "default" {
-		if _, err := s.Query(io.Discard, "USE "+quoteName(req.database), "Null", nil); err != nil {
-			return chdb.Stats{}, err
-		}
-	}
-	if set := req.setStatement(); set != "" {
-		if _, err := s.Query(io.Discard, set, "Null", nil); err != nil {
+	for _, sql := range e.beforehand(req) {
+		if _, err := s.Query(io.Discard, sql, "Null", nil); err != nil {
 			return chdb.Stats{}, err
 		}
 	}
@@ -195,6 +193,29 @@ func (e *engine) run(ctx context.Context, req *request, p *prepared, w io.Writer
 		return s.Stream(ctx, w, p.sql, req.format, req.params)
 	}
 	return s.Query(w, p.sql, req.format, req.params)
+}
+
+// beforehand are the statements that make a session what the request may do: its
+// role, its database, its settings, and last what it cannot lift.
+func (e *engine) beforehand(req *request) []string {
+	role := roleFull
+	if req.reader {
+		role = roleReader
+	}
+	out := []string{"SET ROLE " + role}
+	if req.database != "" && req.database != "default" {
+		out = append(out, "USE "+quoteName(req.database))
+	}
+	if set := req.setStatement(); set != "" {
+		out = append(out, set)
+	}
+	switch {
+	case req.reader:
+		out = append(out, e.limits.set(req), "SET readonly = 1")
+	case req.onlyReads():
+		out = append(out, "SET readonly = 2")
+	}
+	return out
 }
 
 // readUpTo reads at most n bytes; the end before that is no error.

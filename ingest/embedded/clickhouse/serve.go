@@ -36,25 +36,23 @@ import (
 
 // ServeConfig is what the child process needs.
 type ServeConfig struct {
-	Dir      string // the data folder
-	Lib      string // where libchdb.so lies
-	Addr     string // host:port on loopback; unused when Listener is given
-	User     string // "default" if empty
-	Password string // none if empty
+	Dir  string // the data folder
+	Lib  string // where libchdb.so lies
+	Addr string // host:port on loopback; unused when Listener is given
+	Access
 
 	MaxRequest int64 // bytes of a request after decompression; 512 MiB
 	MaxMemory  int64 // bytes that the engine may use; half of the machine's
-	Readers    int   // queries that run at once; 4
+	Readers    int   // queries of the full user that run at once; 4
 	Writers    int   // other statements that run at once; 2
+	Dashboards int   // queries of the read-only user that run at once; 2
 
 	Listener net.Listener `json:"-"`
 	Logger   *slog.Logger `json:"-"`
 }
 
 func (c ServeConfig) withDefaults() ServeConfig {
-	if c.User == "" {
-		c.User = "default"
-	}
+	c.Access = c.Access.withDefaults()
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
 	}
@@ -66,6 +64,9 @@ func (c ServeConfig) withDefaults() ServeConfig {
 	}
 	if c.Writers <= 0 {
 		c.Writers = 2
+	}
+	if c.Dashboards <= 0 {
+		c.Dashboards = 2
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -96,14 +97,14 @@ func Serve(ctx context.Context, cfg ServeConfig) error {
 		return errors.Join(err, ln.Close())
 	}
 	server := &http.Server{
-		Handler:           &handler{engine: e, user: cfg.User, password: cfg.Password, limit: cfg.MaxRequest},
+		Handler:           &handler{engine: e, access: cfg.Access, limit: cfg.MaxRequest},
 		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       5 * time.Minute,
-		MaxHeaderBytes:    1 << 20,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ln) }()
+	go func() { ended <- server.Serve(cfg.guard(ln)) }()
 	cfg.Logger.Info("clickhouse: ready", "addr", ln.Addr().String(), "version", e.version, "dir", cfg.Dir)
 	select {
 	case err := <-ended:
@@ -116,6 +117,7 @@ func Serve(ctx context.Context, cfg ServeConfig) error {
 		// A statement that still runs is cut off: its effect is whole or none.
 		return nil
 	}
+	e.checker.close()
 	e.chdb.Close()
 	return nil
 }

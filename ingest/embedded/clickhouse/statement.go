@@ -11,11 +11,11 @@ type statement struct {
 	format string // the name after a FORMAT clause at the top level, "" if none
 
 	// For an INSERT whose data follow the text: the byte where FROM INFILE is to
-	// be put in, and the byte after the format's name.
-	dataFollow         bool
-	clausesAt, dataAt  int
-	usesInput, another bool // INSERT … SELECT FROM input(); a second statement after ';'
-	outfile            bool // the answer goes to a file
+	// be put in, the byte where FORMAT or VALUES begins, and the one after it.
+	dataFollow                  bool
+	clausesAt, formatAt, dataAt int
+	usesInput, another          bool // INSERT … SELECT FROM input(); a second statement after ';'
+	outfile                     bool // the answer goes to a file
 }
 
 // reads tells whether the statement only reads.
@@ -103,7 +103,9 @@ func parseInsert(lex *lexer, st *statement) {
 	switch {
 	case tok.is("FORMAT"):
 		name := lex.next()
-		st.format, st.dataFollow, st.dataAt = name.text, name.kind == tokenWord, lex.at
+		st.format, st.dataFollow, st.formatAt, st.dataAt = name.text, name.kind == tokenWord, tok.at, lex.at
+	case tok.is("VALUES"):
+		st.format, st.dataFollow, st.formatAt, st.dataAt = "Values", true, tok.at, lex.at
 	case tok.is("SELECT"), tok.is("WITH"), tok.is("FROM"), tok.text == "(":
 		parseRest(lex, st, 0)
 	}

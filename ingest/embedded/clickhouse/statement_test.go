@@ -28,7 +28,8 @@ func TestParse(t *testing.T) {
 		{sql: "insert into table db.`t (x` (a, `b)`) settings a = 'FORMAT', b = 1 format CSV 1,2", verb: "INSERT", format: "CSV", data: " 1,2", clauses: "settings a"},
 		{sql: "INSERT INTO FUNCTION remote('x', (1), t) (a) FORMAT TSV", verb: "INSERT", format: "TSV", clauses: "FORMAT TSV"},
 		{sql: "INSERT INTO format (format) FORMAT format", verb: "INSERT", format: "format", clauses: "FORMAT format"},
-		{sql: "INSERT INTO t VALUES (1, 'FORMAT Native ;'), (2, '')", verb: "INSERT"},
+		{sql: "INSERT INTO t VALUES (1, 'FORMAT Native ;'), (2, '')", verb: "INSERT", format: "Values", data: " (1, 'FORMAT Native ;'), (2, '')", clauses: "VALUES"},
+		{sql: "INSERT INTO t (a) SETTINGS b = 1 values (1)", verb: "INSERT", format: "Values", data: " (1)", clauses: "SETTINGS b = 1 values"},
 		{sql: "INSERT INTO t SELECT * FROM u FORMAT Native", verb: "INSERT", format: "Native"},
 		{sql: "INSERT INTO t (a) SELECT a FROM input('a Int8') FORMAT CSV", verb: "INSERT", format: "CSV", usesInput: true},
 		{sql: "INSERT INTO t FROM INFILE 'x' FORMAT CSV", verb: "INSERT", format: "CSV"},
@@ -70,7 +71,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
 		st := parse(sql)
-		if st.dataFollow && (st.clausesAt > st.dataAt || st.dataAt > len(sql)) {
+		if st.dataFollow && (st.clausesAt > st.formatAt || st.formatAt > st.dataAt || st.dataAt > len(sql)) {
 			t.Fatalf("%q: %+v", sql, st)
 		}
 	})

@@ -24,16 +24,16 @@ import (
 
 // Config says what the Supervisor runs and where.
 type Config struct {
-	Dir      string // the data folder; made if missing
-	Addr     string // host:port on loopback; 127.0.0.1:0 (any free port) if empty
-	Lib      string // libchdb.so; found by package setup if empty
-	User     string // "default" if empty
-	Password string // none if empty
+	Dir  string // the data folder; made if missing
+	Addr string // host:port on loopback; 127.0.0.1:0 (any free port) if empty
+	Lib  string // libchdb.so; found by package setup if empty
+	Access
 
 	MaxRequest int64 // bytes of one request; 512 MiB
 	MaxMemory  int64 // bytes that the engine may use; half of the machine's
-	Readers    int   // queries that run at once; 4
+	Readers    int   // queries of the full user that run at once; 4
 	Writers    int   // other statements that run at once; 2
+	Dashboards int   // queries of the read-only user that run at once; 2
 
 	// Command starts the child; this binary with ChildCommand if empty. Env is
 	// added to the child's environment.
@@ -62,9 +62,7 @@ func New(cfg Config) *Supervisor {
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
 	}
-	if cfg.User == "" {
-		cfg.User = "default"
-	}
+	cfg.Access = cfg.Access.withDefaults()
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -191,8 +189,8 @@ func (s *Supervisor) isReady() bool {
 // standard input, which tells it to end, and kills it if it does not.
 func (s *Supervisor) runChild(ctx context.Context) error {
 	config, err := json.Marshal(ServeConfig{ // #nosec G117 -- to our own child, over a pipe
-		Dir: s.cfg.Dir, Lib: s.cfg.Lib, User: s.cfg.User, Password: s.cfg.Password,
-		MaxRequest: s.cfg.MaxRequest, MaxMemory: s.cfg.MaxMemory, Readers: s.cfg.Readers, Writers: s.cfg.Writers,
+		Dir: s.cfg.Dir, Lib: s.cfg.Lib, Access: s.cfg.Access, MaxRequest: s.cfg.MaxRequest, MaxMemory: s.cfg.MaxMemory,
+		Readers: s.cfg.Readers, Writers: s.cfg.Writers, Dashboards: s.cfg.Dashboards,
 	})
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ type Lock struct{ file *os.File }
 // Hold makes the folder if it is missing and takes it for this process, or says
 // which process has it (ErrInUse).
 func Hold(dir string) (*Lock, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
 	path := filepath.Join(dir, "lock")
