@@ -12,7 +12,7 @@ export GOTOOLCHAIN := $(shell GOTOOLCHAIN=$(TOOLCHAIN) $(GO) version >/dev/null 
 TOOL       := $(GO) tool -modfile=.ci/tools/go.mod
 GOTESTSUM  := $(GO) tool -modfile=.ci/gotestsum/go.mod gotestsum --format pkgname --format-hide-empty-pkg --hide-summary=skipped
 
-.PHONY: all build setup kafka demo demo-test test test-race test-race-short bench bench-nab profile lint vulns sbom fuzz clean
+.PHONY: all build setup kafka demo demo-test cases test test-race test-race-short bench bench-nab profile lint vulns sbom fuzz clean
 
 all: build
 
@@ -36,6 +36,10 @@ demo-test: setup
 	$(BIN) demo --check
 
 # A line for each package as it ends, then the failures and a count.
+# Small inputs that once gave a wrong value, each with a control; about two minutes.
+cases: setup
+	$(GO) run ./cmd/internal/cases -binary $(BIN)
+
 test: setup kafka
 	@if $(GOTESTSUM) --version >/dev/null 2>&1; then $(GOTESTSUM) --packages ./... -- -timeout 30m; \
 	else $(GO) test -timeout 30m ./...; fi
