@@ -166,11 +166,13 @@ type account struct {
 	tries    logins                 // of the last days
 	recent   failures               // of the last minutes
 	entered  marks                  // logins that succeeded of late: source and user
+	aside    uint32                 // handle in the store's asides, 0 for none
 }
 
 // free gives back everything that the account holds.
 func (a *account) free(s *store) {
 	a.forget(s)
+	a.dropAside(s)
 	a.sources.Clear(&s.Arena)
 	a.records.clear(&s.Store)
 	s.Free(a.key)
@@ -201,6 +203,9 @@ func (a *account) forget(s *store) {
 	a.entered.clear(&s.Arena)
 	a.dropKeys(s)
 	a.unwatch(s)
+	if !a.isNobody(s) {
+		a.dropAside(s)
+	}
 }
 
 // unwatch ends the account's watch.

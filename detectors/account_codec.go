@@ -20,6 +20,7 @@ var accountSections = []section[account, accountValue]{
 	{tag: 9, first: true, write: (*account).appendKeys, read: func(r *reader, v *accountValue) { v.keys = r.keys() }},
 	{tag: 10, first: true, write: (*account).appendEntered, read: func(r *reader, v *accountValue) { v.recent, v.entered = r.cut(cutFailures), r.cut(cutMarks) }},
 	{tag: 11, first: true, write: (*account).appendWatch, read: func(r *reader, v *accountValue) { v.watch = r.watch() }},
+	{tag: 12, write: (*account).appendAside, read: func(r *reader, v *accountValue) { v.aside = r.aside() }},
 }
 
 // appendClock writes where the account stands in time, and its profiles.
@@ -271,6 +272,7 @@ type accountValue struct {
 	told    [2][]byte
 	hosts   [2][]byte
 	watch   *watchValue
+	aside   asideValue
 	past    *past
 	bounced [2][]byte
 	tries   []byte
@@ -394,6 +396,7 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.sources.Clear(&s.Arena)
 	a.records.clear(&s.Store)
 	a.unwatch(s)
+	a.dropAside(s)
 	a.settle(s)
 	*a = v.a
 	a.key, a.keyLen, a.applied = key, keyLen, applied
@@ -415,6 +418,7 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	v.keys.load(a, s)
 	a.recent.load(&s.Arena, v.recent)
 	a.entered.load(&s.Arena, v.entered)
+	v.aside.load(a, s)
 	if v.past != nil {
 		*a.keepPast(s) = *v.past
 	}

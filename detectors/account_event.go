@@ -46,16 +46,16 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	if ev.Type == schemas.TypeAccount || ev.Type == schemas.TypeCredential {
 		handOn(in, emit)
 	}
+	if ev.Type == schemas.TypeLogin && ev.Outcome == "failure" && (a == nil || a.isNobody(&e.store)) {
+		return e.visit(in, ev, a, emit)
+	}
 	if a != nil && a.clock != 0 && a.late(ev.Time) {
 		a.applied[0] = in.Offset + 1
 		e.stats.late.Add(1)
 		return true
 	}
+	nobody := a != nil && a.isNobody(&e.store)
 	if a == nil {
-		if ev.Type == schemas.TypeLogin && ev.Outcome == "failure" {
-			e.tryOfNobody(in, ev, emit)
-			return false
-		}
 		a = e.newAccount(in.Key)
 	}
 	a.applied[0] = in.Offset + 1
@@ -63,6 +63,9 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	v.e, v.in, v.emit, v.event, v.account = e, in, emit, ev, a
 	a.advance(&e.store, ev.Time, &e.onSettled)
 	v.back = 0
+	if nobody {
+		e.settleIn(a, ev.Time)
+	}
 	if in.Origin != schemas.OriginLive {
 		a.brought = max(a.brought, hourOf(ev.Time))
 	}

@@ -59,6 +59,7 @@ func (a *account) stepDay(s *store) {
 	a.strayed = w.away
 	a.days[mod2(a.day-1)].before = w.newSources
 	w.clear(s)
+	a.stepAside(s)
 	if a.watch != 0 && s.watches.At(a.watch).stepDay(&s.Store, a.day) {
 		a.unwatch(s)
 	}

@@ -42,14 +42,16 @@ type Engine struct {
 	event schemas.Event
 	store store
 
-	accounts  slab.Table[account]
-	byAccount index
-	addresses slab.Table[address]
-	byAddress index
-	employees map[string]*employee
-	arrived   int64    // the latest arrival
-	sweep     uint32   // the address that is looked at next, see makeRoom
-	gone      []string // addresses that were forgotten and still stand on the projection
+	accounts     slab.Table[account]
+	byAccount    index
+	addresses    slab.Table[address]
+	byAddress    index
+	employees    map[string]*employee
+	arrived      int64    // the latest arrival
+	sweep        uint32   // the address that is looked at next, see makeRoom
+	gone         []string // entities that were forgotten and still stand on the projection
+	visited      []uint32 // accounts of which nothing but failed logins was heard
+	sweepVisited int      // the one of them that is looked at next, see makeRoomForVisit
 
 	senders   *senders
 	recent    *recentSources

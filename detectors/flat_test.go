@@ -30,6 +30,9 @@ func TestMemoryIsFlatUnderUniqueValues(t *testing.T) {
 		"users": func(i int) string {
 			return fmt.Sprintf(`"type":"login","account":"a","user":"u%d","ip":"10.%d.%d.%d","outcome":"failure"`, i, i>>16, i>>8&255, i&255)
 		},
+		"accounts that nothing was heard of": func(i int) string {
+			return fmt.Sprintf(`"type":"login","account":"u%d","user":"u%d","ip":"192.0.2.9","outcome":"failure"`, i, i)
+		},
 		"accounts that do not exist": func(i int) string {
 			return fmt.Sprintf(`"type":"login","account":"u%d","user":"u%d","ip":"192.0.2.9","outcome":"failure","reason":"unknown_user"`, i, i)
 		},

@@ -154,30 +154,30 @@ func (e *Engine) makeRoom() {
 		switch {
 		case a.keyLen == 0: // free
 		case a.heard < e.arrived-staleAfter:
-			e.forget(e.addressKey(e.sweep))
+			e.forget(e.addressKey(e.sweep), schemas.KindIP)
 		case least == nil || a.weight(&e.store) < least.weight(&e.store):
 			least = a
 		}
 	}
 	if least != nil && e.addresses.Len() >= maxAddresses {
-		e.forget(blockString(&e.store.Store, least.key, least.keyLen))
+		e.forget(blockString(&e.store.Store, least.key, least.keyLen), schemas.KindIP)
 	}
 }
 
-// maxGone bounds the keys of forgotten addresses that wait to be swept. What was
-// saved of others stays until the address is heard of again.
+// maxGone bounds the keys of forgotten entities that wait to be swept. What was
+// saved of others stays until the entity is heard of again.
 const maxGone = 1 << 16
 
-// forget drops an address and notes that what was saved of it can go.
-func (e *Engine) forget(key string) {
+// forget drops an entity and notes that what was saved of it can go.
+func (e *Engine) forget(key string, kind schemas.EntityKind) {
 	key = strings.Clone(key)
-	e.remove(key, schemas.KindIP)
+	e.remove(key, kind)
 	if len(e.gone) < maxGone {
 		e.gone = append(e.gone, key)
 	}
 }
 
-// takeGone returns at most n keys of forgotten addresses, each once.
+// takeGone returns at most n keys of forgotten entities, each once.
 func (e *Engine) takeGone(n int) []string {
 	n = min(n, len(e.gone))
 	keys := e.gone[:n:n]

@@ -326,3 +326,7 @@ const touchy = `{"volume":{"rarity":0.1,"floor_1h":1,"floor_5m":1,"floor_24h":1,
 	"flood":{"some":2,"accounts":3}, "held_sockets":{"some":10,"many":12},
 	"unexplained":{"some":1,"many":2,"days":2,"rarity":0.5}, "staff_login":{"learn_days":2,"hours":1},
 	"reach":{"rarity":0.1,"floor":2,"ceiling_1h":2,"ceiling_24h":4,"learn_days":2}}`
+
+func sortTimed(events []timed) {
+	slices.SortStableFunc(events, func(a, b timed) int { return int(a.ms - b.ms) })
+}

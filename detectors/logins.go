@@ -207,6 +207,14 @@ func (l *logins) stretches(a *slab.Arena, t try, by int64) (n int) {
 	return n
 }
 
+// failures sums all.
+func (l *logins) failures(a *slab.Arena) (fails uint32) {
+	for i := range int(l.n) {
+		fails = plus(fails, l.at(a, i).fails)
+	}
+	return fails
+}
+
 // unknown sums the failures from sources unknown to the account on a day.
 func (l *logins) unknown(a *slab.Arena, day sketch.Day) (fails uint32) {
 	for i := range int(l.n) {

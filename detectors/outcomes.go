@@ -35,12 +35,36 @@ func (v *accountView) countOutcome() {
 	w := v.hour
 	switch v.event.Outcome {
 	case "complaint":
-		w.complaints = more(w.complaints)
+		if !v.reportedAgain() {
+			w.complaints = more(w.complaints)
+		}
 	case "hard_bounce":
-		w.bounces = more(w.bounces)
-		v.bounced()
+		if !v.reportedAgain() {
+			w.bounces = more(w.bounces)
+			v.bounced()
+		}
 	}
 }
+
+// reportedAgain reports whether the same outcome of the same message and recipient was
+// told before, on the day or the one before it: providers repeat what nobody has
+// acknowledged. Where the recipient is not named nothing can be told apart.
+func (v *accountView) reportedAgain() bool {
+	ev, ar := v.event, &v.e.store.Arena
+	if ev.MessageID == "" || ev.Recipient == "" {
+		return false
+	}
+	mark := v.e.hasher.String(ev.MessageID) ^ spread(v.e.hasher.String(schemas.NormalMail(ev.Recipient))) ^ v.e.hasher.String(ev.Outcome)
+	x := v.account.beside(&v.e.store)
+	if x.reported[mod2(v.dayNo-1)].Has(ar, mark) || x.reported[mod2(v.dayNo)].Has(ar, mark) {
+		return true
+	}
+	x.reported[mod2(v.dayNo)].Add(ar, mark, maxReported)
+	return false
+}
+
+// maxReported bounds the outcomes of one day that are known again: 12 KB.
+const maxReported = 4096
 
 // more counts one more, up to what fits.
 func more(n uint16) uint16 { return n + min(1, math.MaxUint16-n) }

@@ -90,6 +90,9 @@ func (r *router) parameters(p string) {
 func (r *router) start(i int) {
 	r.config.Lane = i
 	r.folds[i] = NewFold(r.config)
+	if err := r.folds[i].Control(newest.Key, newest.Value); err != nil {
+		r.t.Fatal(err)
+	}
 	r.engines[i], r.knows[i] = r.folds[i].Live(), false
 }
 

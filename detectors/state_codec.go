@@ -33,7 +33,7 @@ func (e *Engine) saveAt(level schemas.Level, key string, emit func(key string, v
 	switch schemas.EntityKind(kind) {
 	case schemas.KindAccount:
 		a := e.findAccount(key)
-		if a == nil {
+		if a == nil || level < schemas.LevelSections && a.isNobody(&e.store) {
 			emit(key, nil)
 			return nil
 		}
@@ -116,7 +116,11 @@ func (e *Engine) parse(key string, kind schemas.EntityKind, version byte, r *rea
 				a = e.newAccount(key)
 			}
 			e.recent.forget(a)
+			e.forgetVisit(key)
 			a.load(&e.store, &v, applied)
+			if v.aside.nobody {
+				e.visited = append(e.visited, e.byAccount.find(key))
+			}
 			e.setUnknown(key, unknown)
 		}, err
 	case schemas.KindEmployee:
@@ -161,6 +165,7 @@ func (e *Engine) remove(key string, kind schemas.EntityKind) {
 		if h := e.byAccount.find(key); h != 0 {
 			a := e.accounts.At(h)
 			e.recent.forget(a)
+			e.forgetVisit(key)
 			e.byAccount.drop(key)
 			a.free(&e.store)
 			e.accounts.Free(h)

@@ -48,12 +48,16 @@ func (v *accountView) countLogin() {
 	}
 	from := v.e.sourceHash(ev.IP, false)
 	known := v.usedBefore(from) || v.usedBefore(v.e.sourceHash(ev.IP, true)^changingMark)
-	t := try{day: v.dayNo, from: from, user: uint32(v.e.hasher.String(schemas.NormalUser(ev.User)))}
+	t := try{day: v.dayNo, from: from, user: v.e.userPrint(ev.User)}
 	if known {
 		t.flags = tryKnown
 	}
 	now := a.tries.note(ar, t, !ok, ev.Time)
-	if !known {
+	switch {
+	case known:
+	case !ok && a.visitedOn(&v.e.store, v.dayNo):
+		v.e.tellNobody(v.in, ev, v.emit) // as those before it
+	default:
 		v.tellTry(now, ok)
 	}
 	a.recent.drop(ar, a.clock-keepFailures*msMinute)
@@ -226,7 +230,7 @@ func (v *accountView) tellTry(t try, ok bool) {
 	}
 	ip := schemas.IPEntity(ev.IP)
 	what := tryBySomebody
-	if ev.Reason == "unknown_user" {
+	if ev.Reason == reasonUnknownUser {
 		what = tryByNobody
 	}
 	// Of very many sources the first hundreds tell enough.
@@ -239,11 +243,15 @@ func (v *accountView) tellTry(t try, ok bool) {
 		Origin: v.in.Origin, Arrival: v.in.Arrival, N: int64(level)})
 }
 
-// tryOfNobody tells an address of a failed login at an account that nothing else
-// was ever heard of. Names that a guesser makes up take no memory: each attempt is
-// told by its source's id of it.
+// tryOfNobody counts a failed login at an account that nothing else was ever heard of.
 func (e *Engine) tryOfNobody(in *schemas.Input, ev *schemas.Event, emit func(schemas.Output)) {
 	e.stats.events.Add(1)
+	e.tellNobody(in, ev, emit)
+}
+
+// tellNobody tells an address of such an attempt, by its source's id of it: names that a
+// guesser makes up are counted nowhere else.
+func (e *Engine) tellNobody(in *schemas.Input, ev *schemas.Event, emit func(schemas.Output)) {
 	if !ev.IP.IsValid() {
 		return
 	}

@@ -194,5 +194,6 @@ type store struct {
 	pasts   slab.Table[past]
 	bases   slab.Table[actorBase]
 	sockets slab.Table[sockets]
+	asides  slab.Table[aside]
 	keys    slab.Table[keyPast]
 }
