@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -25,6 +26,7 @@ import (
 	"holdfast/ingest/adapters/sshd"
 	"holdfast/ingest/importer"
 	"holdfast/ingest/intake"
+	"holdfast/ingest/pressure"
 	"holdfast/ingest/unpack"
 	"holdfast/schemas"
 )
@@ -81,6 +83,8 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	defer stop()
 	var g errgroup.Group
 	g.Go(func() error { return producer.Run(run) })
+	machine := app.WatchInstance(&cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	g.Go(func() error { return machine.Run(run) })
 
 	told, shown := 0, 0
 	bar := newBar(i.Quiet)
@@ -88,7 +92,7 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff, Location: zone},
 		Live: i.Live, Source: i.Source, Rate: i.Rate, Progress: progress, Topic: cfg.Kafka.Prefix + string(schemas.TopicEvents),
 	}, importer.Deps{
-		Writer: producer, Log: client, Networks: networks, Logger: quiet(), Progress: bar.show,
+		Writer: pressure.Writer{To: producer, Watcher: machine}, Log: client, Networks: networks, Logger: quiet(), Progress: bar.show,
 		Refused: func(r importer.Refusal) {
 			if told++; told <= maxTold {
 				bar.clear()

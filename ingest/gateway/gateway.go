@@ -11,6 +11,7 @@ import (
 
 	"holdfast/ingest/intake"
 	"holdfast/ingest/kafka"
+	"holdfast/ingest/pressure"
 	"holdfast/schemas"
 )
 
@@ -29,6 +30,8 @@ type Deps struct {
 	Logger   *slog.Logger
 	Metrics  *intake.Metrics
 	Now      func() time.Time
+	// Short lists what too little is left of to take anything in.
+	Short func() []pressure.Shortage
 }
 
 // Gateway is the http.Handler for Path.
@@ -69,6 +72,10 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	src, problem := g.admit(r)
 	if problem != nil {
+		problem.write(w)
+		return
+	}
+	if problem := g.short(); problem != nil {
 		problem.write(w)
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"holdfast/ingest/embedded/broker"
 	"holdfast/ingest/embedded/folder"
 	"holdfast/ingest/kafka"
+	"holdfast/ingest/pressure"
 	"holdfast/schemas"
 )
 
@@ -51,6 +52,7 @@ type App struct {
 	client  *kafka.Client
 	install schemas.Installation
 	health  health
+	machine *pressure.Watcher
 	ready   chan struct{}
 	at      Endpoints
 }
@@ -107,6 +109,7 @@ func (a *App) Run(ctx context.Context) error {
 	if err := folder.Private(a.cfg.DataDir); err != nil {
 		return err
 	}
+	a.machine = WatchMachine(&a.cfg, a.reg, a.log)
 	if err := a.engines.start(&a.cfg, a.log); err != nil {
 		a.engines.abandon()
 		return err
@@ -117,6 +120,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.runEngines(engineCtx, engines)
 
 	roles, roleCtx := errgroup.WithContext(ctx)
+	roles.Go(func() error { return a.machine.Run(roleCtx) })
 	context.AfterFunc(engineCtx, func() { roles.Go(func() error { return context.Cause(engineCtx) }) })
 	err := a.start(roleCtx, roles)
 	if err != nil {

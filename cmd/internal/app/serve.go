@@ -23,6 +23,7 @@ import (
 	"holdfast/ingest/intake"
 	"holdfast/ingest/lane"
 	"holdfast/ingest/platform"
+	"holdfast/ingest/pressure"
 	"holdfast/schemas"
 )
 
@@ -138,6 +139,7 @@ func (a *App) startObservability(ctx context.Context, g *errgroup.Group) error {
 			fmt.Fprintln(w, "the audit store is away: recording waits, nothing else does")
 		}
 		a.health.stuck(w)
+		a.tellShort(w)
 	})
 	if a.cfg.Observability.PProf {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -166,7 +168,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 		return producer.Run(ctx)
 	})
 	if h.Listen != "" {
-		gw, err := gateway.New(gatewayConfig(&a.cfg), gateway.Deps{Writer: producer, Networks: networks, Logger: a.log, Metrics: metrics})
+		gw, err := gateway.New(gatewayConfig(&a.cfg), gateway.Deps{Writer: producer, Networks: networks, Logger: a.log, Metrics: metrics, Short: a.machine.Short})
 		if err != nil {
 			return fmt.Errorf("intake.http: %w", err)
 		}
@@ -181,7 +183,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 		if err := decodeMapping(p, &c); err != nil {
 			return fmt.Errorf("intake.platform %s: %w", p.Name, err)
 		}
-		src := platform.New(c, platform.Deps{Source: a.client, Writer: producer, Networks: networks, Logger: a.log, Metrics: metrics})
+		src := platform.New(c, platform.Deps{Source: a.client, Writer: pressure.Writer{To: producer, Watcher: a.machine}, Networks: networks, Logger: a.log, Metrics: metrics})
 		g.Go(func() error { return src.Run(ctx) })
 	}
 	return nil

@@ -178,6 +178,7 @@ func (b *Broker) Start() (err error) {
 	if err != nil {
 		return fmt.Errorf("broker: open %s on %s: %w", b.logDir(), b.cfg.Addr, err)
 	}
+	b.guardRoom(cluster)
 	// These hold at a clean stop only; after a kill they would be stale.
 	_ = os.Remove(filepath.Join(b.logDir(), "seq_windows.json"))
 	b.lock, b.cluster, b.logger = lock, cluster, logger
