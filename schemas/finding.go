@@ -156,9 +156,11 @@ func (s Status) Newer(t Status) bool {
 	return s.Episode > t.Episode || s.Episode == t.Episode && s.Step > t.Step
 }
 
-// Action is one attempt's outcome at carrying a decision out.
+// Action is an outcome of carrying a decision out at one receiver. The receiver is told
+// again until it confirms; there is a record each time when the outcome changes, all of
+// one decision and receiver under one id, of which the last one holds.
 type Action struct {
-	ID       string    `json:"id"` // from (decision, channel, target)
+	ID       string    `json:"id"` // from (decision, channel, target): the key of every attempt
 	Time     time.Time `json:"time"`
 	Decision string    `json:"decision"`
 	Entity   Entity    `json:"entity"`
@@ -166,7 +168,7 @@ type Action struct {
 	Verdict  Verdict   `json:"verdict"`
 	Channel  string    `json:"channel"`
 	Target   string    `json:"target"`
-	Outcome  string    `json:"outcome"` // done, failed, held
+	Outcome  string    `json:"outcome"` // done, failing, refused, superseded, held; failed in records of old
 	Attempts int       `json:"attempts"`
 	Detail   string    `json:"detail,omitempty"`
 }

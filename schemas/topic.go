@@ -5,7 +5,7 @@ package schemas
 type Topic string
 
 // The journals: each of their records is a row in ClickHouse, except those of
-// facts and proposals, which follow from events and decisions.
+// facts, proposals and the outbox, which follow from events and decisions.
 const (
 	TopicEvents    Topic = "events"
 	TopicInbox     Topic = "inbox"
@@ -18,6 +18,7 @@ const (
 	TopicRejected  Topic = "rejected"
 	TopicFacts     Topic = "facts"
 	TopicProposals Topic = "proposals"
+	TopicOutbox    Topic = "outbox" // notices on their way, which follow from decisions and actions
 )
 
 // The projections: compacted topics that hold the last value of each key.
@@ -26,6 +27,7 @@ const (
 	TopicStateRespond Topic = "state.respond.v1"
 	TopicStateGate    Topic = "state.gate.v1"
 	TopicStatus       Topic = "status"
+	TopicEnforced     Topic = "enforced" // what receivers have confirmed of each status
 	TopicControl      Topic = "control"
 )
 
@@ -62,10 +64,12 @@ func Topics() []TopicSpec {
 		{Topic: TopicRejected, Days: 30, Recorded: true},
 		{Topic: TopicFacts, Days: 7},
 		{Topic: TopicProposals, Days: 7, Single: true},
+		{Topic: TopicOutbox, Days: 7},
 		{Topic: TopicStateDetect, Compacted: true},
 		{Topic: TopicStateRespond, Compacted: true},
 		{Topic: TopicStateGate, Compacted: true, Single: true},
 		{Topic: TopicStatus, Compacted: true},
+		{Topic: TopicEnforced, Compacted: true},
 		{Topic: TopicControl, Compacted: true, Single: true},
 	}
 }
@@ -96,6 +100,8 @@ const (
 	KindState    Kind = "state"
 	KindControl  Kind = "control"
 	KindFence    Kind = "fence"
+	KindEnforced Kind = "enforced"
+	KindLetter   Kind = "letter"
 )
 
 // Names of the record headers that Holdfast writes.

@@ -6,27 +6,30 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v7"
+
+	"holdfast/alerting/notify"
 )
 
-// outcome is how a call ended.
+// outcome is how a letter ended.
 type outcome struct {
-	err      error // nil: it succeeded
+	err      error // nil: it was sent
 	attempts int
 	cut      bool // ctx ended first: nothing is known, it must come again
 }
 
-// call tries until it succeeds, is refused for good or Config.GiveUp has passed.
-// An error with a method RetryAfter names the least pause before the next try.
-func (e *Enforcer) call(ctx context.Context, c *channel, do func(context.Context) (retry bool, err error)) outcome {
+// call tries until the letter is sent, refused for good or Config.GiveUp has passed since
+// it was written; a letter that is older is tried once.
+func (s *Sender) call(ctx context.Context, l *notify.Letter) outcome {
 	var out outcome
+	m := l.Message()
 	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval, pause.Multiplier = e.cfg.Backoff, e.cfg.MaxBackoff, 2
+	pause.InitialInterval, pause.MaxInterval, pause.Multiplier = s.cfg.Backoff, s.cfg.NoticeBackoff, 2
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		if !c.enter(ctx) {
+		if !s.channel.enter(ctx) {
 			return struct{}{}, backoff.Permanent(ctx.Err())
 		}
 		out.attempts++
-		retry, err := e.attempt(ctx, c, do)
+		retry, err := s.attempt(ctx, m)
 		var after interface{ RetryAfter() time.Duration }
 		switch {
 		case err == nil:
@@ -36,10 +39,7 @@ func (e *Enforcer) call(ctx context.Context, c *channel, do func(context.Context
 			err = backoff.RetryAfter(after.RetryAfter(), err)
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(e.cfg.GiveUp), backoff.WithNotify(func(err error, d time.Duration) {
-		e.deps.Metrics.retry(c.name)
-		e.log.Debug("call failed, it will be tried again", "channel", c.name, "pause", d, "error", err)
-	}))
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(max(1, s.cfg.GiveUp-s.now().Sub(l.Time))))
 	if err != nil {
 		out.err = err
 		if last := backoff.AsRetryError(err); last != nil && last.LastErr != nil {
@@ -51,29 +51,35 @@ func (e *Enforcer) call(ctx context.Context, c *channel, do func(context.Context
 }
 
 // attempt makes one call in a slot that is already taken.
-func (e *Enforcer) attempt(ctx context.Context, c *channel, do func(context.Context) (bool, error)) (bool, error) {
-	defer c.leave()
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
+func (s *Sender) attempt(ctx context.Context, m notify.Message) (retry bool, err error) {
+	defer s.channel.leave()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	began := time.Now()
-	defer func() { e.deps.Metrics.call(c.name, time.Since(began)) }()
-	return do(ctx)
+	retry, err = s.deps.Notifier.Send(ctx, m)
+	s.deps.Metrics.call(s.channel.name, time.Since(began))
+	s.ended(retry, err)
+	return retry, err
 }
 
-// write writes an outcome down, again and again until the broker has it. It goes
-// on for a little after ctx has ended, so that what was done is known to be done.
-func (e *Enforcer) write(ctx context.Context, what string, do func(context.Context) error) bool {
-	if ctx.Err() != nil {
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
-		defer cancel()
-		return do(late) == nil
+// ended counts an attempt, and logs once when a channel begins to fail and when it works
+// again. What it refuses says nothing of the channel.
+func (s *Sender) ended(retry bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	switch {
+	case err == nil:
+		s.deps.Metrics.attempt(s.channel.name, "confirmed")
+		if s.outage.ends(now) {
+			s.log.Info("notices are sent again", "channel", s.channel.name, "after", now.Sub(s.outage.since).Round(time.Second))
+		}
+	case !retry:
+		s.deps.Metrics.attempt(s.channel.name, "refused")
+	default:
+		s.deps.Metrics.attempt(s.channel.name, "failed")
+		if s.outage.begins(now) {
+			s.log.Warn("notices cannot be sent, each is tried again", "channel", s.channel.name, "for", s.cfg.GiveUp, "error", err)
+		}
 	}
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = e.cfg.Backoff, e.cfg.MaxBackoff
-	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, do(ctx) },
-		backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0),
-		backoff.WithNotify(func(err error, d time.Duration) {
-			e.log.Warn("an outcome could not be written down, it will be tried again", "what", what, "pause", d, "error", err)
-		}))
-	return err == nil
 }

@@ -1,17 +1,29 @@
-// Package enforce carries live decisions out: it changes the entity's standing at
-// the platform and tells people. It promises that every live decision's action and
-// notices are tried until they succeed, are refused for good or Config.GiveUp
-// passes, that each outcome is written down before the decision's offset is
-// committed, and that nothing that is written down is done again. A crash between
-// a call and its record repeats the call with the same id, which receivers use as
-// the idempotency key. An automatic decision whose cause arrived longer ago than
-// Config.AgeLimit is not carried out: it is held, and a person is asked.
+// Package enforce carries live decisions out: it tells receivers which status an entity
+// has, and people what was decided and done.
 //
-// One entity's decisions go out in their order on each channel. Channels and
-// entities do not wait for each other: a call that is waiting for its next try
-// holds no slot. What is fetched and unfinished is bounded by Config.Pending;
-// beyond it decisions wait in Kafka, so no decision is ever dropped or delayed.
-// Shadow and history decisions are counted and otherwise ignored.
+// An entity's status is desired state. What each receiver (a Platform) confirmed last is
+// kept in a State, and as long as that differs from the status that is wanted the receiver
+// is told again: after Config.Backoff first, doubling up to Config.MaxBackoff, for ever,
+// until it confirms or the status changes. All attempts at one change carry the same id.
+// A change that a receiver refuses as it is (400, 422) pages a person and is tried again at
+// the reconcile. Of several changes of one entity the older goes first; where it fails the
+// newer goes at once, and once the newer is confirmed the older is superseded.
+//
+// States are durable before the offsets of their decisions are committed, so a receiver
+// that hangs or is away stops nothing but itself, a kill loses nothing, and what is known to
+// be confirmed is not told again (a kill between a call and its record repeats the call
+// under its id). An outcome that changes is an action in the journal: failing (the first
+// time), refused, done, superseded, held; never one for each attempt.
+//
+// An automatic decision whose cause arrived longer ago than Config.AgeLimit is held: a
+// person is asked. Messages to people leave by the topic outbox, which a Sender for each
+// channel reads, so that a mail server that hangs delays no change and no other channel.
+// The account's people are told of a change once the platform has confirmed it; without a
+// platform, in words that say no more than that it was decided.
+//
+// Each receiver has workers of its own (Config.Concurrency); first tries go before
+// repeated ones. Entities that wait are bounded by Config.Undelivered; beyond it decisions
+// wait in Kafka. Shadow and history decisions are counted and otherwise ignored.
 package enforce
 
 import (
@@ -21,134 +33,225 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"holdfast/schemas"
 )
 
 // Enforcer carries out the decisions of one assignment of partitions.
 type Enforcer struct {
-	cfg      Config
-	deps     Deps
-	now      func() time.Time
-	log      *slog.Logger
-	seen     *seen
-	offsets  *offsets
-	room     chan struct{} // one token a decision under way
-	platform *channel
-	channels []*channel // the notifiers', in their order
-	work     sync.WaitGroup
+	cfg     Config
+	deps    Deps
+	now     func() time.Time
+	log     *slog.Logger
+	offsets *offsets
+	names   []string // the platforms', in their order
+	lines   []*line
+	work    sync.WaitGroup
+	fail    context.CancelCauseFunc
+	saver   saver
+
+	mu       sync.Mutex
+	entities map[string]*entity
+	rested   *recent[Mark] // the newest entities with which nothing is left to do
+	room     chan struct{}
+}
+
+// entity is what is known of one entity, in memory while something is left to do.
+type entity struct {
+	State
+	partition int32
+	tasks     []*task // one for each line, in their order
 }
 
 // New returns an Enforcer that does nothing until Run.
 func New(cfg Config, deps Deps) *Enforcer {
-	e := &Enforcer{cfg: cfg, deps: deps, now: deps.Now, log: deps.Logger, seen: newSeen(), offsets: newOffsets(), room: make(chan struct{}, cfg.Pending)}
+	e := &Enforcer{cfg: cfg, deps: deps, now: deps.Now, log: deps.Logger, rested: newRecent[Mark](), entities: map[string]*entity{}, room: make(chan struct{}, 1), fail: func(error) {}}
+	e.offsets, e.saver = newOffsets(), newSaver()
 	if e.now == nil {
 		e.now = time.Now
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	if deps.Platform != nil {
-		e.platform = newChannel(deps.Platform.Name(), cfg.Concurrency, &e.work)
-	}
-	for _, n := range deps.Notifiers {
-		e.channels = append(e.channels, newChannel(n.Name(), cfg.Concurrency, &e.work))
+	for _, p := range deps.Platforms {
+		e.names = append(e.names, p.Name())
+		e.lines = append(e.lines, newLine(e, p))
 	}
 	return e
 }
 
-// Run carries decisions out until ctx ends or the source fails. What was under way
-// then is not committed and comes again to the next owner.
+// Run carries decisions out until ctx ends, the source fails or another process takes
+// over. What was under way then goes on with the next owner.
 func (e *Enforcer) Run(ctx context.Context) error {
 	if err := e.cfg.Validate(); err != nil {
 		return err
 	}
-	if e.deps.Ledger != nil {
-		if err := e.deps.Ledger.Known(ctx, e.seen.add); err != nil {
-			return fmt.Errorf("read which actions and notices were written: %w", err)
-		}
+	outer := ctx
+	ctx, e.fail = context.WithCancelCause(ctx)
+	defer e.fail(nil)
+	if err := e.load(ctx); err != nil {
+		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	committed := make(chan struct{})
-	go func() {
-		defer close(committed)
-		e.commitLoop(ctx)
-	}()
+	saved := make(chan struct{})
+	go func() { defer close(saved); e.saveLoop(ctx) }()
+	for _, l := range e.lines {
+		e.work.Go(func() { l.run(ctx) })
+	}
+	e.work.Go(func() { e.every(ctx, e.cfg.CommitEvery, e.commit) })
+	e.work.Go(func() { e.watch(ctx) })
 	err := e.read(ctx)
-	if ctx.Err() != nil {
+	if cause := context.Cause(ctx); cause != nil && outer.Err() == nil {
+		err = cause
+	} else if ctx.Err() != nil {
 		err = nil // being told to stop is no failure
 	}
-	stop()
+	e.fail(err)
 	e.work.Wait()
-	<-committed
-	e.commitLast(ctx)
+	<-saved
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+	defer cancel()
+	if !errors.Is(err, ErrLost) {
+		e.saveQueued(last)
+		e.commit(last)
+	}
 	return err
+}
+
+// lastWrite is how long the end may take to write down what was done.
+const lastWrite = 5 * time.Second
+
+// load takes up what earlier owners left.
+func (e *Enforcer) load(ctx context.Context) error {
+	err := e.deps.Store.Load(ctx, func(partition int32, s *State) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		key := s.Entity.Key()
+		delete(e.entities, key)
+		e.owedTo(s)
+		if s.rests(e.names) {
+			e.rested.put(key, s.Last)
+		} else {
+			e.entities[key] = e.track(&entity{State: *s, partition: partition})
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("read what was carried out: %w", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, x := range e.entities {
+		for _, t := range x.tasks {
+			t.line.resume(t)
+		}
+	}
+	return nil
+}
+
+// owedTo gives a receiver that is new here the status that stands.
+func (e *Enforcer) owedTo(s *State) {
+	for _, name := range e.names {
+		r := s.Receivers[name]
+		if r == nil && s.Last.Status != active && s.Change(s.Last.Decision) != nil {
+			r = s.receipt(name)
+			r.Pending = []string{s.Last.Decision}
+		}
+		if r != nil && r.Tries == nil {
+			r.Tries = map[string]int{}
+		}
+	}
+}
+
+func (e *Enforcer) track(x *entity) *entity {
+	for _, l := range e.lines {
+		x.tasks = append(x.tasks, &task{line: l, ent: x, index: -1})
+	}
+	return x
 }
 
 func (e *Enforcer) read(ctx context.Context) error {
 	for {
+		if !e.hasRoom(ctx) {
+			return nil
+		}
 		items, err := e.deps.Source.Next(ctx)
 		if err != nil {
 			return fmt.Errorf("read decisions: %w", err)
 		}
 		for _, it := range items {
-			select {
-			case e.room <- struct{}{}:
-			case <-ctx.Done():
-				return nil
-			}
-			e.begin(ctx, it)
+			e.offsets.begin(it.at())
+		}
+		if !e.take(ctx, items) {
+			return nil
+		}
+		for _, it := range items {
+			e.offsets.finish(it.at())
 		}
 	}
 }
 
-// begin hands one decision's tasks to their channels.
-func (e *Enforcer) begin(ctx context.Context, it Item) {
-	e.offsets.begin(it.Partition, it.Offset)
-	e.deps.Metrics.decision(it.Record)
-	e.deps.Metrics.wait(len(e.room))
-	j := &job{item: it, left: 1, finish: func(done bool) {
-		if done {
-			e.offsets.finish(it.Partition, it.Offset)
+// hasRoom waits while too many entities wait for a receiver.
+func (e *Enforcer) hasRoom(ctx context.Context) bool {
+	for e.undelivered() >= e.cfg.Undelivered {
+		select {
+		case <-e.room:
+		case <-ctx.Done():
+			return false
 		}
-		<-e.room
-		e.deps.Metrics.wait(len(e.room))
-	}}
-	e.plan(ctx, j)
-	j.end(true)
+	}
+	return true
 }
 
-func (e *Enforcer) commitLoop(ctx context.Context) {
-	tick := time.NewTicker(e.cfg.CommitEvery)
+// undelivered is how many entities the line waits for that has most of them.
+func (e *Enforcer) undelivered() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for _, l := range e.lines {
+		n = max(n, len(l.waits))
+	}
+	return n
+}
+
+// made says that a line waits for fewer entities than before.
+func (e *Enforcer) made() {
+	select {
+	case e.room <- struct{}{}:
+	default:
+	}
+}
+
+// every calls do again and again until ctx ends.
+func (e *Enforcer) every(ctx context.Context, d time.Duration, do func(context.Context)) {
+	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			e.commit(ctx)
+			do(ctx)
 		}
 	}
-}
-
-// lastWrite is how long the end may take to write down what was done.
-const lastWrite = 5 * time.Second
-
-func (e *Enforcer) commitLast(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
-	defer cancel()
-	e.commit(ctx)
 }
 
 // commit tries again at the next tick where it fails: a commit that is late only
 // repeats what is known to be done.
 func (e *Enforcer) commit(ctx context.Context) {
-	for partition, offset := range e.offsets.ready() {
-		if err := e.deps.Source.Commit(ctx, partition, offset); err != nil {
+	for at, offset := range e.offsets.ready() {
+		if err := e.deps.Source.Commit(ctx, at.topic, at.partition, offset); err != nil {
 			if !errors.Is(err, context.Canceled) {
-				e.log.Warn("commit of carried out decisions failed", "partition", partition, "offset", offset, "error", err)
+				e.log.Warn("commit of decisions failed, it is tried again", "topic", at.topic, "partition", at.partition, "offset", offset, "error", err)
 			}
 			continue
 		}
-		e.offsets.committed(partition, offset)
+		e.offsets.committed(at, offset)
 	}
+}
+
+func (it Item) at() (log, int64) { return log{it.Topic, it.Partition}, it.Offset }
+
+// log is one partition of one topic.
+type log struct {
+	topic     schemas.Topic
+	partition int32
 }

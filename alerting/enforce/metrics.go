@@ -10,28 +10,40 @@ import (
 )
 
 // Metrics counts what enforcement did. Its labels are closed lists and the names
-// of configured policies and channels, never an account or an address. Make one
-// for a process and hand it to each Enforcer; a nil *Metrics counts nothing.
+// of configured policies, receivers and channels, never an account or an address. Make one
+// for a process and hand it to each Enforcer and Sender; a nil *Metrics counts nothing.
 type Metrics struct {
-	decisions *prometheus.CounterVec
-	actions   *prometheus.CounterVec
-	notices   *prometheus.CounterVec
-	retries   *prometheus.CounterVec
-	seconds   *prometheus.HistogramVec
-	pending   prometheus.Gauge
+	decisions  *prometheus.CounterVec
+	actions    *prometheus.CounterVec
+	notices    *prometheus.CounterVec
+	attempts   *prometheus.CounterVec
+	reconciles *prometheus.CounterVec
+	seconds    *prometheus.HistogramVec
+	pending    *prometheus.GaugeVec
+	refused    *prometheus.GaugeVec
+	oldest     *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics with reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "holdfast_enforce_decisions_total", Help: "Decisions read."}, []string{"policy", "verdict", "mode"}),
-		actions:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "holdfast_enforce_actions_total", Help: "Actions by their outcome."}, []string{"channel", "outcome"}),
-		notices:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "holdfast_enforce_notices_total", Help: "Notices by their outcome."}, []string{"channel", "audience", "outcome"}),
-		retries:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "holdfast_enforce_retries_total", Help: "Attempts that failed and were tried again."}, []string{"channel"}),
-		seconds:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "holdfast_enforce_call_seconds", Help: "How long one attempt took.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}, []string{"channel"}),
-		pending:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "holdfast_enforce_pending", Help: "Decisions fetched and not yet carried out."}),
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
-	reg.MustRegister(m.decisions, m.actions, m.notices, m.retries, m.seconds, m.pending)
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	}
+	m := &Metrics{
+		decisions:  counter("holdfast_enforce_decisions_total", "Decisions read.", "policy", "verdict", "mode"),
+		actions:    counter("holdfast_enforce_actions_total", "Outcomes of changes at receivers, by receiver.", "channel", "outcome"),
+		notices:    counter("holdfast_enforce_notices_total", "Notices by their outcome.", "channel", "audience", "outcome"),
+		attempts:   counter("holdfast_enforce_attempts_total", "Attempts at changes and notices, by receiver or channel, and by outcome (confirmed, failed, refused).", "channel", "outcome"),
+		reconciles: counter("holdfast_enforce_reconciles_total", "Statuses held against the receiver's, by result (same, told, differs, failed).", "channel", "result"),
+		seconds:    prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "holdfast_enforce_call_seconds", Help: "How long one attempt took.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}, []string{"channel"}),
+		pending:    gauge("holdfast_enforce_pending", "Entities whose status a receiver has yet to confirm, and notices under way, by receiver or channel.", "channel"),
+		refused:    gauge("holdfast_enforce_refused", "Of the pending ones, those that the receiver refuses as they are.", "channel"),
+		oldest:     gauge("holdfast_enforce_oldest_undelivered_seconds", "Age of the oldest change that the receiver has yet to confirm; 0 where there is none.", "channel"),
+	}
+	reg.MustRegister(m.decisions, m.actions, m.notices, m.attempts, m.reconciles, m.seconds, m.pending, m.refused, m.oldest)
 	return m
 }
 
@@ -43,7 +55,7 @@ func (m *Metrics) decision(r *decision.Record) {
 
 func (m *Metrics) action(a schemas.Action) {
 	if m != nil {
-		m.actions.WithLabelValues(a.Channel, a.Outcome).Inc()
+		m.actions.WithLabelValues(a.Target, a.Outcome).Inc()
 	}
 }
 
@@ -53,9 +65,15 @@ func (m *Metrics) notice(n schemas.Notice) {
 	}
 }
 
-func (m *Metrics) retry(channel string) {
+func (m *Metrics) attempt(channel, outcome string) {
 	if m != nil {
-		m.retries.WithLabelValues(channel).Inc()
+		m.attempts.WithLabelValues(channel, outcome).Inc()
+	}
+}
+
+func (m *Metrics) reconcile(channel, result string) {
+	if m != nil {
+		m.reconciles.WithLabelValues(channel, result).Inc()
 	}
 }
 
@@ -65,8 +83,16 @@ func (m *Metrics) call(channel string, d time.Duration) {
 	}
 }
 
-func (m *Metrics) wait(n int) {
+func (m *Metrics) summary(s Summary) {
 	if m != nil {
-		m.pending.Set(float64(n))
+		m.pending.WithLabelValues(s.Receiver).Set(float64(s.Undelivered))
+		m.refused.WithLabelValues(s.Receiver).Set(float64(s.Refused))
+		m.oldest.WithLabelValues(s.Receiver).Set(s.Oldest.Seconds())
+	}
+}
+
+func (m *Metrics) wait(channel string, n int) {
+	if m != nil {
+		m.pending.WithLabelValues(channel).Set(float64(n))
 	}
 }

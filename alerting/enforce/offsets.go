@@ -2,11 +2,11 @@ package enforce
 
 import "sync"
 
-// offsets knows, for each partition, below which offset every decision is carried
-// out. It is safe for concurrent use. Its size is bounded by Config.Pending.
+// offsets knows, for each log, below which offset everything is carried out. It is safe
+// for concurrent use. Its size is bounded by what may be under way.
 type offsets struct {
-	mu    sync.Mutex
-	parts map[int32]*progress
+	mu   sync.Mutex
+	logs map[log]*progress
 }
 
 type progress struct {
@@ -16,23 +16,23 @@ type progress struct {
 	commit int64          // what was committed
 }
 
-func newOffsets() *offsets { return &offsets{parts: map[int32]*progress{}} }
+func newOffsets() *offsets { return &offsets{logs: map[log]*progress{}} }
 
-func (o *offsets) begin(partition int32, offset int64) {
+func (o *offsets) begin(at log, offset int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p := o.parts[partition]
+	p := o.logs[at]
 	if p == nil {
 		p = &progress{done: map[int64]bool{}}
-		o.parts[partition] = p
+		o.logs[at] = p
 	}
 	p.open = append(p.open, offset)
 }
 
-func (o *offsets) finish(partition int32, offset int64) {
+func (o *offsets) finish(at log, offset int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p := o.parts[partition]
+	p := o.logs[at]
 	p.done[offset] = true
 	for len(p.open) > 0 && p.done[p.open[0]] {
 		p.next = p.open[0] + 1
@@ -41,21 +41,21 @@ func (o *offsets) finish(partition int32, offset int64) {
 	}
 }
 
-// ready returns the partitions with something new to commit.
-func (o *offsets) ready() map[int32]int64 {
+// ready returns the logs with something new to commit.
+func (o *offsets) ready() map[log]int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	out := map[int32]int64{}
-	for i, p := range o.parts {
+	out := map[log]int64{}
+	for at, p := range o.logs {
 		if p.next > p.commit {
-			out[i] = p.next
+			out[at] = p.next
 		}
 	}
 	return out
 }
 
-func (o *offsets) committed(partition int32, offset int64) {
+func (o *offsets) committed(at log, offset int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.parts[partition].commit = offset
+	o.logs[at].commit = offset
 }

@@ -12,12 +12,9 @@ import (
 )
 
 func TestRetry(t *testing.T) {
-	again := map[int]bool{408: true, 425: true, 429: true, 500: true, 502: true, 503: true, 504: true, 507: true, 599: true}
 	for status := 100; status < 600; status++ {
-		if status >= 500 && status != 501 && status != 505 && status != 508 && status != 510 && status != 511 {
-			again[status] = true
-		}
-		if got := notify.Retry(status); got != again[status] {
+		want := status != http.StatusBadRequest && status != http.StatusUnprocessableEntity
+		if got := notify.Retry(status); got != want {
 			t.Errorf("%d %s: retry %v", status, http.StatusText(status), got)
 		}
 	}
@@ -48,7 +45,7 @@ func record() *decision.Record {
 }
 
 func TestOperatorsSeeTheEvidence(t *testing.T) {
-	text := notify.ForOperator(record())
+	text := notify.ForOperator(record(), []string{"platform"})
 	for _, want := range []string{"account:acct-1", "4312 recipients in 5m, threshold 200", "14 new sources", "holdfast timeline account:acct-1", "dec_1"} {
 		if !strings.Contains(text.Body, want) {
 			t.Errorf("no %q in:\n%s", want, text.Body)
@@ -59,7 +56,7 @@ func TestOperatorsSeeTheEvidence(t *testing.T) {
 func TestOperatorsSeeShares(t *testing.T) {
 	r := record()
 	r.Seen = []schemas.Seen{{Signal: "s1", Detector: "volume", Share: .7, Text: "4312 recipients in 5m"}, {Signal: "s2", Detector: "new_source", Share: .3, Text: "14 new sources"}}
-	body := notify.ForOperator(r).Body
+	body := notify.ForOperator(r, []string{"platform"}).Body
 	for _, want := range []string{"share of the risk:\n  -  70 %  4312 recipients in 5m\n  -  30 %  14 new sources\n", "Risk:     0.910"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in:\n%s", want, body)
@@ -71,7 +68,7 @@ func TestOperatorsSeeShares(t *testing.T) {
 func TestOperatorsSeeWhoDecided(t *testing.T) {
 	r := record()
 	r.By, r.Reason, r.Signals, r.Score, r.Policy, r.PolicyVersion = "alice", "by alice: the key is on a paste site", nil, 1, "operator", 1
-	body := notify.ForOperator(r).Body
+	body := notify.ForOperator(r, []string{"platform"}).Body
 	if want := "Decided by: alice\nReason:   the key is on a paste site\n\nLook:"; !strings.Contains(body, want) {
 		t.Errorf("no %q in:\n%s", want, body)
 	}
@@ -83,7 +80,7 @@ func TestOperatorsSeeWhoDecided(t *testing.T) {
 }
 
 func TestCustomersSeeNoThreshold(t *testing.T) {
-	text := notify.ForCustomer(record())
+	text := notify.ForCustomer(record(), true)
 	for _, never := range []string{"4312", "200", "threshold", "score", "two"} {
 		if strings.Contains(strings.ReplaceAll(text.Body, "two-factor", ""), never) {
 			t.Errorf("%q in:\n%s", never, text.Body)
@@ -100,7 +97,7 @@ func TestCustomersSeeNoThreshold(t *testing.T) {
 func TestCustomersAreAskedWhereMailIsSlowedDown(t *testing.T) {
 	r := record()
 	r.Verdict, r.Proposed = schemas.VerdictThrottle, schemas.VerdictThrottle
-	text := notify.ForCustomer(r)
+	text := notify.ForCustomer(r, true)
 	all := text.Subject + "\n" + text.Body
 	for _, never := range []string{"stopped", "4312", "threshold", "score", "released"} {
 		if strings.Contains(all, never) {
@@ -118,9 +115,37 @@ func TestSubjectsAreOneLine(t *testing.T) {
 	r := record()
 	r.Account = "a\r\nBcc: everyone@example.com\u2028x"
 	r.Entity.ID = r.Account
-	for _, text := range []notify.Text{notify.ForCustomer(r), notify.ForOperator(r), notify.ForHeld(r, time.Hour)} {
+	for _, text := range []notify.Text{notify.ForCustomer(r, true), notify.ForOperator(r, nil), notify.ForHeld(r, time.Hour), notify.ForRefused(r, "platform", "no\nno"),
+		notify.ForOverdue(r, "platform", 3, time.Hour, "no\nno"), notify.ForResolved(r, "platform", 0), notify.ForGone(r, "platform", "no\nno")} {
 		if strings.ContainsAny(text.Subject, "\r\n\u2028") {
 			t.Errorf("subject %q", text.Subject)
+		}
+	}
+}
+
+// What is said to be in force was confirmed; what was only decided is not said to be.
+func TestTextsSayWhatIsKnown(t *testing.T) {
+	for _, v := range []schemas.Verdict{schemas.VerdictSuspend, schemas.VerdictThrottle, schemas.VerdictRelease} {
+		r := record()
+		r.Verdict, r.Proposed = v, v
+		before, after := notify.ForCustomer(r, false), notify.ForCustomer(r, true)
+		for _, done := range []string{"has been", "have stopped", "have slowed", "no mail is sent", "Mail still goes out"} {
+			if strings.Contains(before.Subject+before.Body, done) {
+				t.Errorf("%s: %q before it is in force:\n%s\n%s", v, done, before.Subject, before.Body)
+			}
+		}
+		if before.Subject == after.Subject || before.Body == after.Body {
+			t.Errorf("%s: the same text before and after", v)
+		}
+		// A release ends nothing but what it says: no closer look is kept for some days.
+		if strings.Contains(after.Body, "days") {
+			t.Errorf("%s promises what nobody does:\n%s", v, after.Body)
+		}
+		for receivers, want := range map[string]string{"": "no receiver is configured", "platform": "not confirmed yet by platform"} {
+			text := notify.ForOperator(r, strings.Fields(receivers))
+			if !strings.Contains(text.Body, want) || strings.Contains(text.Body, "has been") {
+				t.Errorf("%s, receivers %q:\n%s", v, receivers, text.Body)
+			}
 		}
 	}
 }

@@ -7,16 +7,12 @@ import (
 )
 
 // Retry is the one table that says whether a call that was answered with an HTTP
-// status is worth another try. 2xx is success and never asks.
+// status may succeed later as it is: whatever the status, but for 400 and 422, with which
+// the receiver says that it does not take this body. A receiver that is misconfigured (401,
+// 403, 404, a redirect) gets put right without anybody touching the call. 2xx is success
+// and never asks.
 func Retry(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return true // the receiver was busy or slow
-	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported, http.StatusLoopDetected,
-		http.StatusNotExtended, http.StatusNetworkAuthenticationRequired:
-		return false // a server's fault that does not pass
-	}
-	return status >= 500 && status <= 599
+	return status != http.StatusBadRequest && status != http.StatusUnprocessableEntity
 }
 
 // maxRetryAfter bounds how long a receiver may put a call off.

@@ -20,23 +20,25 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 }).ParseFS(files, "templates/*.txt"))
 
 // Text is what a message says. Kind tells different messages about one decision
-// apart: decided, held, failed.
+// apart: decided, held, refused, overdue, resolved, gone.
 type Text struct {
 	Kind, Subject, Body string
 }
 
 type operatorData struct {
-	Headline, Entity, Policy, Time, Credential, By, Why, Next, ID string
-	Verdict, Proposed                                             schemas.Verdict
-	Version, Signals                                              int
-	Score                                                         float64
-	Evidence                                                      []schemas.Seen
-	Shared                                                        bool // several parts: each has its share
+	Headline, State, Entity, Policy, Time, Credential, By, Why, Next, ID string
+	Verdict, Proposed                                                    schemas.Verdict
+	Version, Signals                                                     int
+	Score                                                                float64
+	Evidence                                                             []schemas.Seen
+	Shared                                                               bool // several parts: each has its share
 }
 
-// ForOperator is the message to operators about a decision, with its evidence. A
-// person's decision has none: it says who decided and why.
-func ForOperator(r *decision.Record) Text {
+// ForOperator is the message to operators about a decision, with its evidence. It goes out
+// when the decision is made: it says that no receiver has confirmed yet, or, where none is
+// configured, that nobody is told. A person's decision has no evidence: it says who decided
+// and why.
+func ForOperator(r *decision.Record, receivers []string) Text {
 	var headline, next string
 	name := r.Entity.Key()
 	release := fmt.Sprintf("holdfast release %s --why …, if it was wrong", name)
@@ -45,36 +47,83 @@ func ForOperator(r *decision.Record) Text {
 		headline = "The brake has tripped: more automatic stops than allowed. From now on suspects are throttled and wait for you."
 		next = "look whether the stops are right, then holdfast gate release --why …"
 	case r.Braked:
-		headline = name + " is throttled and waits for you: the brake is on."
+		headline = name + " is to be throttled and waits for you: the brake is on."
 		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", name, name)
 	case r.Verdict == schemas.VerdictRelease:
-		headline = name + " has been released."
+		headline = name + " is to be released."
 	case r.Again:
-		headline = fmt.Sprintf("%s was %s before and goes on: the platform is told again.", name, done(r.Verdict))
+		headline = fmt.Sprintf("%s was to be %s before and goes on: the platform is told again.", name, done(r.Verdict))
 		next = "look whether the platform keeps it stopped"
 	case r.Verdict.Stops():
-		headline = fmt.Sprintf("%s has been %s.", name, done(r.Verdict))
+		headline = fmt.Sprintf("%s is to be %s.", name, done(r.Verdict))
 		next = release
 	case r.Verdict == schemas.VerdictThrottle:
-		headline = name + " has been throttled."
+		headline = name + " is to be throttled."
 		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", name, name)
 	default:
-		headline = name + " wants a look."
+		headline = name + " is to be reviewed."
+		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast dismiss %s --why …", name, name)
 	}
-	return Text{"decided", oneLine(headline), operatorBody(r, headline, next)}
+	return Text{"decided", oneLine(headline), operatorBody(r, headline, stateOf(r, receivers), next)}
+}
+
+// stateOf says how far a decision is when it has just been made.
+func stateOf(r *decision.Record, receivers []string) string {
+	switch {
+	case r.Status == nil || r.Verdict == schemas.VerdictReview:
+		return "decided; the platform is not told of it"
+	case len(receivers) == 0:
+		return "decided; no receiver is configured, whatever reads the status topic carries it out"
+	}
+	return fmt.Sprintf("decided, not confirmed yet by %s: holdfast status %s", strings.Join(receivers, ", "), r.Entity.Key())
 }
 
 // ForHeld asks operators about a decision that is too old to be carried out.
 func ForHeld(r *decision.Record, limit time.Duration) Text {
 	headline := fmt.Sprintf("%s should be %s, but what caused it arrived more than %s ago. Please decide.", r.Entity, done(r.Verdict), limit)
-	return Text{"held", oneLine(headline), operatorBody(r, headline, fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", r.Entity, r.Entity))}
+	return Text{"held", oneLine(headline), operatorBody(r, headline, "decided, held: the platform is not told before you say so",
+		fmt.Sprintf("holdfast enforce retry %s --why … to carry it out, or holdfast release %s --why …", r.Entity, r.Entity))}
 }
 
-// ForFailed tells operators that the platform did not take a change.
-func ForFailed(r *decision.Record, err error) Text {
-	headline := fmt.Sprintf("The platform was not told that %s is %s: %s", r.Entity, r.Status.Status, Clip(err.Error(), 300))
-	return Text{"failed", oneLine(fmt.Sprintf("The platform was not told that %s is %s", r.Entity, r.Status.Status)),
-		operatorBody(r, headline, "change the account at the platform by hand, and mend the webhook")}
+// ForRefused tells operators that a receiver refuses a change as it is.
+func ForRefused(r *decision.Record, receiver, answer string) Text {
+	headline := fmt.Sprintf("%s refuses that %s is %s: %s", receiver, r.Entity, r.Status.Status, Clip(answer, 300))
+	return Text{"refused", oneLine(fmt.Sprintf("%s refuses that %s is %s", receiver, r.Entity, r.Status.Status)),
+		operatorBody(r, headline, "decided, refused by "+receiver+": it is not in force there",
+			fmt.Sprintf("set the status at the platform by hand, fix what the answer names, then holdfast enforce retry %s --why …", r.Entity))}
+}
+
+// ForOverdue pages operators: a receiver has not confirmed for too long. r is the oldest
+// change that waits.
+func ForOverdue(r *decision.Record, receiver string, undelivered int, age time.Duration, answer string) Text {
+	headline := fmt.Sprintf("%s has not confirmed %s for %s, the oldest: %s is not in force there as %s. It is told again until it confirms.",
+		receiver, counted(undelivered), age.Round(time.Second), r.Entity, r.Status.Status)
+	if answer != "" {
+		headline += " Last answer: " + Clip(answer, 300)
+	}
+	return Text{"overdue", oneLine(fmt.Sprintf("%s does not confirm: %s overdue", receiver, counted(undelivered))),
+		operatorBody(r, headline, "decided, overdue at "+receiver, "holdfast enforce list, and look why "+receiver+" does not answer")}
+}
+
+// ForResolved tells operators that nothing is overdue at a receiver any more.
+func ForResolved(r *decision.Record, receiver string, undelivered int) Text {
+	headline := fmt.Sprintf("%s confirms again: nothing is overdue there any more (%s not confirmed yet).", receiver, counted(undelivered))
+	return Text{"resolved", oneLine(receiver + " confirms again: nothing is overdue any more"),
+		operatorBody(r, headline, "of the change that was the oldest: holdfast status "+r.Entity.Key(), "")}
+}
+
+// ForGone pages operators: a receiver says that there is nobody any more.
+func ForGone(r *decision.Record, receiver, answer string) Text {
+	headline := fmt.Sprintf("%s says that its address is gone for good: %s. Changes are still tried there.", receiver, Clip(answer, 300))
+	return Text{"gone", oneLine(receiver + " says that its address is gone for good"),
+		operatorBody(r, headline, "decided, not confirmed by "+receiver, "set enforce.webhook.url to where the platform listens now")}
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 change"
+	}
+	return fmt.Sprintf("%d changes", n)
 }
 
 func done(v schemas.Verdict) string {
@@ -87,9 +136,9 @@ func done(v schemas.Verdict) string {
 	return "suspended"
 }
 
-func operatorBody(r *decision.Record, headline, next string) string {
+func operatorBody(r *decision.Record, headline, state, next string) string {
 	return render("operator.txt", operatorData{
-		Headline: headline, Entity: r.Entity.Key(), Policy: r.Policy, Version: r.PolicyVersion, Time: r.Time.UTC().Format(time.RFC3339),
+		Headline: headline, State: state, Entity: r.Entity.Key(), Policy: r.Policy, Version: r.PolicyVersion, Time: r.Time.UTC().Format(time.RFC3339),
 		Credential: r.Credential, By: r.By, Why: strings.TrimPrefix(r.Reason, "by "+r.By+": "), Next: next, ID: r.ID, Verdict: r.Verdict, Proposed: r.Proposed, Signals: len(r.Signals),
 		Score: r.Score, Evidence: seen(r), Shared: len(r.Seen) > 1,
 	})
@@ -104,16 +153,26 @@ func seen(r *decision.Record) []schemas.Seen {
 }
 
 // ForCustomer is the message to the account's people: why in plain words, never a
-// number, and what to do.
-func ForCustomer(r *decision.Record) Text {
-	data := struct{ Account, Reason string }{r.Account, r.NoticeReason}
+// number, and what to do. confirmed says that the platform has confirmed the change;
+// only then does the text say what is in force.
+func ForCustomer(r *decision.Record, confirmed bool) Text {
+	data := struct {
+		Account, Reason string
+		Confirmed       bool
+	}{r.Account, r.NoticeReason, confirmed}
+	subject := func(inForce, wanted string) string {
+		if confirmed {
+			return oneLine("Your account " + r.Account + " " + inForce)
+		}
+		return oneLine("Your account " + r.Account + " " + wanted)
+	}
 	switch r.Verdict {
 	case schemas.VerdictRelease:
-		return Text{"decided", oneLine("Your account " + r.Account + " has been released"), render("released.txt", data)}
+		return Text{"decided", subject("has been released", "is to be released"), render("released.txt", data)}
 	case schemas.VerdictThrottle:
-		return Text{"decided", oneLine("Mail from your account " + r.Account + " has been slowed down: is it yours?"), render("slowed.txt", data)}
+		return Text{"decided", subject("sends more slowly: is it you?", "is to send more slowly: is it you?"), render("slowed.txt", data)}
 	}
-	return Text{"decided", oneLine("Your account " + r.Account + " has been stopped: what to do now"), render("stopped.txt", data)}
+	return Text{"decided", subject("has been stopped: what to do now", "is to be stopped: what to do now"), render("stopped.txt", data)}
 }
 
 func render(name string, data any) string {

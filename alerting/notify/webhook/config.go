@@ -20,6 +20,9 @@ type Config struct {
 	// change its secret without a gap.
 	SecretFiles []string      `yaml:"secret_files"`
 	Timeout     time.Duration `yaml:"timeout"`
+	// StatusURL is where the platform says which status it keeps of an entity, with
+	// {entity} in its place. Empty: it cannot be asked.
+	StatusURL string `yaml:"status_url"`
 	// AllowHTTP permits a URL without TLS on a host other than this machine.
 	AllowHTTP bool `yaml:"allow_http"`
 }
@@ -40,18 +43,17 @@ func (c Config) Validate() error {
 	if !namePattern.MatchString(c.Name) {
 		bad("name %q: use at most 32 lower case letters, digits, _ and -", c.Name)
 	}
-	u, err := url.Parse(c.URL)
-	switch {
-	case c.URL == "":
+	if c.URL == "" {
 		bad("url is missing: write https://host/path, or leave the secret out too")
-	case err != nil:
-		bad("url cannot be read: write https://host/path") // the error would quote it, secrets included
-	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		bad("url is not one: write https://host/path")
-	case u.User != nil:
-		bad("url holds a user: requests are signed, leave it out")
-	case u.Scheme == "http" && !c.AllowHTTP && !loopback(u.Hostname()):
-		bad("url has no TLS: use https, or set allow_http where the network is trusted")
+	} else if what := c.wrong(c.URL); what != "" {
+		bad("url %s", what)
+	}
+	if c.StatusURL != "" {
+		if what := c.wrong(strings.ReplaceAll(c.StatusURL, EntityPlace, "x")); what != "" {
+			bad("status_url %s", what)
+		} else if !strings.Contains(c.StatusURL, EntityPlace) {
+			bad("status_url has no %s: write it where the entity's kind:id belongs", EntityPlace)
+		}
 	}
 	if len(c.SecretFiles) == 0 {
 		bad("secret_file is missing: write a secret with `openssl rand -base64 32 | sed s/^/whsec_/` into a file and name it")
@@ -60,6 +62,25 @@ func (c Config) Validate() error {
 		bad("timeout must be above 0")
 	}
 	return errors.Join(errs...)
+}
+
+// EntityPlace stands in Config.StatusURL for the entity's kind:id.
+const EntityPlace = "{entity}"
+
+// wrong says why an address cannot be used. It never quotes it: it may hold secrets.
+func (c Config) wrong(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return "cannot be read: write https://host/path"
+	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		return "is not one: write https://host/path"
+	case u.User != nil:
+		return "holds a user: requests are signed, leave it out"
+	case u.Scheme == "http" && !c.AllowHTTP && !loopback(u.Hostname()):
+		return "has no TLS: use https, or set allow_http where the network is trusted"
+	}
+	return ""
 }
 
 func loopback(host string) bool {

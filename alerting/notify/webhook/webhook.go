@@ -2,8 +2,40 @@
 // describes: webhook-id is the idempotency key (the action's or notice's id, the
 // same at every try), webhook-timestamp the time of the try, webhook-signature one
 // v1 HMAC-SHA256 for each secret. It follows no redirect, reads at most 4 KiB of an
-// answer, and leaves trying again to its caller: 2xx is success, notify.Retry
-// judges every other status, and what never got an answer may be tried again.
+// answer, and leaves trying again to its caller: 2xx is success, 400 and 422 refuse the
+// body, and whatever else is answered, or never answered, may be tried again.
+//
+// # What the platform must do
+//
+// A change of an entity's status is posted as the JSON of notify.Change:
+//
+//	id         the action's id, as in webhook-id
+//	type       entity. and the status: entity.suspended, entity.throttled, entity.blocked, entity.active
+//	timestamp  when it was decided (RFC 3339)
+//	entity     {kind: account, ip or employee, id}
+//	account    whose it is, where it is one's
+//	status     active, throttled, suspended or blocked: what the entity is to be from now on
+//	verdict    throttle, suspend, block or release
+//	decision   the decision's id
+//	reason     as the customer may read it
+//	episode    with step, the order of the entity's changes
+//	step
+//	by         the person who decided, where one did
+//
+// The platform checks the signature, sets the entity's status, and then answers 2xx: that
+// says that the status is in force. Suspended means that no mail is accepted or sent and
+// that credentials do not work; throttled that less is sent at a time; blocked that the
+// address is refused; active that all of this ends. A change whose (episode, step) is below
+// that of one applied before is old: answer 2xx and leave the status. The same id may come
+// again, also days later when the status is reconciled: set the status again, which changes
+// nothing where it stands. Answer 400 or 422 only to a body that can never be taken: a
+// person is paged. Anything else (and no answer within the timeout) is told again after half
+// a second, then twice as long each time up to enforce.max_backoff, for ever; Retry-After is
+// heeded. 410 pages a person and is told again all the same.
+//
+// Where Config.StatusURL is set, the platform answers a signed GET of it (webhook-id begins
+// with rec_, the body is empty) with {"status": "suspended"}, or 404 for an entity of which
+// it knows nothing, which counts as active.
 package webhook
 
 import (
@@ -110,28 +142,61 @@ func (w *Webhook) post(ctx context.Context, id string, value any) (retry bool, e
 	if err != nil {
 		return false, fmt.Errorf("webhook %s: encode: %w", w.cfg.Name, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.cfg.URL, bytes.NewReader(body))
+	_, err = w.do(ctx, http.MethodPost, w.cfg.URL, id, body)
+	var answered *StatusError
+	return err != nil && (!errors.As(err, &answered) || notify.Retry(answered.Status)), err
+}
+
+// do makes one signed request and returns the first 4 KiB of a 2xx answer.
+func (w *Webhook) do(ctx context.Context, method, address, id string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
-		return false, fmt.Errorf("webhook %s: the url cannot be used", w.cfg.Name)
+		return nil, fmt.Errorf("webhook %s: the url cannot be used", w.cfg.Name)
 	}
 	now := w.now()
-	req.Header.Set("Content-Type", "application/json")
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Header.Set("User-Agent", "holdfast")
 	req.Header.Set(headerID, id)
 	req.Header.Set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
 	req.Header.Set(headerSignature, signature(w.secrets, id, now, body))
 	resp, err := w.client.Do(req)
 	if err != nil {
-		return true, fmt.Errorf("webhook %s: %w", w.cfg.Name, withoutURL(err))
+		return nil, fmt.Errorf("webhook %s: %w", w.cfg.Name, withoutURL(err))
 	}
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode/100 == 2 {
-		return false, nil
+		return text, nil
 	}
-	return notify.Retry(resp.StatusCode), &StatusError{
+	return nil, &StatusError{
 		Name: w.cfg.Name, Status: resp.StatusCode, Detail: notify.Clip(printable(text), 200), after: notify.RetryAfter(resp.Header, now),
 	}
+}
+
+// Reports says whether the platform can be asked which status it keeps.
+func (w *Webhook) Reports() bool { return w.cfg.StatusURL != "" }
+
+// Status asks the platform which status it keeps of an entity; one that it does not know
+// is active.
+func (w *Webhook) Status(ctx context.Context, e schemas.Entity) (string, error) {
+	address := strings.ReplaceAll(w.cfg.StatusURL, EntityPlace, url.PathEscape(e.Key()))
+	text, err := w.do(ctx, http.MethodGet, address, schemas.DeriveID("rec", e.Key(), strconv.FormatInt(w.now().UnixNano(), 10)), nil)
+	var answered *StatusError
+	switch {
+	case errors.As(err, &answered) && answered.Status == http.StatusNotFound:
+		return "active", nil
+	case err != nil:
+		return "", err
+	}
+	var is struct {
+		Status string `json:"status"`
+	}
+	if err := json.Unmarshal(text, &is); err != nil || is.Status == "" {
+		return "", fmt.Errorf(`webhook %s: the answer to a question for a status is not {"status": "…"}`, w.cfg.Name)
+	}
+	return is.Status, nil
 }
 
 // withoutURL takes the URL out of a client's error: its path may be a secret.
@@ -163,6 +228,9 @@ type StatusError struct {
 // Error names the receiver and the status.
 func (e *StatusError) Error() string {
 	s := fmt.Sprintf("webhook %s answered %d %s", e.Name, e.Status, http.StatusText(e.Status))
+	if e.Status/100 == 3 {
+		s += " (redirects are never followed: set the url to where the receiver is)"
+	}
 	if e.Detail != "" {
 		s += ": " + e.Detail
 	}
@@ -171,3 +239,6 @@ func (e *StatusError) Error() string {
 
 // RetryAfter is the pause that the receiver asked for, 0 where it did not.
 func (e *StatusError) RetryAfter() time.Duration { return e.after }
+
+// Gone reports whether the receiver says that nobody is there any more.
+func (e *StatusError) Gone() bool { return e.Status == http.StatusGone }

@@ -132,8 +132,11 @@ func TestStatuses(t *testing.T) {
 		if ok := status < 300; ok != (err == nil) || retry != (!ok && notify.Retry(status)) {
 			t.Errorf("%d: retry %v, %v", status, retry, err)
 		}
+		if err != nil && strings.Contains(err.Error(), "redirects are never followed") != (status/100 == 3) {
+			t.Errorf("%d: %q", status, err)
+		}
 		var failed *webhook.StatusError
-		if err != nil && (!errors.As(err, &failed) || failed.RetryAfter() != 7*time.Second || strings.Contains(err.Error(), "\x00")) {
+		if err != nil && (!errors.As(err, &failed) || failed.RetryAfter() != 7*time.Second || failed.Gone() != (status == http.StatusGone) || strings.Contains(err.Error(), "\x00")) {
 			t.Errorf("%d: %q", status, err)
 		}
 	}
@@ -150,6 +153,42 @@ func TestUnreachableMayBeTriedAgainAndHidesTheURL(t *testing.T) {
 	cancel()
 	if retry, err := newHook(t, s.URL, key('a')).Change(ctx, notify.Change{ID: "a"}); !retry || err == nil {
 		t.Errorf("cancelled: retry %v, %v", retry, err)
+	}
+}
+
+// The platform is asked with a signature, and an answer that is none is an error.
+func TestStatusOfAnEntity(t *testing.T) {
+	answer, status := `{"status":"suspended","more":1}`, 200
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !verify(r.Header, nil, key('a'), noon) || r.Method != http.MethodGet || r.URL.EscapedPath() != "/s/account:a%2Fb%3Fc" {
+			t.Errorf("%s %s, or the signature is wrong", r.Method, r.URL.EscapedPath())
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, answer)
+	}))
+	defer s.Close()
+	cfg := webhook.DefaultConfig()
+	cfg.URL, cfg.StatusURL, cfg.SecretFiles = s.URL, s.URL+"/s/{entity}", []string{secretFile(t, key('a'))}
+	hook, err := webhook.New(cfg, webhook.Deps{Now: func() time.Time { return noon }})
+	if err != nil || !hook.Reports() || newHook(t, s.URL, key('a')).Reports() {
+		t.Fatal(err)
+	}
+	ask := func() (string, error) { return hook.Status(t.Context(), schemas.Entity{Kind: "account", ID: "a/b?c"}) }
+	if got, err := ask(); err != nil || got != "suspended" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, answer = range []string{"", "{}", "suspended", `{"status":1}`} {
+		if got, err := ask(); err == nil {
+			t.Errorf("%s was taken for %q", answer, got)
+		}
+	}
+	status = http.StatusNotFound
+	if got, err := ask(); err != nil || got != "active" {
+		t.Errorf("unknown: %q, %v", got, err)
+	}
+	status = http.StatusInternalServerError
+	if got, err := ask(); err == nil {
+		t.Errorf("an error was taken for %q", got)
 	}
 }
 

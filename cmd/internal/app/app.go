@@ -181,6 +181,8 @@ func (a *App) prepareLog(ctx context.Context) error {
 		if err := CreateTopics(ctx, a.client, &a.cfg); err != nil {
 			return err
 		}
+	} else if err := addTopics(ctx, a.client, &a.cfg); err != nil {
+		return err
 	}
 	differences, err := CheckTopics(ctx, a.client, &a.cfg)
 	if err != nil {

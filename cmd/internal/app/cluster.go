@@ -110,6 +110,47 @@ func CreateTopics(ctx context.Context, c *kafka.Client, cfg *config.Config) erro
 	return nil
 }
 
+// addTopics creates the topics that an installation of an earlier version lacks. Where
+// there is no installation yet, nothing is created: whoever runs the cluster does that.
+func addTopics(ctx context.Context, c *kafka.Client, cfg *config.Config) error {
+	var missing []kafka.TopicSpec
+	specs := topicSpecs(cfg)
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	is, err := c.DescribeTopics(ctx, names)
+	if err != nil {
+		return fmt.Errorf("describe topics: %w", err)
+	}
+	control, ok := is[cfg.Kafka.Prefix+string(schemas.TopicControl)]
+	if !ok || control.Partitions == 0 {
+		return nil
+	}
+	for i, t := range schemas.Topics() {
+		if _, ok := is[specs[i].Name]; !ok && (t.Topic == schemas.TopicEnforced || t.Topic == schemas.TopicOutbox) {
+			specs[i].Partitions = is[cfg.Kafka.Prefix+string(schemas.TopicDecisions)].Partitions
+			missing = append(missing, specs[i])
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := c.CreateTopics(ctx, missing); err != nil {
+		return fmt.Errorf("create the topics that this version adds: %w: let this user create topics, or run `holdfast topics create` as one that may", err)
+	}
+	// The other brokers hear of them a little later.
+	for range 50 {
+		if is, err = c.DescribeTopics(ctx, names); err == nil && len(is) == len(names) {
+			break
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ErrTopics says that a topic cannot be worked with as it is.
 var ErrTopics = errors.New("the topics are not as they must be")
 

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"holdfast/alerting/enforce"
 	"holdfast/alerting/notify/smtp"
@@ -14,11 +16,12 @@ func enforceConfig(cfg *config.Config) enforce.Config {
 	e := enforce.DefaultConfig()
 	e.AgeLimit = cfg.Respond.AgeLimit.Duration()
 	e.Concurrency, e.GiveUp, e.NotifyReviews = cfg.Enforce.Concurrency, cfg.Enforce.GiveUp, cfg.Enforce.NotifyReviews
+	e.MaxBackoff, e.PageAfter, e.Reconcile = cfg.Enforce.MaxBackoff, cfg.Enforce.PageAfter, cfg.Enforce.ReconcileEvery.Duration()
 	return e
 }
 
 func webhookConfig(w config.Webhook) webhook.Config {
-	c := webhook.Config{Name: w.Name, URL: w.URL, Timeout: w.Timeout, AllowHTTP: w.AllowHTTP}
+	c := webhook.Config{Name: w.Name, URL: w.URL, Timeout: w.Timeout, AllowHTTP: w.AllowHTTP, StatusURL: w.StatusURL}
 	for _, f := range []string{w.SecretFile, w.OldSecret} {
 		if f != "" {
 			c.SecretFiles = append(c.SecretFiles, f)
@@ -35,15 +38,15 @@ func smtpConfig(s config.SMTP) smtp.Config {
 }
 
 // receivers makes the platform's webhook and whoever tells people, as configured.
-func receivers(cfg *config.Config) (enforce.Platform, []enforce.Notifier, error) {
-	var platform enforce.Platform
+func receivers(cfg *config.Config) ([]enforce.Platform, []enforce.Notifier, error) {
+	var platforms []enforce.Platform
 	var notifiers []enforce.Notifier
 	if c := webhookConfig(cfg.Enforce.Webhook); c.Enabled() {
 		w, err := newWebhook(c)
 		if err != nil {
 			return nil, nil, fmt.Errorf("enforce.webhook: %w", err)
 		}
-		platform = w
+		platforms = append(platforms, w)
 	}
 	if c := webhookConfig(cfg.Enforce.Notices); c.Enabled() {
 		w, err := newWebhook(c)
@@ -59,7 +62,7 @@ func receivers(cfg *config.Config) (enforce.Platform, []enforce.Notifier, error)
 		}
 		notifiers = append(notifiers, m)
 	}
-	return platform, notifiers, nil
+	return platforms, notifiers, nil
 }
 
 func newWebhook(c webhook.Config) (*webhook.Webhook, error) {
@@ -76,8 +79,20 @@ func newMailer(c smtp.Config) (*smtp.Mailer, error) {
 	return smtp.New(c, smtp.Deps{})
 }
 
+// maxSnooze is the most that respond.snooze_max may be: snoozes are listed from the
+// operator topic, which keeps its records so long.
+const maxSnooze = 30 * 24 * time.Hour
+
 // checkReceivers says what is wrong with each receiver that is configured.
 func checkReceivers(cfg *config.Config, wrong func(key string, err error)) {
+	e := enforceConfig(cfg)
+	wrong("enforce", e.Validate())
+	if cfg.Enforce.Notices.StatusURL != "" {
+		wrong("enforce.notices.status_url", errors.New("a receiver of notices keeps no status: set enforce.webhook.status_url"))
+	}
+	if d := cfg.Respond.SnoozeMax; d < time.Minute || d > maxSnooze {
+		wrong("respond.snooze_max", fmt.Errorf("%s is out of range: write 1m to 30d, the time for which the operator topic keeps who asked", d))
+	}
 	for _, x := range []struct {
 		key string
 		w   config.Webhook

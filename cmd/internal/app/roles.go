@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"golang.org/x/sync/errgroup"
 
-	"holdfast/alerting/enforce"
 	"holdfast/alerting/gate"
 	"holdfast/alerting/respond"
 	"holdfast/detectors"
@@ -76,15 +75,20 @@ func (a *App) startEnforcement(ctx context.Context, g *errgroup.Group) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	platform, notifiers, err := receivers(&a.cfg)
+	platforms, notifiers, err := receivers(&a.cfg)
 	if err != nil {
 		return err
 	}
 	e := &enforcement{
-		client: a.client, prefix: a.cfg.Kafka.Prefix, lanes: a.install.Lanes, cfg: cfg, lag: newEnforceLag(a.reg), log: a.log.With("role", "enforce"),
-		deps: enforce.Deps{Platform: platform, Notifiers: notifiers, Metrics: enforce.NewMetrics(a.reg), Logger: a.log.With("role", "enforce")},
+		client: a.client, prefix: a.cfg.Kafka.Prefix, producer: "holdfast-" + a.install.ID, lanes: a.install.Lanes, cfg: cfg,
+		platforms: platforms, notifiers: notifiers, log: a.log.With("role", "enforce"),
 	}
+	e.register(a.reg)
+	a.health.enforcement.Store(e)
 	g.Go(func() error { return e.Run(ctx) })
+	for _, n := range notifiers {
+		g.Go(func() error { return e.RunSender(ctx, n) })
+	}
 	return nil
 }
 

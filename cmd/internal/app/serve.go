@@ -32,6 +32,7 @@ import (
 // that the process was given.
 type health struct {
 	started, store atomic.Bool
+	enforcement    atomic.Pointer[enforcement]
 
 	mu      sync.Mutex
 	runners []*lane.Runner
@@ -140,6 +141,11 @@ func (a *App) startObservability(ctx context.Context, g *errgroup.Group) error {
 		}
 		a.health.stuck(w)
 		a.tellShort(w)
+		if e := a.health.enforcement.Load(); e != nil {
+			for _, line := range e.detail() {
+				fmt.Fprintln(w, line)
+			}
+		}
 	})
 	if a.cfg.Observability.PProf {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)

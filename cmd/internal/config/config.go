@@ -140,6 +140,8 @@ type Respond struct {
 	AgeLimit Limit `yaml:"age_limit"`
 	// Brake limits automatic stops.
 	Brake bool `yaml:"brake"`
+	// SnoozeMax is how long a snooze may last at most.
+	SnoozeMax time.Duration `yaml:"snooze_max"`
 }
 
 // Record is the recorder's part.
@@ -162,12 +164,20 @@ type Pressure struct {
 
 // Enforce says how decisions are carried out.
 type Enforce struct {
-	Webhook       Webhook       `yaml:"webhook"`
-	SMTP          SMTP          `yaml:"smtp"`
-	Notices       Webhook       `yaml:"notices"` // a webhook that takes notices to operators
-	NotifyReviews bool          `yaml:"notify_reviews"`
-	Concurrency   int           `yaml:"concurrency"`
-	GiveUp        time.Duration `yaml:"give_up"`
+	Webhook       Webhook `yaml:"webhook"`
+	SMTP          SMTP    `yaml:"smtp"`
+	Notices       Webhook `yaml:"notices"` // a webhook that takes notices to operators
+	NotifyReviews bool    `yaml:"notify_reviews"`
+	Concurrency   int     `yaml:"concurrency"` // calls at once, for each receiver and channel
+	// GiveUp is how long a notice is tried. A status is told until it is confirmed.
+	GiveUp time.Duration `yaml:"give_up"`
+	// MaxBackoff is the longest pause between two attempts at a status.
+	MaxBackoff time.Duration `yaml:"max_backoff"`
+	// PageAfter: operators are paged when a status is not confirmed for longer.
+	PageAfter time.Duration `yaml:"page_after"`
+	// ReconcileEvery is how often the platform is asked for its statuses, or told again
+	// where webhook.status_url is not set.
+	ReconcileEvery Limit `yaml:"reconcile_every"`
 }
 
 // Webhook is one receiver of signed requests.
@@ -178,6 +188,8 @@ type Webhook struct {
 	OldSecret  string        `yaml:"old_secret_file" file:"secret"`
 	Timeout    time.Duration `yaml:"timeout"`
 	AllowHTTP  bool          `yaml:"allow_http"`
+	// StatusURL is where the platform says which status it keeps of {entity}.
+	StatusURL string `yaml:"status_url" secret:"yes"`
 }
 
 // SMTP is the mail server for notices.
@@ -217,11 +229,12 @@ func Default() Config {
 		Intake:     Intake{HTTP: HTTP{MaxBody: 32 << 20, MaxConcurrent: 64, Timeout: time.Minute}},
 		Enrichment: Enrichment{ReloadEvery: 30 * time.Second},
 		Detect:     Detect{SaveEvery: 30 * time.Second},
-		Respond:    Respond{AgeLimit: Limit(schemas.AgeLimit), Brake: true},
+		Respond:    Respond{AgeLimit: Limit(schemas.AgeLimit), Brake: true, SnoozeMax: 30 * 24 * time.Hour},
 		Record:     Record{CheckEvery: time.Hour},
 		Enforce: Enforce{
 			Webhook: Webhook{Name: "platform", Timeout: 10 * time.Second}, Notices: Webhook{Name: "operators", Timeout: 10 * time.Second},
-			SMTP: SMTP{Port: 587, TLS: "starttls", Timeout: 10 * time.Second}, Concurrency: 16, GiveUp: 15 * time.Minute,
+			SMTP: SMTP{Port: 587, TLS: "starttls", Timeout: 10 * time.Second}, NotifyReviews: true,
+			Concurrency: 16, GiveUp: 6 * time.Hour, MaxBackoff: time.Hour, PageAfter: time.Minute, ReconcileEvery: Limit(24 * time.Hour),
 		},
 		Edge:          defaultEdge(),
 		Observability: Observability{Listen: "127.0.0.1:9464", Log: Log{Level: "info", Format: "text"}},

@@ -1,0 +1,61 @@
+package enforce
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"time"
+)
+
+// reconcileAt is when the entity's status at the receiver is looked at next, after at:
+// Config.Reconcile later, each entity at another time of that.
+func (l *line) reconcileAt(t *task, at time.Time) time.Time {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(t.ent.Entity.Key()))
+	every := l.e.cfg.Reconcile
+	return at.Add(every - every/8 + time.Duration(h.Sum32()%1024)*every/4096)
+}
+
+// reconcile holds the status that stands against the receiver's: it asks where the
+// receiver can be asked, and tells it again, under the same id, where it cannot. What
+// differs is pending again, and an outcome of its own.
+func (l *line) reconcile(ctx context.Context, t *task, c call) {
+	if reporter, ok := l.p.(Reporter); ok && reporter.Reports() {
+		ctx, cancel := context.WithTimeout(ctx, l.e.cfg.Timeout)
+		defer cancel()
+		is, err := reporter.Status(ctx, c.change.Entity)
+		switch {
+		case err != nil:
+			l.e.deps.Metrics.reconcile(l.name, "failed")
+		case is == c.change.Status:
+			l.e.deps.Metrics.reconcile(l.name, "same")
+		default:
+			l.differs(t, c, fmt.Errorf("the platform says that it is %q, not %q", is, c.change.Status))
+		}
+		return
+	}
+	if retry, err := l.try(ctx, t, c); err != nil && ctx.Err() == nil {
+		if !retry {
+			err = fmt.Errorf("refused when it was told again: %w", err)
+		}
+		l.differs(t, c, err)
+		return
+	}
+	l.e.deps.Metrics.reconcile(l.name, "told")
+}
+
+// differs makes a confirmed change pending again.
+func (l *line) differs(t *task, c call, err error) {
+	l.e.mu.Lock()
+	defer l.e.mu.Unlock()
+	l.e.deps.Metrics.reconcile(l.name, "differs")
+	r := t.receipt()
+	w := t.ent.Change(c.decision)
+	if w == nil || r.Waits() || t.ent.Last.Decision != c.decision {
+		return // it has changed meanwhile
+	}
+	now := l.e.now()
+	w.Since, r.Pending, r.Tries = now, []string{c.decision}, map[string]int{c.decision: 1}
+	l.failing(t, c.decision, err, now)
+	t.count()
+}
