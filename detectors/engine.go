@@ -154,6 +154,9 @@ func (e *Engine) Apply(in *schemas.Input, emit func(schemas.Output)) (touched bo
 	if in.Kind == schemas.KindFence {
 		return false, nil
 	}
+	if in.Trust == schemas.TrustEvidence && !e.trial.evidence() {
+		return false, nil // see Fold
+	}
 	if in.Duplicate {
 		e.stats.duplicates.Add(1)
 		return false, nil

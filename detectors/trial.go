@@ -32,6 +32,9 @@ type onTrial struct {
 // The live engine has no stretch.
 func (o *onTrial) speaks(ms int64) bool { return o.name == "" || ms >= o.from && ms < o.until }
 
+// evidence reports whether the engine is the one that sees evidence-only records too.
+func (o *onTrial) evidence() bool { return o.name == schemas.EvidenceRun }
+
 // mark makes a signal a trial's.
 func (o *onTrial) mark(s *schemas.Signal) {
 	if o.name != "" {

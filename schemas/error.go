@@ -18,6 +18,7 @@ const (
 	ReasonFuture       Reason = "future_time"
 	ReasonTooOld       Reason = "time_out_of_range"
 	ReasonNotAllowed   Reason = "type_not_allowed"
+	ReasonNotAccount   Reason = "account_not_allowed"
 	ReasonNoEnvelope   Reason = "no_envelope" // headers that intake sets are missing
 	ReasonWrongKey     Reason = "wrong_key"
 	ReasonStore        Reason = "refused_by_store"

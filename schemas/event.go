@@ -34,6 +34,15 @@ const (
 	OriginReplay Origin = "replay"
 )
 
+// Trust is how much the records of a source may cause.
+type Trust string
+
+// The levels of trust.
+const (
+	TrustFull     Trust = "full"
+	TrustEvidence Trust = "evidence" // nothing but a review
+)
+
 // Event is one decoded event of any type; fields that its type does not have are
 // zero. Strings, lists' elements and Extra alias the decoded record: they are
 // valid as long as its bytes are not changed, and must be cloned to be kept.

@@ -22,7 +22,9 @@ type Input struct {
 	Partition int32
 	ID        string // header "id": by which doubles are known
 	Source    string
-	Value     []byte
+	// Trust is how much the record's source is trusted; empty is full.
+	Trust Trust
+	Value []byte
 	// Network is what was known of the event's address when it came in. Its texts are
 	// only valid during the call.
 	Network Network

@@ -110,6 +110,8 @@ const (
 	HeaderID     = "id"
 	HeaderSource = "source"
 	HeaderOrigin = "origin"
+	// HeaderTrust holds the trust in the event's source; without it that is full.
+	HeaderTrust = "trust"
 	// HeaderNetwork holds a Network: what intake knew of the event's address.
 	HeaderNetwork = "net"
 )

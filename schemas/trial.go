@@ -51,6 +51,9 @@ func TrialRuns(value []byte) ([]TrialRun, error) {
 		if err := json.Unmarshal(x.Value, &t); err != nil {
 			return nil, fmt.Errorf("control value %q, version from %s: %w", ControlTrial, x.From.Format(time.RFC3339), err)
 		}
+		if t.Name == EvidenceRun {
+			return nil, fmt.Errorf("control value %q: the name %q is taken: choose another", ControlTrial, t.Name)
+		}
 		if strings.Contains(t.Name, ":") {
 			return nil, fmt.Errorf("control value %q: the name %q holds a colon", ControlTrial, t.Name)
 		}
@@ -72,6 +75,11 @@ func TrialRuns(value []byte) ([]TrialRun, error) {
 	}
 	return out, nil
 }
+
+// EvidenceRun stands for the name of a trial where records of evidence-only sources are
+// judged beside those that are trusted in full: by the live numbers, apart from all that
+// is live. No trial of an operator's has the name.
+const EvidenceRun = "+evidence"
 
 // trialPrefix begins the keys of a trial's state values. It is no kind of entity.
 const trialPrefix = "trial:"

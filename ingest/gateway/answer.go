@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -99,13 +102,19 @@ func (a *answer) write(w http.ResponseWriter, log *slog.Logger) {
 
 func (a *answer) nothing() *problem {
 	if a.notAllowed == a.RefusedCount {
-		return &problem{Status: http.StatusForbidden, Detail: "the token may not send these types of event: use another, or list the types under intake.http.tokens"}
+		return &problem{Status: http.StatusForbidden, Detail: "the token may not send these types of event, or not of these accounts: use another, or list them under intake.http.tokens"}
 	}
 	return &problem{Status: http.StatusUnprocessableEntity, Detail: "every line was refused: see the reasons beside"}
 }
 
 func busy() *problem {
 	return &problem{Status: http.StatusTooManyRequests, retry: "1", Detail: "too many requests at once: send again in a second"}
+}
+
+// tooFast asks a sender to wait that has sent more than its rate allows.
+func tooFast(wait time.Duration) *problem {
+	return &problem{Status: http.StatusTooManyRequests, retry: strconv.Itoa(int(math.Ceil(wait.Seconds()))),
+		Detail: "the token has sent more than its rate allows: send again when Retry-After is over"}
 }
 
 func tooLong(size int) *schemas.Error {

@@ -33,6 +33,8 @@ type Token struct {
 	SHA256     string              `yaml:"sha256"`      // of the token, in hexadecimal
 	Types      []schemas.EventType `yaml:"types"`       // what it may send; none means all
 	Origin     schemas.Origin      `yaml:"origin"`      // live (default), or import for what must stop nobody
+
+	intake.Limits `yaml:",inline"`
 }
 
 func (c *Config) setDefaults() {
@@ -93,7 +95,7 @@ func (t *Token) mistakes() (all []error) {
 	if t.Origin != "" && t.Origin != schemas.OriginLive && t.Origin != schemas.OriginImport {
 		all = append(all, fmt.Errorf("origin: %q is unknown: use live or import", t.Origin))
 	}
-	return all
+	return append(all, t.Limits.Mistakes()...)
 }
 
 // minSecret is the least length of a token in a file: shorter ones can be guessed.
@@ -117,6 +119,7 @@ type sender struct {
 
 func (t *Token) sender() (sender, error) {
 	s := sender{source: intake.Source{Name: "http:" + t.Name, Types: t.Types, Origin: t.Origin}}
+	s.source.Bind(t.Limits)
 	setDefault(&s.source.Origin, schemas.OriginLive)
 	if t.SHA256 != "" {
 		_, err := hex.Decode(s.digest[:], []byte(t.SHA256))

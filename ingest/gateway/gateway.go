@@ -79,6 +79,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem.write(w)
 		return
 	}
+	if wait := src.Late(g.deps.Now()); wait > 0 {
+		tooFast(wait).write(w)
+		return
+	}
 	select {
 	case g.places <- struct{}{}:
 		defer func() { <-g.places }()

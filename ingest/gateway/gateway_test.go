@@ -337,3 +337,59 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+// A token is bound to accounts and to a rate. What began to come is taken whole; then the
+// sender is told when to come again, and others are not held up.
+func TestTokensAreBound(t *testing.T) {
+	cfg := Config{Tokens: []Token{
+		{Name: "partner", SHA256: digest(secret), Limits: intake.Limits{AccountPrefix: "eu-", Trust: schemas.TrustEvidence, Rate: 2, Burst: 4}},
+		{Name: "other", SHA256: digest(secret + "2")},
+	}}
+	b := &intaketest.Broker{Lanes: 1}
+	now := intaketest.Now
+	g, err := New(cfg, Deps{Writer: intaketest.Producer(t, b, intake.Config{}), Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := func(n int, account string) string {
+		return strings.Replace(fmt.Sprintf(login, n), `"a"`, `"`+account+`"`, 1)
+	}
+	w := post(g, strings.NewReader(line(1, "eu-1")+line(2, "us-1")))
+	if !strings.Contains(w.Body.String(), `"accepted":1,"refused_count":1`) || !strings.Contains(w.Body.String(), "account_not_allowed") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := post(g, strings.NewReader(line(3, "us-1"))); w.Code != http.StatusForbidden {
+		t.Errorf("another's account alone: %d %s", w.Code, w.Body)
+	}
+	body := ""
+	for n := range 10 {
+		body += line(10+n, "eu-1")
+	}
+	if w := post(g, strings.NewReader(body)); w.Code != http.StatusOK {
+		t.Errorf("a body beyond the rate: %d %s", w.Code, w.Body)
+	}
+	if w := post(g, strings.NewReader(line(30, "eu-1"))); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "5" {
+		t.Errorf("too early: %d, Retry-After %q: %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+	}
+	if w := post(g, strings.NewReader(line(31, "us-1")), "Authorization", "Bearer "+secret+"2"); w.Code != http.StatusOK {
+		t.Errorf("another token: %d %s", w.Code, w.Body)
+	}
+	now = now.Add(5 * time.Second)
+	if w := post(g, strings.NewReader(line(30, "eu-1"))); w.Code != http.StatusOK {
+		t.Errorf("in time: %d %s", w.Code, w.Body)
+	}
+	for _, r := range b.Log(schemas.TopicEvents, 0) {
+		source, trust := "", ""
+		for _, h := range r.Headers {
+			switch h.Key {
+			case schemas.HeaderSource:
+				source = string(h.Value)
+			case schemas.HeaderTrust:
+				trust = string(h.Value)
+			}
+		}
+		if (source == "http:partner") != (trust == "evidence") {
+			t.Errorf("a record of %s has trust %q", source, trust)
+		}
+	}
+}

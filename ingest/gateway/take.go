@@ -61,7 +61,9 @@ func (g *Gateway) one(ctx context.Context, n int, line []byte, size int, src *in
 		g.refuse(a, src, n, tooLong(size))
 		return nil
 	}
-	rec, bad := c.Check(line, src, g.deps.Now())
+	now := g.deps.Now()
+	src.Spend(now)
+	rec, bad := c.Check(line, src, now)
 	if bad != nil {
 		g.refuse(a, src, n, bad)
 		return nil
@@ -78,7 +80,7 @@ func (g *Gateway) one(ctx context.Context, n int, line []byte, size int, src *in
 func (g *Gateway) refuse(a *answer, src *intake.Source, n int, why *schemas.Error) {
 	g.deps.Metrics.Refused(src, why.Reason)
 	a.RefusedCount++
-	if why.Reason == schemas.ReasonNotAllowed {
+	if why.Reason == schemas.ReasonNotAllowed || why.Reason == schemas.ReasonNotAccount {
 		a.notAllowed++
 	}
 	if len(a.Refused) < g.cfg.MaxRefused {

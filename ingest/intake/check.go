@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
@@ -16,6 +18,9 @@ type Source struct {
 	Name   string              // from the configuration, never from a sender
 	Types  []schemas.EventType // those it may send; none listed means all
 	Origin schemas.Origin
+
+	limits  Limits // see Bind
+	limiter *rate.Limiter
 }
 
 // Checked is a record that may be written, and what it is.
@@ -59,6 +64,9 @@ func (c *Checker) Check(data []byte, src *Source, arrival time.Time) (Checked, *
 			What: fmt.Sprintf("source %s may not send %s", src.Name, e.Type),
 			Fix:  "use a source that may, or list the type in the configuration"}
 	}
+	if err := src.allowed(e); err != nil {
+		return Checked{}, err
+	}
 	var network schemas.Network
 	if c.Networks != nil && e.IP.IsValid() {
 		network = c.Networks.Of(e.IP)
@@ -72,9 +80,9 @@ func envelope(data []byte, src *Source, e *schemas.Event, at int64, network sche
 	net := schemas.AppendNetwork(room[:0], network)
 	entity := e.Entity()
 	kind, key := string(entity.Kind), len(entity.Kind)+1+len(entity.ID)
-	buf := make([]byte, 0, key+len(e.ID)+len(src.Name)+len(src.Origin)+len(schemas.KindEvent)+len(net))
+	buf := make([]byte, 0, key+len(e.ID)+len(src.Name)+len(src.Origin)+len(schemas.KindEvent)+len(schemas.TrustEvidence)+len(net))
 	buf = append(append(append(buf, kind...), ':'), entity.ID...)
-	headers := make([]kafka.Header, 0, 5)
+	headers := make([]kafka.Header, 0, 6)
 	add := func(name, value string) {
 		from := len(buf)
 		buf = append(buf, value...)
@@ -84,6 +92,9 @@ func envelope(data []byte, src *Source, e *schemas.Event, at int64, network sche
 	add(schemas.HeaderID, e.ID)
 	add(schemas.HeaderSource, src.Name)
 	add(schemas.HeaderOrigin, string(src.Origin))
+	if trust := src.Trust(); trust != schemas.TrustFull {
+		add(schemas.HeaderTrust, string(trust))
+	}
 	if len(net) > 0 {
 		from := len(buf)
 		buf = append(buf, net...)

@@ -76,6 +76,8 @@ func (l *lane) read(input int, rec *kafka.Record) (id []byte) {
 			in.ID = stringOf(id)
 		case schemas.HeaderSource:
 			in.Source = l.names.get(h.Value)
+		case schemas.HeaderTrust:
+			in.Trust = schemas.Trust(l.names.get(h.Value))
 		case schemas.HeaderOrigin:
 			in.Origin = schemas.Origin(l.names.get(h.Value))
 		case schemas.HeaderNetwork:

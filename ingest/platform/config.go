@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/ingest/intake"
 	"holdfast/schemas"
 )
 
@@ -41,6 +42,8 @@ type Topic struct {
 	Start Start `yaml:"start"`
 	// Origin is live (default), or import for what must stop nobody.
 	Origin schemas.Origin `yaml:"origin"`
+
+	intake.Limits `yaml:",inline"`
 }
 
 // TimeFormat is how a topic writes times.
@@ -114,6 +117,7 @@ func (t *Topic) mistakes() (all []error) {
 	if !slices.Contains([]schemas.Origin{"", schemas.OriginLive, schemas.OriginImport}, t.Origin) {
 		wrong("origin: %q is unknown: use live or import", t.Origin)
 	}
+	all = append(all, t.Limits.Mistakes()...)
 	all = append(all, t.fieldMistakes()...)
 	return all
 }

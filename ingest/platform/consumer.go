@@ -217,6 +217,9 @@ func (c *consumer) record(ctx context.Context, receipt *intake.Receipt, rec *kaf
 		deps.Metrics.Ignored(c.src, 1)
 		return false, nil
 	}
+	if err := c.src.Wait(ctx); err != nil {
+		return false, err
+	}
 	now := deps.Now()
 	event, bad := c.mapping.apply(rec, tp)
 	var checked intake.Checked

@@ -73,6 +73,7 @@ func (p *Platform) Run(ctx context.Context) error {
 
 func (p *Platform) consumer(t *Topic) *consumer {
 	src := &intake.Source{Name: "topic:" + t.Topic, Types: t.Allow, Origin: t.Origin}
+	src.Bind(t.Limits)
 	if src.Origin == "" {
 		src.Origin = schemas.OriginLive
 	}

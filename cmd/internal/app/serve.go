@@ -199,7 +199,8 @@ func gatewayConfig(cfg *config.Config) gateway.Config {
 	h := cfg.Intake.HTTP
 	c := gateway.Config{MaxBody: h.MaxBody, MaxConcurrent: h.MaxConcurrent, Timeout: h.Timeout}
 	for _, t := range h.Tokens {
-		gt := gateway.Token{Name: t.Name, SecretFile: t.TokenFile, SHA256: t.SHA256, Origin: schemas.Origin(t.Origin)}
+		gt := gateway.Token{Name: t.Name, SecretFile: t.TokenFile, SHA256: t.SHA256, Origin: schemas.Origin(t.Origin),
+			Limits: intake.Limits{Accounts: t.Accounts, AccountPrefix: t.AccountPrefix, Employees: t.Employees, Trust: schemas.Trust(t.Trust), Rate: float64(t.Rate), Burst: t.Burst}}
 		for _, x := range t.Types {
 			gt.Types = append(gt.Types, schemas.EventType(x))
 		}

@@ -113,6 +113,13 @@ type Token struct {
 	SHA256    string   `yaml:"sha256"`
 	Types     []string `yaml:"types" one:"send,delivery,login,credential,access,connection,account"`
 	Origin    string   `yaml:"origin" one:",live,import"`
+	// Accounts and AccountPrefix list the accounts that it may name; none of both: all.
+	Accounts      []string `yaml:"accounts"`
+	AccountPrefix string   `yaml:"account_prefix"`
+	Employees     bool     `yaml:"employees"` // also of employees, where it is bound to accounts
+	Trust         string   `yaml:"trust" one:",full,evidence"`
+	Rate          int      `yaml:"rate"`  // records a second; 0: any
+	Burst         int      `yaml:"burst"` // records at once; 0: those of ten seconds
 }
 
 // Enrichment names files that tell of addresses; none is needed. That they are there
