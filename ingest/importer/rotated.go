@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // rotated puts the files of each log that was rotated in the order in which they were
@@ -54,7 +55,7 @@ func rotation(name string) (n int, date string) {
 	_, file := filepath.Split(name)
 	s := stem(file)
 	at := strings.LastIndexAny(s, ".-_")
-	if at <= 0 {
+	if at <= 0 || !strings.ContainsFunc(s[:at], unicode.IsLetter) { // 192.0.2.1 is a host's
 		return 0, ""
 	}
 	suffix := s[at+1:]

@@ -143,7 +143,11 @@ func (c *clock) first(s stamp) (time.Time, bool) {
 func (c *clock) inYear(s stamp, year int, after time.Time) (time.Time, bool) {
 	a := s.at
 	t := time.Date(year, a.Month(), a.Day(), a.Hour(), a.Minute(), a.Second(), a.Nanosecond(), time.UTC)
-	return instant(t, c.loc, after.Add(-disorder)), t.Day() == a.Day()
+	loc := c.loc
+	if s.loc != nil {
+		loc = s.loc
+	}
+	return instant(t, loc, after.Add(-disorder)), t.Day() == a.Day()
 }
 
 func later(a, b time.Time) time.Time {

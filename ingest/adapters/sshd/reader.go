@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"bytes"
+	"strings"
 	"time"
 )
 
@@ -66,6 +67,22 @@ func New(opts Options, emit func(event []byte)) *Reader {
 	return r
 }
 
+// whyCut says what is wrong with a line of which a part is missing.
+const whyCut = "begins as sshd's lines about an attempt do, and does not end so"
+
+// cutShort tells such lines from others that begin with the same word.
+func cutShort(words string) bool {
+	verb, rest, _ := strings.Cut(words, " ")
+	method, _, isAttempt := strings.Cut(rest, " for")
+	switch verb {
+	case "Accepted", "Failed":
+		return isAttempt && method != "none" && !strings.Contains(method, " ")
+	case "Invalid", "Illegal":
+		return strings.HasPrefix(rest, "user")
+	}
+	return false
+}
+
 // whyLeap says what is wrong with a February 29.
 const whyLeap = "is of a February 29 that no year near has: give the year of the first line with --year"
 
@@ -78,7 +95,10 @@ func (r *Reader) Line(n int64, line []byte) (used bool, unreadable string) {
 		return false, unreadable
 	}
 	if isSSHD(h.entry.program) {
-		h.msg = parseMessage(h.entry.words())
+		words := h.entry.words()
+		if h.msg = parseMessage(words); h.msg.kind == other && cutShort(words) {
+			return false, whyCut
+		}
 	}
 	if h.entry.repeats > 0 && r.prev != nil && r.prev.entry.host == h.entry.host {
 		h.msg, h.entry.pid = r.prev.msg, r.prev.entry.pid
@@ -89,7 +109,7 @@ func (r *Reader) Line(n int64, line []byte) (used bool, unreadable string) {
 		prev := h
 		r.prev = &prev
 	}
-	r.local = r.local || !h.entry.stamp.zoned
+	r.local = r.local || !h.entry.stamp.zoned && h.entry.stamp.loc == nil
 	if !r.place(h) {
 		return false, whyLeap
 	}

@@ -259,9 +259,15 @@ func TestHostileNames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := strings.Join(rapid.SliceOfN(part, 0, 8).Draw(t, "name"), "")
 		name = strings.NewReplacer("\n", "", "\r", "").Replace(name)
-		line := fmt.Sprintf(rapid.SampledFrom([]string{
-			"Mar 27 13:08:09 host sshd[7]: Invalid user %s from 198.51.100.7",
-			"Mar 27 13:08:09 host sshd[7]: Failed password for invalid user %s from 198.51.100.7 port 22 ssh2",
+		line := "Mar 27 13:08:09 host sshd[7]: " + fmt.Sprintf(rapid.SampledFrom([]string{
+			"Invalid user %s from 198.51.100.7",
+			"Failed password for invalid user %s from 198.51.100.7 port 22 ssh2",
+			"Failed publickey for root from 198.51.100.7 port 22 ssh2: ED25519-CERT SHA256:x ID %s (serial 0) CA RSA SHA256:y",
+			"Failed hostbased for root from 198.51.100.7 port 22 ssh2: RSA SHA256:x, client user \"%s\", client host \"h\"",
+			"Connection closed by invalid user %s 198.51.100.7 port 22 [preauth]",
+			"error: maximum authentication attempts exceeded for invalid user %s from 198.51.100.7 port 22 ssh2 [preauth]",
+			"error: PAM: Authentication failure for illegal user %s from 198.51.100.7",
+			"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=198.51.100.7  user=%s",
 		}).Draw(t, "shape"), name)
 		var all []schemas.Event
 		r := New(Options{Year: 2017}, func(data []byte) {
@@ -271,7 +277,8 @@ func TestHostileNames(t *testing.T) {
 			}
 			all = append(all, e)
 		})
-		r.Line(1, []byte(line))
+		_, _ = r.Line(1, []byte(line))
+		_, _ = r.Line(2, []byte("Mar 27 13:08:19 host sshd[7]: Connection closed by 198.51.100.7 port 22 [preauth]"))
 		r.End()
 		if len(all) != 1 || all[0].IP.String() != "198.51.100.7" {
 			t.Fatalf("%q gave %+v", line, all)

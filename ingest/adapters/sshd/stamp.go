@@ -11,6 +11,7 @@ type stamp struct {
 	at     time.Time // as the clock showed it, as if in UTC; in year 0 where the year is open
 	zoned  bool      // at is the instant itself
 	noYear bool
+	loc    *time.Location // that the line names, where the year is open
 }
 
 // What is wrong with a stamp that cannot be read.
@@ -61,9 +62,11 @@ func cutStamp(line string, zones func(string) (int, bool)) (s stamp, rest, why s
 	if !ok && c.s != "" {
 		return stamp{}, "", whyNoTime
 	}
-	s.at, s.zoned = at, zoned && !s.noYear
-	if s.zoned {
+	switch s.at, s.zoned = at, zoned && !s.noYear; {
+	case s.zoned:
 		s.at = at.Add(-time.Duration(offset) * time.Second)
+	case zoned:
+		s.loc = time.FixedZone("", offset)
 	}
 	return s, strings.TrimLeft(rest, " "), ""
 }
@@ -175,15 +178,15 @@ func (c *cursor) skip(any string) byte {
 func (c *cursor) blanks() { c.s = strings.TrimLeft(c.s, " ") }
 
 func (c *cursor) monthName() {
-	at := -1
 	if len(c.s) >= 3 {
-		at = strings.Index(shortMonths, c.s[:3])
+		for at := 0; at < len(shortMonths); at += 3 {
+			if name := shortMonths[at : at+3]; name == c.s[:3] || strings.EqualFold(name, c.s[:3]) {
+				c.month, c.s = at/3+1, c.s[3:]
+				return
+			}
+		}
 	}
-	if at < 0 || at%3 != 0 {
-		c.bad = true
-		return
-	}
-	c.month, c.s = at/3+1, c.s[3:]
+	c.bad = true
 }
 
 // date reads a date and reports whether it has a year.
@@ -194,6 +197,7 @@ func (c *cursor) date() bool {
 		c.skip(" ")
 		c.blanks()
 		c.day = c.take(1, 2)
+		c.s = strings.TrimPrefix(c.s, ",")
 		c.skip(" ")
 		c.blanks()
 		if digits(c.s) == 4 {
@@ -221,6 +225,13 @@ func (c *cursor) date() bool {
 		v := c.take(8, 8)
 		c.year, c.month, c.day = v/10000, v/100%100, v%100
 		c.skip("Tt ")
+	case n <= 2 && len(c.s) > n && c.s[n] == '.': // 03.11.2026
+		c.day = c.take(1, 2)
+		c.skip(".")
+		c.month = c.take(1, 2)
+		c.skip(".")
+		c.year = c.take(4, 4)
+		c.skip(" ")
 	case n <= 2: // 3 Nov 2026, 03/Nov/2026:
 		c.day = c.take(1, 2)
 		sep := string(c.skip(" /-"))
@@ -265,11 +276,15 @@ func fraction(s string) (nanos int, rest string) {
 // yearBehind reads a year that stands behind the time, as ctime writes it.
 func (c *cursor) yearBehind() bool {
 	rest, ok := strings.CutPrefix(c.s, " ")
-	if !ok || digits(rest) != 4 || len(rest) < 5 || rest[4] != ' ' && rest[4] != ':' || rest[:2] != "19" && rest[:2] != "20" {
+	if !ok || digits(rest) != 4 || rest[:2] != "19" && rest[:2] != "20" {
+		return false
+	}
+	behind := strings.TrimPrefix(rest[4:], ":")
+	if !strings.HasPrefix(behind, " ") { // a host that is an address
 		return false
 	}
 	c.year, _ = number(rest[:4])
-	c.s = strings.TrimPrefix(rest[4:], ":")
+	c.s = behind
 	return true
 }
 

@@ -163,6 +163,9 @@ func parseTagged(s string) (e entry, ok bool, why string) {
 			if n, ok := cutRepeated(message); ok && strings.HasPrefix(program, "syslog") {
 				return entry{host: host, repeats: n}, true, ""
 			}
+			if pid == "" && !isSSHD(program) && (strings.HasPrefix(message, "sshd[") || strings.HasPrefix(message, "sshd:")) {
+				return entry{}, false, whyShape // a host with a colon, or somebody who speaks for sshd
+			}
 			return entry{host: host, program: program, pid: pid, message: cutNotes(message)}, true, ""
 		}
 		word, behind, more := strings.Cut(rest, " ")
@@ -170,7 +173,8 @@ func parseTagged(s string) (e entry, ok bool, why string) {
 			break
 		}
 		if !isFacility(word) {
-			if host != "" {
+			// A relay may write its address before the host's name.
+			if host != "" && !peerOf(host).ip.IsValid() {
 				break
 			}
 			host = word
@@ -207,6 +211,10 @@ func cutTag(s string) (program, pid, message string, ok bool) {
 		return program, "", message, found && found2 && isSSHD(program)
 	}
 	end := strings.IndexAny(s, " :[")
+	if strings.HasPrefix(s, "sshd@") || strings.HasPrefix(s, "ssh@") { // a connection's own unit
+		word, _, _ := strings.Cut(s, " ")
+		end = strings.LastIndexByte(word, '[')
+	}
 	if end <= 0 {
 		return "", "", "", false
 	}
