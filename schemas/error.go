@@ -22,6 +22,7 @@ const (
 	ReasonNoEnvelope   Reason = "no_envelope" // headers that intake sets are missing
 	ReasonWrongKey     Reason = "wrong_key"
 	ReasonStore        Reason = "refused_by_store"
+	ReasonMore         Reason = "more_refused" // counts records of which nothing else is kept
 )
 
 // Error says why a record was refused: which record, which field, what was wrong

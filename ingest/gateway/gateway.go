@@ -39,6 +39,7 @@ type Gateway struct {
 	cfg     Config
 	deps    Deps
 	senders []sender
+	refused *intake.Refusals
 	places  chan struct{} // one for each request being served
 }
 
@@ -57,7 +58,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	g := &Gateway{cfg: cfg, deps: deps, places: make(chan struct{}, cfg.MaxConcurrent)}
+	g := &Gateway{cfg: cfg, deps: deps, refused: intake.NewRefusals(deps.Writer, deps.Logger), places: make(chan struct{}, cfg.MaxConcurrent)}
 	for i := range cfg.Tokens {
 		s, err := cfg.Tokens[i].sender()
 		if err != nil {

@@ -58,26 +58,29 @@ func (g *Gateway) readAll(ctx context.Context, b *body, src *intake.Source, c *i
 // one checks and sends one line; line is nil where it was too long to keep.
 func (g *Gateway) one(ctx context.Context, n int, line []byte, size int, src *intake.Source, c *intake.Checker, receipt *intake.Receipt, a *answer) *problem {
 	if line == nil {
-		g.refuse(a, src, n, tooLong(size))
-		return nil
+		return g.refuse(ctx, receipt, a, src, n, intake.Remains{Size: size}, tooLong(size))
 	}
 	now := g.deps.Now()
 	src.Spend(now)
 	rec, bad := c.Check(line, src, now)
 	if bad != nil {
-		g.refuse(a, src, n, bad)
-		return nil
+		return g.refuse(ctx, receipt, a, src, n, intake.Keep(line), bad)
 	}
 	if err := g.deps.Writer.Send(ctx, receipt, schemas.TopicEvents, rec.Record); err != nil {
-		g.deps.Logger.Warn("cannot take an event", "source", src.Name, "error", err)
-		return &problem{Status: http.StatusServiceUnavailable, retry: "5",
-			Detail: "the broker takes no events now: send the same body again, ids make that harmless"}
+		return g.notTaken(src, err)
 	}
 	a.Accepted++
 	return nil
 }
 
-func (g *Gateway) refuse(a *answer, src *intake.Source, n int, why *schemas.Error) {
+func (g *Gateway) notTaken(src *intake.Source, err error) *problem {
+	g.deps.Logger.Warn("cannot take an event", "source", src.Name, "error", err)
+	return &problem{Status: http.StatusServiceUnavailable, retry: "5",
+		Detail: "the broker takes no events now: send the same body again, ids make that harmless"}
+}
+
+// refuse tells the sender about a line, and keeps it on the rejected topic.
+func (g *Gateway) refuse(ctx context.Context, receipt *intake.Receipt, a *answer, src *intake.Source, n int, what intake.Remains, why *schemas.Error) *problem {
 	g.deps.Metrics.Refused(src, why.Reason)
 	a.RefusedCount++
 	if why.Reason == schemas.ReasonNotAllowed || why.Reason == schemas.ReasonNotAccount {
@@ -86,6 +89,11 @@ func (g *Gateway) refuse(a *answer, src *intake.Source, n int, why *schemas.Erro
 	if len(a.Refused) < g.cfg.MaxRefused {
 		a.Refused = append(a.Refused, refusal{Line: n, ID: why.Record, Reason: why.Reason, Field: why.Field, Error: why.Error()})
 	}
+	at := intake.Place{Topic: src.Name, Offset: int64(n)}
+	if err := g.refused.Add(ctx, receipt, what, src, at, why, g.deps.Now()); err != nil {
+		return g.notTaken(src, err)
+	}
+	return nil
 }
 
 // readLine returns a copy of the next line that the record may keep, without
