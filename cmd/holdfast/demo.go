@@ -3,7 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,36 +14,21 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast/cmd/internal/app"
+	"holdfast/cmd/internal/config"
+	"holdfast/cmd/internal/demo"
 	"holdfast/cmd/internal/traffic"
-	"holdfast/schemas"
 )
 
 type demoCmd struct {
-	Check bool    `help:"End by itself and fail unless exactly the attacked were stopped."`
-	Speed float64 `default:"60" help:"How many times faster than life."`
-	Keep  bool    `help:"Keep the data folder of an earlier demonstration."`
+	Check bool   `help:"Exit after the story, with an error unless exactly the attacked were stopped."`
+	Seed  uint64 `default:"1" help:"Which platform is made up: the same seed, the same customers and attacks."`
+	Keep  bool   `help:"Keep the data folder of an earlier demo."`
 }
 
-// The demonstration's cast.
-const (
-	demoAccounts, demoEmployees = 80, 8
-	demoLeaked, demoBotnet      = 7, 21
-	demoInsider                 = 3
-	demoFirstSeen, demoLastSeen = 30, 62
-	demoHistory                 = 21 * 24 * time.Hour
-)
+// demoSecret is the file in the data folder that holds the webhook's secret.
+const demoSecret = "webhook-secret"
 
-// demoEntities are those that the demonstration stops, and why.
-func demoEntities() map[string]string {
-	return map[string]string{
-		"account:" + traffic.AccountID(demoLeaked):    "its key leaked",
-		"account:" + traffic.AccountID(demoBotnet):    "a botnet has its key",
-		"employee:" + traffic.EmployeeID(demoInsider): "reads too many customers' secrets",
-		"account:" + traffic.AccountID(demoLastSeen):  "its key, which that employee saw, is used from elsewhere",
-	}
-}
-
-// Run plays the demonstration.
+// Run plays the demo.
 func (d *demoCmd) Run(ctx context.Context, c *common) error {
 	cfg, err := c.load()
 	if err != nil {
@@ -52,23 +38,26 @@ func (d *demoCmd) Run(ctx context.Context, c *common) error {
 		cfg.DataDir = filepath.Join(cfg.DataDir, demoFolder)
 	}
 	if !cfg.EmbeddedBroker() || !cfg.EmbeddedClickHouse() {
-		return fmt.Errorf("the demonstration uses the embedded engines: leave kafka.brokers and clickhouse.addr out")
-	}
-	if d.Speed <= 0 {
-		return fmt.Errorf("--speed %g: give a number above 0", d.Speed)
+		return fmt.Errorf("the demo uses the embedded engines: leave kafka.brokers and clickhouse.addr out")
 	}
 	if !d.Keep {
 		if err := clearDemo(cfg.DataDir); err != nil {
 			return err
 		}
 	}
+	s := newStory(d.Seed, os.Stdout)
+	stop, err := s.open(ctx, &cfg)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	cfg.Observability.Listen = "127.0.0.1:0"
 	a, err := app.New(cfg, app.Options{}, quiet())
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var g errgroup.Group
 	ended := make(chan struct{})
 	g.Go(func() error {
@@ -80,19 +69,49 @@ func (d *demoCmd) Run(ctx context.Context, c *common) error {
 	case <-ended:
 		return g.Wait()
 	}
-	err = d.play(ctx, a, os.Stdout)
+	err = d.play(ctx, a, s)
 	if err == nil && !d.Check {
 		<-ctx.Done()
 		fmt.Println("\nstopping")
 	}
-	stop()
+	cancel()
 	if werr := g.Wait(); err == nil || ctx.Err() != nil && isCancelled(err) {
 		err = werr
 	}
 	return err
 }
 
-// clearDemo removes an earlier demonstration, and nothing that is not one.
+// open starts the platform's webhook and mail server and names them in cfg.
+func (s *story) open(ctx context.Context, cfg *config.Config) (stop func(), err error) {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, err
+	}
+	secret := filepath.Join(cfg.DataDir, demoSecret)
+	if err := os.WriteFile(secret, []byte(s.platform.Secret()), 0o600); err != nil {
+		return nil, err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	mailbox, err := demo.NewMailbox(ctx, s.mail)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	cfg.Enforce.Webhook.URL, cfg.Enforce.Webhook.SecretFile = "http://"+l.Addr().String(), secret
+	m := &cfg.Enforce.SMTP
+	m.Host, m.Port, m.TLS, m.From = "127.0.0.1", mailbox.Port(), "none", "Holdfast <holdfast@demo.example>"
+	m.Operators, m.Customers = []string{"trust-and-safety@demo.example"}, true
+	server := &http.Server{Handler: s.platform, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(l) }()
+	return func() {
+		_ = server.Close()
+		mailbox.Close()
+	}, nil
+}
+
+// clearDemo removes an earlier demo, and nothing that is not one.
 func clearDemo(dir string) error {
 	names, err := os.ReadDir(dir)
 	if os.IsNotExist(err) {
@@ -104,8 +123,8 @@ func clearDemo(dir string) error {
 	for _, n := range names {
 		unfinished, _ := filepath.Match("import-*.json", n.Name())
 		halfWritten, _ := filepath.Match("*.tmp", n.Name())
-		if !unfinished && !halfWritten && !slices.Contains([]string{"kafka", "clickhouse", "secrets", "endpoints.json"}, n.Name()) {
-			return fmt.Errorf("%s holds %s, which is no part of a demonstration: name another folder with --data-dir", dir, n.Name())
+		if !unfinished && !halfWritten && !slices.Contains([]string{"kafka", "clickhouse", "secrets", "endpoints.json", demoSecret}, n.Name()) {
+			return fmt.Errorf("%s holds %s, which is no part of a demo: name another folder with --data-dir", dir, n.Name())
 		}
 	}
 	if app.Alive(dir) {
@@ -114,108 +133,41 @@ func clearDemo(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-func (d *demoCmd) play(ctx context.Context, a *app.App, out io.Writer) error {
+// play brings the history in, then plays the story.
+func (d *demoCmd) play(ctx context.Context, a *app.App, s *story) error {
 	cfg := a.Config()
-	now := time.Now().UTC().Truncate(time.Second)
-	begin := now.Add(-time.Hour)
-	fmt.Fprintf(out, "Holdfast runs on embedded engines (data in %s).\n", cfg.DataDir)
-	fmt.Fprintf(out, "Three quiet weeks of %d accounts and %d employees first, so that everybody has habits ...\n", demoAccounts, demoEmployees)
+	fmt.Fprintf(s.out, "Holdfast runs on embedded engines (data in %s).\n", cfg.DataDir)
 	p, err := app.NewPlayer(&cfg)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	past := traffic.Config{Seed: 1, Accounts: demoAccounts, Employees: demoEmployees, Start: begin.Add(-demoHistory), Length: demoHistory}
-	n, err := p.Play(ctx, traffic.Events(past), schemas.OriginImport, nil)
+	n, err := s.past(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := p.Settled(ctx); err != nil {
+	fmt.Fprintf(s.out, "Imported: %d events of three quiet weeks of %d accounts and %d employees.\n", n, demoAccounts, demoEmployees)
+	if err := s.present(ctx, p); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d events of history are in. Now an hour of life, %g times faster than life:\n", n, d.Speed)
-	fmt.Fprintf(out, "  minute 10  the key of %s leaks\n  minute 15  %s begins to read customers' secrets\n  minute 25  a botnet sends with the key of %s\n  minute 40  the key of %s, which the employee saw, is used from elsewhere\n\n",
-		traffic.AccountID(demoLeaked), traffic.EmployeeID(demoInsider), traffic.AccountID(demoBotnet), traffic.AccountID(demoLastSeen))
-	return d.present(ctx, p, begin, out)
-}
-
-func (d *demoCmd) present(ctx context.Context, p *app.Player, begin time.Time, out io.Writer) error {
-	present := traffic.Config{
-		Seed: 1, Accounts: demoAccounts, Employees: demoEmployees, Start: begin, Length: time.Hour,
-		Incidents: []traffic.Incident{
-			traffic.Leak(demoLeaked, begin.Add(10*time.Minute), 40*time.Minute),
-			traffic.Insider(demoInsider, demoFirstSeen, demoLastSeen, begin.Add(15*time.Minute), begin.Add(40*time.Minute)),
-			traffic.Botnet(demoBotnet, 120, begin.Add(25*time.Minute), 25*time.Minute),
-		},
-	}
-	watch, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stopped := map[string]bool{}
-	var g errgroup.Group
-	g.Go(func() error {
-		return p.Watch(watch, func(x schemas.Decision) {
-			if x.Mode == schemas.ModeLive && x.Verdict.Stops() {
-				stopped[x.Entity.Key()] = true
-				fmt.Fprintf(out, "%s  STOPPED %s: %s\n", x.Time.UTC().Format("15:04:05"), clean(x.Entity.Key()), clean(firstSentences(x.Reason, 160)))
-			}
-		})
-	})
-	_, err := p.Play(ctx, traffic.Events(present), schemas.OriginLive, app.Pace(begin, d.Speed))
-	if err == nil {
-		err = p.Settled(ctx)
-	}
-	cancel()
-	if werr := g.Wait(); err == nil && !isCancelled(werr) {
-		err = werr
-	}
-	if err != nil {
-		return err
-	}
-	return d.verdict(stopped, p.DataDir(), out)
-}
-
-// verdict compares who was stopped with who should have been.
-func (d *demoCmd) verdict(stopped map[string]bool, dir string, out io.Writer) error {
-	var wrong []string
-	want := demoEntities()
-	for key, why := range want {
-		if !stopped[key] {
-			wrong = append(wrong, fmt.Sprintf("%s (%s) was not stopped", key, why))
-		}
-	}
-	for key := range stopped {
-		if want[key] == "" {
-			wrong = append(wrong, key+" was stopped and had done nothing")
-		}
-	}
-	slices.Sort(wrong)
-	fmt.Fprintf(out, "\nThe hour is over: %d of %d attacked were stopped, and %d others.\n", len(want)-countMissing(want, stopped), len(want), len(stopped)-(len(want)-countMissing(want, stopped)))
-	if d.Check && len(wrong) > 0 {
-		return fmt.Errorf("the demonstration went wrong: %s", strings.Join(wrong, "; "))
-	}
+	wrong := s.summary()
 	if d.Check {
-		fmt.Fprintln(out, "demonstration checked: 1 passed, 0 failed")
+		if len(wrong) > 0 {
+			return fmt.Errorf("the demo went wrong: %s", strings.Join(wrong, "; "))
+		}
+		fmt.Fprintln(s.out, "demo checked: 1 passed, 0 failed")
 		return nil
 	}
-	fmt.Fprintf(out, "It goes on running. Look around from another terminal:\n")
+	leaked, insider := traffic.AccountID(demoLeaked), traffic.EmployeeID(demoInsider)
+	fmt.Fprintln(s.out, "\nIt goes on running. Look around from another terminal:")
 	for _, cmd := range []string{
-		"timeline account:" + traffic.AccountID(demoLeaked) + " --no-events --since 2h", "timeline employee:" + traffic.EmployeeID(demoInsider) + " --since 2h",
-		"status account:" + traffic.AccountID(demoLastSeen), "release account:" + traffic.AccountID(demoLastSeen) + ` --why "keys rotated"`,
+		"timeline account:" + leaked + " --no-events --since 1h", "timeline employee:" + insider + " --since 1h",
+		"status account:" + traffic.AccountID(demoSeen), "release account:" + leaked + ` --why "keys rotated"`,
 	} {
-		fmt.Fprintf(out, "  %s --data-dir %s %s\n", os.Args[0], dir, cmd)
+		fmt.Fprintf(s.out, "  %s --data-dir %s %s\n", os.Args[0], cfg.DataDir, cmd)
 	}
-	fmt.Fprintln(out, "Ctrl-C ends it.")
+	fmt.Fprintln(s.out, "What the platform does then is printed here. Ctrl-C ends it.")
 	return nil
-}
-
-func countMissing(want map[string]string, stopped map[string]bool) int {
-	n := 0
-	for key := range want {
-		if !stopped[key] {
-			n++
-		}
-	}
-	return n
 }
 
 // firstSentences shortens a reason to what fits one line.

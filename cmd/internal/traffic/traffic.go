@@ -25,10 +25,14 @@ type Config struct {
 	Incidents []Incident
 }
 
-// Event is one event as a platform would send it.
+// Event is one event as a platform would send it, and what a platform decides by.
 type Event struct {
-	Time time.Time
-	JSON []byte
+	Time     time.Time
+	JSON     []byte
+	Type     string
+	Account  string // empty for an employee's login
+	Employee string // empty for what customers do
+	IP       string
 }
 
 // Incident is something that an attacker does. It adds its events to the life.
@@ -87,7 +91,11 @@ func Events(cfg Config) iter.Seq[Event] {
 			if err != nil { // fields are strings, numbers and lists of strings
 				panic(err)
 			}
-			if !yield(Event{e.at, b}) {
+			x := Event{Time: e.at, JSON: b, Type: e.fields["type"].(string)}
+			x.Account, _ = e.fields["account"].(string)
+			x.Employee, _ = e.fields["employee"].(string)
+			x.IP, _ = e.fields["ip"].(string)
+			if !yield(x) {
 				return
 			}
 		}
