@@ -51,7 +51,7 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	}
 	if a != nil && a.clock != 0 && a.late(ev.Time) {
 		a.applied[0] = in.Offset + 1
-		e.stats.late.Add(1)
+		e.countLate()
 		return true
 	}
 	nobody := a != nil && a.isNobody(&e.store)

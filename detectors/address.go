@@ -69,7 +69,7 @@ func (e *Engine) addressEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	}
 	e.hear(a, in.Arrival)
 	if ev.Time < a.clock-lateness {
-		e.stats.late.Add(1)
+		e.countLate()
 		return true
 	}
 	a.clock = max(a.clock, ev.Time)

@@ -35,7 +35,7 @@ func (e *Engine) employeeEvent(in *schemas.Input, ev *schemas.Event, emit func(s
 		return false
 	}
 	if m.clock != 0 && m.late(ev.Time) {
-		e.stats.late.Add(1)
+		e.countLate()
 		return true
 	}
 	m.advance(&e.store.Store, ev.Time)

@@ -25,6 +25,8 @@ type Config struct {
 	// Uncounted keeps the engine from telling the gate once a day who lives. Only the
 	// gate's brake asks.
 	Uncounted bool
+	// Meter, where given, counts for metrics what live engines find.
+	Meter *Meter
 }
 
 // Engine folds one detect lane's events and facts. It implements the lane's Fold.

@@ -47,7 +47,7 @@ func (e *Engine) raise(emit func(schemas.Output), spec *Spec, f finding) {
 	if err != nil {
 		return // the signal's strings come from checked events, its numbers are finite
 	}
-	e.stats.signals.Add(1)
+	e.countSignal(spec.Name)
 	emit(schemas.Output{Topic: schemas.TopicInbox, Kind: e.trial.kind(), ID: s.ID, Key: f.entity.Key(), Origin: owned(f.origin), Value: value, Signal: &s})
 }
 

@@ -66,6 +66,7 @@ func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 	touched, err := f.apply(in, emit)
 	if touched {
 		f.applied = in.Offset + 1
+		f.cfg.Meter.show(&f.brake)
 	}
 	return touched, err
 }
@@ -115,6 +116,7 @@ func (f *Fold) proposal(in *schemas.Input, emit func(schemas.Output)) (bool, err
 			return false, err
 		}
 		f.answers.add(p.ID, ans)
+		f.cfg.Meter.answered(ans)
 	}
 	out := schemas.Answer{ID: schemas.DeriveID("ans", p.ID), Time: p.Time, Entity: p.Entity, Decision: p.Decision, Go: ans.goes(), Page: ans.pages()}
 	if !out.Go {

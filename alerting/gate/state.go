@@ -162,6 +162,7 @@ func (f *Fold) Restore(key string, value []byte) error {
 		return fmt.Errorf("decode gate state: %w", err)
 	}
 	f.applied, f.brake, f.answers, f.active, f.others = frame.Applied[schemas.AppliedProposals], s.Brake, s.Answers, days, o
+	f.cfg.Meter.show(&f.brake)
 	return nil
 }
 

@@ -53,7 +53,7 @@ func owns(t *testing.T, dir, name string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Contains(string(b), `msg="lane restored" role=detect`)
+	return strings.Contains(string(b), `msg="all lanes work" role=detect`)
 }
 
 // Two processes on Apache Kafka share the lanes while events come in. One of them is

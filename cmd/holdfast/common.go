@@ -164,15 +164,12 @@ type versionCmd struct {
 	JSON bool `help:"As JSON."`
 }
 
-// version is set when a release is built.
-var version = "unreleased"
-
 // Run prints the version.
 func (v *versionCmd) Run() error {
 	if v.JSON {
-		return printJSON(map[string]string{"version": version})
+		return printJSON(map[string]string{"version": app.Version})
 	}
-	_, err := fmt.Println("holdfast", version)
+	_, err := fmt.Println("holdfast", app.Version)
 	return err
 }
 

@@ -55,19 +55,20 @@ type story struct {
 	out      io.Writer
 	platform *demo.Platform
 
-	mu      sync.Mutex
-	begin   time.Time // zero before the present begins
-	stopped map[string]time.Time
-	effect  map[string]time.Time // when the platform took the stop over
-	told    map[string]time.Time // when the first mail to a customer came, by account
-	early   []string             // mails to customers about what was not done yet
-	before  map[string]int       // what passed before the stop, by kind:id
-	refused map[string]int
+	mu       sync.Mutex
+	begin    time.Time // zero before the present begins
+	stopped  map[string]time.Time
+	effect   map[string]time.Time // when the platform took the stop over
+	attacked map[string]time.Time // when the attack began
+	told     map[string]time.Time // when the first mail to a customer came, by account
+	early    []string             // mails to customers about what was not done yet
+	before   map[string]int       // what passed before the stop, by kind:id
+	refused  map[string]int
 }
 
 func newStory(seed uint64, out io.Writer) *story {
 	s := &story{
-		seed: seed, out: out, stopped: map[string]time.Time{}, effect: map[string]time.Time{}, told: map[string]time.Time{}, before: map[string]int{}, refused: map[string]int{},
+		seed: seed, out: out, stopped: map[string]time.Time{}, effect: map[string]time.Time{}, told: map[string]time.Time{}, attacked: map[string]time.Time{}, before: map[string]int{}, refused: map[string]int{},
 	}
 	s.platform = demo.NewPlatform(s.changed)
 	return s
@@ -107,14 +108,14 @@ func (s *story) present(ctx context.Context, p *app.Player) error {
 	defer cancel()
 	var g errgroup.Group
 	g.Go(func() error { return p.Watch(watch, s.decided) })
-	wait, next := app.Pace(begin, 1), 0
+	next := 0
 	_, err := p.PlayJSON(ctx, func(yield func([]byte) bool) {
 		for e := range events {
-			if wait(ctx, e.Time) != nil {
+			if !until(ctx, e.Time) {
 				return
 			}
 			for next < len(all) && !e.Time.Before(at(next)) {
-				s.say("attack", "%s", all[next].title)
+				s.attack(all[next])
 				next++
 			}
 			if s.allowed(e) && !yield(e.JSON) {
@@ -136,6 +137,25 @@ func (s *story) present(ctx context.Context, p *app.Player) error {
 		err = werr
 	}
 	return err
+}
+
+// until waits for a time and reports whether it came.
+func until(ctx context.Context, at time.Time) bool {
+	t := time.NewTimer(time.Until(at))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+func (s *story) attack(x scene) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.attacked[x.entity.Key()] = time.Now()
+	s.line("attack", "%s", x.title)
 }
 
 // everybodyTold waits until the platform and the customers were told of every stop, half
@@ -197,13 +217,7 @@ func foreign(ip string) bool {
 	return strings.HasPrefix(ip, "203.0.113.") || strings.HasPrefix(ip, "100.")
 }
 
-// say prints a line with the time since the present began.
-func (s *story) say(who, format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.line(who, format, args...)
-}
-
+// line prints a line with the time since the present began.
 func (s *story) line(who, format string, args ...any) {
 	if s.begin.IsZero() {
 		return // of the past nothing is told
@@ -277,7 +291,7 @@ func (s *story) summary() (wrong []string) {
 			fmt.Fprintf(s.out, "%-20s %-14s %d %s\n", key, "never", s.before[key], x.what)
 			continue
 		}
-		fmt.Fprintf(s.out, "%-20s %-14s %-14s %d\n", key, fmt.Sprintf("%.1f s", at.Sub(s.begin.Add(x.at)).Seconds()),
+		fmt.Fprintf(s.out, "%-20s %-14s %-14s %d\n", key, fmt.Sprintf("%.1f s", at.Sub(s.attacked[key]).Seconds()),
 			fmt.Sprintf("%d %s", s.before[key], x.what), s.refused[key])
 		if s.refused[key] == 0 {
 			wrong = append(wrong, key+" was refused nothing after it was stopped")

@@ -20,7 +20,7 @@ func (g *Gateway) take(ctx context.Context, b *body, src *intake.Source) *answer
 	a := &answer{}
 	c := checkers.Get().(*intake.Checker)
 	defer checkers.Put(c)
-	c.Networks = g.deps.Networks
+	c.Networks, c.Metrics = g.deps.Networks, g.deps.Metrics
 	var receipt intake.Receipt
 	a.problem = g.readAll(ctx, b, src, c, &receipt, a)
 	if err := receipt.Wait(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -41,9 +42,12 @@ type Networks interface {
 // several goroutines.
 type Checker struct {
 	Networks Networks // may be nil
+	Metrics  *Metrics // may be nil: shows how old each source's newest event is
 
-	dec   schemas.Decoder
-	event schemas.Event
+	dec    schemas.Decoder
+	event  schemas.Event
+	source *Source       // that newest is of
+	newest *atomic.Int64 // nil without metrics
 }
 
 // Check returns the record to write for data, or why it is refused. The record's
@@ -70,6 +74,12 @@ func (c *Checker) Check(data []byte, src *Source, arrival time.Time) (Checked, *
 	var network schemas.Network
 	if c.Networks != nil && e.IP.IsValid() {
 		network = c.Networks.Of(e.IP)
+	}
+	if c.Metrics != nil {
+		if c.source != src {
+			c.source, c.newest = src, c.Metrics.ages.of(src.Name)
+		}
+		raise(c.newest, e.Time)
 	}
 	return envelope(data, src, e, at, network), nil
 }

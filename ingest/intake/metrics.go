@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +21,7 @@ type Metrics struct {
 	retries  *prometheus.CounterVec
 	seconds  prometheus.Histogram
 	buffered prometheus.Gauge
+	ages     *ages
 }
 
 // NewMetrics registers the metrics; with a nil registerer they are counted and
@@ -28,7 +31,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return f.NewCounterVec(prometheus.CounterOpts{Namespace: "holdfast", Subsystem: "intake", Name: name, Help: help}, labels)
 	}
-	return &Metrics{
+	m := &Metrics{
+		ages:     &ages{newest: map[string]*atomic.Int64{}},
 		accepted: counter("accepted_total", "Records that were checked and acknowledged by the broker.", "source"),
 		refused:  counter("refused_total", "Records that were refused, by reason.", "source", "reason"),
 		ignored:  counter("ignored_total", "Lines or records that are not events and need not be.", "source"),
@@ -38,6 +42,54 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Time from handing a batch to the broker until its acknowledgement.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		buffered: f.NewGauge(prometheus.GaugeOpts{Namespace: "holdfast", Subsystem: "intake", Name: "buffered_bytes",
 			Help: "Bytes handed over and not yet acknowledged."}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.ages)
+	}
+	return m
+}
+
+// ages shows how old each source's newest event is.
+type ages struct {
+	mu     sync.Mutex
+	newest map[string]*atomic.Int64 // by source: event time, Unix milliseconds
+}
+
+var ageDesc = prometheus.NewDesc("holdfast_intake_newest_event_age_seconds",
+	"Age of the newest event that this process accepted from a source, by event time: how long the source has been silent, or is behind.", []string{"source"}, nil)
+
+// Describe implements prometheus.Collector.
+func (a *ages) Describe(out chan<- *prometheus.Desc) { out <- ageDesc }
+
+// Collect implements prometheus.Collector.
+func (a *ages) Collect(out chan<- prometheus.Metric) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	for source, ms := range a.newest {
+		out <- prometheus.MustNewConstMetric(ageDesc, prometheus.GaugeValue, now.Sub(time.UnixMilli(ms.Load())).Seconds(), source)
+	}
+}
+
+// of is a source's newest event time.
+func (a *ages) of(source string) *atomic.Int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := a.newest[source]
+	if n == nil {
+		n = new(atomic.Int64)
+		a.newest[source] = n
+	}
+	return n
+}
+
+// raise sets n to at least ms.
+func raise(n *atomic.Int64, ms int64) {
+	for {
+		old := n.Load()
+		if ms <= old || n.CompareAndSwap(old, ms) {
+			return
+		}
 	}
 }
 

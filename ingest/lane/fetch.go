@@ -107,8 +107,18 @@ func (r *Runner) await(ctx context.Context, left bool) {
 func (r *Runner) ready(l *lane) {
 	r.mu.Lock()
 	r.working[l.n] = l
+	n, values, longest := 0, 0, time.Duration(0)
+	for _, w := range r.working {
+		if w != nil {
+			n, values, longest = n+1, values+w.values, max(longest, w.took)
+		}
+	}
+	all := n == len(r.idle)
 	r.mu.Unlock()
 	r.metrics.lanes.Inc()
+	if all {
+		r.log.Info("all lanes work", "lanes", n, "values", values, "longest_restore", longest.Round(time.Millisecond))
+	}
 	r.wakeFetch()
 }
 

@@ -25,6 +25,9 @@ type lane struct {
 	meter laneMetrics
 	fold  Fold
 
+	values int           // restored
+	took   time.Duration // the restore
+
 	producer kafka.Producer
 	pos      [maxInputs]int64 // the next offset to fold of each input
 	fetchAt  [maxInputs]int64 // the next offset to fetch; the fetcher's once the lane is ready

@@ -51,7 +51,8 @@ func (l *lane) restore() error {
 	}
 	took := time.Since(begun)
 	l.meter.restore.Set(took.Seconds())
-	l.log.Info("lane restored", "epoch", l.producer.Epoch, "values", values, "positions", l.pos[:len(l.r.cfg.Role.Inputs)], "took", took)
+	l.values, l.took = values, took
+	l.log.Debug("lane restored", "epoch", l.producer.Epoch, "values", values, "positions", l.pos[:len(l.r.cfg.Role.Inputs)], "took", took)
 	return nil
 }
 

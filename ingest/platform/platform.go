@@ -79,7 +79,7 @@ func (p *Platform) consumer(t *Topic) *consumer {
 	}
 	return &consumer{
 		platform: p, topic: t, group: p.cfg.Group + "." + t.Topic, src: src, mapping: newMapping(t),
-		checker: intake.Checker{Networks: p.deps.Networks},
+		checker: intake.Checker{Networks: p.deps.Networks, Metrics: p.deps.Metrics},
 		log:     p.deps.Logger.With("topic", t.Topic),
 	}
 }

@@ -103,6 +103,7 @@ func TestFromEventToStopToRow(t *testing.T) {
 		return kinds[schemas.KindEvent] > 0 && kinds[schemas.KindSignal] > 0 && kinds[schemas.KindDecision] > 0 && kinds[schemas.KindCase] > 0
 	})
 	checkEndpoints(t, a)
+	checkMetrics(t, a)
 	stop()
 	if _, err := FindRunning(ptr(testConfig(t, cfg.DataDir))); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("after its end an instance is found: %v", err)
@@ -134,6 +135,42 @@ func checkEndpoints(t *testing.T, a *App) {
 	st, err := os.Stat(filepath.Join(a.cfg.DataDir, endpointsFile))
 	if err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("others may read where the instance is: %v, %v", st.Mode(), err)
+	}
+}
+
+// checkMetrics looks for what was found, decided and let through, and that nobody is named.
+func checkMetrics(t *testing.T, a *App) {
+	t.Helper()
+	families, err := a.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			key := f.GetName()
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "answer" || l.GetName() == "verdict" {
+					key += " " + l.GetValue()
+				}
+				for _, s := range []string{"acct-", "emp-", "shop", "198.51.", "203.0.113."} {
+					if strings.Contains(l.GetValue(), s) {
+						t.Errorf("%s has the label %s=%q", f.GetName(), l.GetName(), l.GetValue())
+					}
+				}
+			}
+			sums[key] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	for _, name := range []string{"holdfast_detect_signals_total", "holdfast_gate_answers_total go", "holdfast_gate_stops", "holdfast_enforce_decisions_total suspend", "holdfast_build_info"} {
+		if sums[name] < 1 {
+			t.Errorf("%s is %g", name, sums[name])
+		}
+	}
+	for _, name := range []string{"holdfast_gate_tripped", "holdfast_gate_answers_total braked", "holdfast_detect_late_total"} {
+		if v, ok := sums[name]; !ok || v != 0 {
+			t.Errorf("%s is %g (%v)", name, v, ok)
+		}
 	}
 }
 

@@ -291,6 +291,9 @@ func (s *decisionSource) Next(ctx context.Context) ([]enforce.Item, error) {
 				s.e.log.Error("a decision cannot be carried out", "partition", tp.Partition, "offset", r.Offset, "error", err)
 				return
 			}
+			if d.Mode == schemas.ModeLive && d.Verdict.Stops() && d.By == "" {
+				s.e.log.Info("automatic stop", "verdict", d.Verdict, "entity", schemas.Printable(d.Entity.Key()), "policy", d.Policy, "decision", d.ID, "risk", fmt.Sprintf("%.3f", d.Score))
+			}
 			it.Record = d
 			items = append(items, it)
 		})

@@ -45,9 +45,10 @@ func (a *App) startDetect(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	meter := newTrialMeter(a.reg)
+	meter, found := newTrialMeter(a.reg), detectors.NewMeter()
+	a.reg.MustRegister(detectMeter{found})
 	return a.lanes(ctx, g, lane.Detect(), func(i int32) lane.Fold {
-		f := detectors.NewFold(detectors.Config{Lane: int(i), Lanes: a.install.Lanes, HashSecret: a.install.HashSecret, Parameters: params})
+		f := detectors.NewFold(detectors.Config{Lane: int(i), Lanes: a.install.Lanes, HashSecret: a.install.HashSecret, Parameters: params, Meter: found})
 		meter.add(i, f)
 		return f
 	})
@@ -63,7 +64,12 @@ func (a *App) startRespond(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	err = a.lanes(ctx, g, lane.Gate(), func(int32) lane.Fold { return gate.New(gate.Config{BrakeOff: !a.cfg.Respond.Brake}) })
+	meter := &gateMeter{meter: new(gate.Meter)}
+	a.reg.MustRegister(meter)
+	err = a.lanes(ctx, g, lane.Gate(), func(int32) lane.Fold {
+		meter.here.Store(true)
+		return gate.New(gate.Config{BrakeOff: !a.cfg.Respond.Brake, Meter: meter.meter})
+	})
 	if err != nil {
 		return err
 	}
