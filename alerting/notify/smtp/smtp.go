@@ -108,7 +108,10 @@ func trusted(cfg Config) (*tls.Config, error) {
 }
 
 // Name is the channel's name.
-func (m *Mailer) Name() string { return "smtp" }
+func (m *Mailer) Name() string { return Channel }
+
+// Channel is the name of the one mail server that there is.
+const Channel = "smtp"
 
 // Audiences are the operators.
 func (m *Mailer) Audiences() []notify.Address {

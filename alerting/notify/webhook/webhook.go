@@ -39,11 +39,9 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -53,6 +51,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"holdfast/alerting/notify"
+	"holdfast/alerting/notify/post"
 	"holdfast/schemas"
 )
 
@@ -75,10 +74,7 @@ func New(cfg Config, deps Deps) (*Webhook, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("webhook %q: %w", cfg.Name, err)
 	}
-	w := &Webhook{cfg: cfg, now: deps.Now, client: &http.Client{
-		Transport: deps.Transport, Timeout: cfg.Timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	w := &Webhook{cfg: cfg, now: deps.Now, client: post.Client(cfg.Timeout, deps.Transport)}
 	if w.now == nil {
 		w.now = time.Now
 	}
@@ -134,45 +130,21 @@ func (w *Webhook) Send(ctx context.Context, m notify.Message) (bool, error) {
 	})
 }
 
-// maxAnswer is how much of an answer is read, so that the connection can be used again.
-const maxAnswer = 4 << 10
-
 func (w *Webhook) post(ctx context.Context, id string, value any) (retry bool, err error) {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return false, fmt.Errorf("webhook %s: encode: %w", w.cfg.Name, err)
 	}
 	_, err = w.do(ctx, http.MethodPost, w.cfg.URL, id, body)
-	var answered *StatusError
-	return err != nil && (!errors.As(err, &answered) || notify.Retry(answered.Status)), err
+	return post.Retry(err), err
 }
 
 // do makes one signed request and returns the first 4 KiB of a 2xx answer.
 func (w *Webhook) do(ctx context.Context, method, address, id string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("webhook %s: the url cannot be used", w.cfg.Name)
-	}
 	now := w.now()
-	if len(body) > 0 {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	req.Header.Set("User-Agent", "holdfast")
-	req.Header.Set(headerID, id)
-	req.Header.Set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
-	req.Header.Set(headerSignature, signature(w.secrets, id, now, body))
-	resp, err := w.client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("webhook %s: %w", w.cfg.Name, withoutURL(err))
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if resp.StatusCode/100 == 2 {
-		return text, nil
-	}
-	return nil, &StatusError{
-		Name: w.cfg.Name, Status: resp.StatusCode, Detail: notify.Clip(printable(text), 200), after: notify.RetryAfter(resp.Header, now),
-	}
+	return post.Do(ctx, w.client, "webhook "+w.cfg.Name, method, address, body, http.Header{
+		headerID: {id}, headerTimestamp: {strconv.FormatInt(now.Unix(), 10)}, headerSignature: {signature(w.secrets, id, now, body)},
+	})
 }
 
 // Reports says whether the platform can be asked which status it keeps.
@@ -183,7 +155,7 @@ func (w *Webhook) Reports() bool { return w.cfg.StatusURL != "" }
 func (w *Webhook) Status(ctx context.Context, e schemas.Entity) (string, error) {
 	address := strings.ReplaceAll(w.cfg.StatusURL, EntityPlace, url.PathEscape(e.Key()))
 	text, err := w.do(ctx, http.MethodGet, address, schemas.DeriveID("rec", e.Key(), strconv.FormatInt(w.now().UnixNano(), 10)), nil)
-	var answered *StatusError
+	var answered *post.StatusError
 	switch {
 	case errors.As(err, &answered) && answered.Status == http.StatusNotFound:
 		return "active", nil
@@ -198,47 +170,3 @@ func (w *Webhook) Status(ctx context.Context, e schemas.Entity) (string, error) 
 	}
 	return is.Status, nil
 }
-
-// withoutURL takes the URL out of a client's error: its path may be a secret.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
-
-func printable(b []byte) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7F || r == 0xFFFD {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(string(b), " "))
-}
-
-// StatusError says that the receiver answered with a status other than 2xx.
-type StatusError struct {
-	Name   string
-	Status int
-	Detail string
-	after  time.Duration
-}
-
-// Error names the receiver and the status.
-func (e *StatusError) Error() string {
-	s := fmt.Sprintf("webhook %s answered %d %s", e.Name, e.Status, http.StatusText(e.Status))
-	if e.Status/100 == 3 {
-		s += " (redirects are never followed: set the url to where the receiver is)"
-	}
-	if e.Detail != "" {
-		s += ": " + e.Detail
-	}
-	return s
-}
-
-// RetryAfter is the pause that the receiver asked for, 0 where it did not.
-func (e *StatusError) RetryAfter() time.Duration { return e.after }
-
-// Gone reports whether the receiver says that nobody is there any more.
-func (e *StatusError) Gone() bool { return e.Status == http.StatusGone }

@@ -19,6 +19,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"holdfast/alerting/notify"
+	"holdfast/alerting/notify/post"
 	"holdfast/alerting/notify/webhook"
 	"holdfast/schemas"
 )
@@ -135,7 +136,7 @@ func TestStatuses(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "redirects are never followed") != (status/100 == 3) {
 			t.Errorf("%d: %q", status, err)
 		}
-		var failed *webhook.StatusError
+		var failed *post.StatusError
 		if err != nil && (!errors.As(err, &failed) || failed.RetryAfter() != 7*time.Second || failed.Gone() != (status == http.StatusGone) || strings.Contains(err.Error(), "\x00")) {
 			t.Errorf("%d: %q", status, err)
 		}

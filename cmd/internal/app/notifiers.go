@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"holdfast/alerting/enforce"
+	"holdfast/alerting/notify/alertmanager"
+	"holdfast/alerting/notify/pagerduty"
+	"holdfast/alerting/notify/slack"
 	"holdfast/alerting/notify/smtp"
 	"holdfast/alerting/notify/webhook"
 	"holdfast/cmd/internal/config"
@@ -37,6 +40,66 @@ func smtpConfig(s config.SMTP) smtp.Config {
 	}
 }
 
+// channel is one configured way to people, by its place in the configuration.
+type channel struct {
+	key  string
+	name string
+	make func() (enforce.Notifier, error)
+}
+
+// channels lists every configured way to people.
+func channels(cfg *config.Config) (out []channel) {
+	add := func(key, name string, make func() (enforce.Notifier, error)) {
+		out = append(out, channel{key, name, make})
+	}
+	if c := webhookConfig(cfg.Enforce.Notices); c.Enabled() {
+		add("enforce.notices", c.Name, func() (enforce.Notifier, error) { return newWebhook(c) })
+	}
+	if c := smtpConfig(cfg.Enforce.SMTP); c.Enabled() {
+		add("enforce.smtp", smtp.Channel, func() (enforce.Notifier, error) { return newMailer(c) })
+	}
+	for i, x := range cfg.Enforce.Slack {
+		add(fmt.Sprintf("enforce.slack[%d]", i), x.Name, func() (enforce.Notifier, error) {
+			return slack.New(slack.Config{Name: x.Name, URLFile: x.URLFile, Timeout: orDefault(x.Timeout)}, slack.Deps{})
+		})
+	}
+	for i, x := range cfg.Enforce.PagerDuty {
+		add(fmt.Sprintf("enforce.pagerduty[%d]", i), x.Name, func() (enforce.Notifier, error) {
+			return pagerduty.New(pagerduty.Config{Name: x.Name, URL: x.URL, KeyFile: x.KeyFile, All: x.All, Timeout: orDefault(x.Timeout)}, pagerduty.Deps{})
+		})
+	}
+	for i, x := range cfg.Enforce.Alertmanager {
+		add(fmt.Sprintf("enforce.alertmanager[%d]", i), x.Name, func() (enforce.Notifier, error) {
+			c := alertmanager.Config{Name: x.Name, URL: x.URL, UserFile: x.UserFile, ResolveAfter: x.ResolveAfter, Timeout: orDefault(x.Timeout)}
+			if c.ResolveAfter == 0 {
+				c.ResolveAfter = 24 * time.Hour
+			}
+			return alertmanager.New(c, alertmanager.Deps{})
+		})
+	}
+	return out
+}
+
+// orDefault is the timeout of a channel that names none.
+func orDefault(d time.Duration) time.Duration {
+	if d == 0 {
+		return 10 * time.Second
+	}
+	return d
+}
+
+// sameNames says which channels share a name: notices wait for each by its own.
+func sameNames(all []channel) error {
+	seen := map[string]string{}
+	for _, c := range all {
+		if first, ok := seen[c.name]; ok {
+			return fmt.Errorf("%s: the name %q is that of %s too: give each channel a name of its own", c.key, c.name, first)
+		}
+		seen[c.name] = c.key
+	}
+	return nil
+}
+
 // receivers makes the platform's webhook and whoever tells people, as configured.
 func receivers(cfg *config.Config) ([]enforce.Platform, []enforce.Notifier, error) {
 	var platforms []enforce.Platform
@@ -48,19 +111,16 @@ func receivers(cfg *config.Config) ([]enforce.Platform, []enforce.Notifier, erro
 		}
 		platforms = append(platforms, w)
 	}
-	if c := webhookConfig(cfg.Enforce.Notices); c.Enabled() {
-		w, err := newWebhook(c)
-		if err != nil {
-			return nil, nil, fmt.Errorf("enforce.notices: %w", err)
-		}
-		notifiers = append(notifiers, w)
+	all := channels(cfg)
+	if err := sameNames(all); err != nil {
+		return nil, nil, err
 	}
-	if c := smtpConfig(cfg.Enforce.SMTP); c.Enabled() {
-		m, err := newMailer(c)
+	for _, c := range all {
+		n, err := c.make()
 		if err != nil {
-			return nil, nil, fmt.Errorf("enforce.smtp: %w", err)
+			return nil, nil, fmt.Errorf("%s: %w", c.key, err)
 		}
-		notifiers = append(notifiers, m)
+		notifiers = append(notifiers, n)
 	}
 	return platforms, notifiers, nil
 }
@@ -93,17 +153,14 @@ func checkReceivers(cfg *config.Config, wrong func(key string, err error)) {
 	if d := cfg.Respond.SnoozeMax; d < time.Minute || d > maxSnooze {
 		wrong("respond.snooze_max", fmt.Errorf("%s is out of range: write 1m to 30d, the time for which the operator topic keeps who asked", d))
 	}
-	for _, x := range []struct {
-		key string
-		w   config.Webhook
-	}{{"enforce.webhook", cfg.Enforce.Webhook}, {"enforce.notices", cfg.Enforce.Notices}} {
-		if c := webhookConfig(x.w); c.Enabled() {
-			_, err := newWebhook(c)
-			wrong(x.key, err)
-		}
+	if c := webhookConfig(cfg.Enforce.Webhook); c.Enabled() {
+		_, err := newWebhook(c)
+		wrong("enforce.webhook", err)
 	}
-	if c := smtpConfig(cfg.Enforce.SMTP); c.Enabled() {
-		_, err := newMailer(c)
-		wrong("enforce.smtp", err)
+	all := channels(cfg)
+	wrong("enforce", sameNames(all))
+	for _, c := range all {
+		_, err := c.make()
+		wrong(c.key, err)
 	}
 }

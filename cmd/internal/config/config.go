@@ -171,11 +171,15 @@ type Pressure struct {
 
 // Enforce says how decisions are carried out.
 type Enforce struct {
-	Webhook       Webhook `yaml:"webhook"`
-	SMTP          SMTP    `yaml:"smtp"`
-	Notices       Webhook `yaml:"notices"` // a webhook that takes notices to operators
-	NotifyReviews bool    `yaml:"notify_reviews"`
-	Concurrency   int     `yaml:"concurrency"` // calls at once, for each receiver and channel
+	Webhook Webhook `yaml:"webhook"`
+	SMTP    SMTP    `yaml:"smtp"`
+	Notices Webhook `yaml:"notices"` // a webhook that takes notices to operators
+	// Channels to operators, each as often as there are receivers of its kind.
+	Slack         []Slack        `yaml:"slack"`
+	PagerDuty     []PagerDuty    `yaml:"pagerduty"`
+	Alertmanager  []Alertmanager `yaml:"alertmanager"`
+	NotifyReviews bool           `yaml:"notify_reviews"`
+	Concurrency   int            `yaml:"concurrency"` // calls at once, for each receiver and channel
 	// GiveUp is how long a notice is tried. A status is told until it is confirmed.
 	GiveUp time.Duration `yaml:"give_up"`
 	// MaxBackoff is the longest pause between two attempts at a status.
