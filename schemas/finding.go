@@ -216,6 +216,7 @@ type Operator struct {
 	Before  string    `json:"before"`
 	After   string    `json:"after"`
 	Refused string    `json:"refused,omitempty"` // why it changed nothing
+	Until   time.Time `json:"until,omitzero"`    // when a snooze ends
 }
 
 // Gap is a stretch that could not be seen.
@@ -249,7 +250,7 @@ type Request struct {
 	ID      string    `json:"id"`
 	Time    time.Time `json:"time"`
 	Entity  Entity    `json:"entity"`
-	Act     string    `json:"act"` // suspend, release, snooze, block, confirm, dismiss; release_brake for the gate
+	Act     string    `json:"act"` // suspend, release, snooze, unsnooze, block, confirm, dismiss; release_brake for the gate
 	Actor   string    `json:"actor"`
 	Why     string    `json:"why"`
 	Until   time.Time `json:"until,omitzero"`

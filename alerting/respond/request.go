@@ -18,12 +18,13 @@ const operatorPolicy = "operator"
 
 // acts are what a person may ask for. Each returns why it is refused, or nothing.
 var acts = map[string]func(*work, *schemas.Request) string{
-	"suspend": func(w *work, r *schemas.Request) string { return w.stopByHand(r, schemas.VerdictSuspend) },
-	"block":   func(w *work, r *schemas.Request) string { return w.stopByHand(r, schemas.VerdictBlock) },
-	"release": (*work).release,
-	"dismiss": (*work).dismiss,
-	"snooze":  (*work).snooze,
-	"confirm": (*work).confirm,
+	"suspend":  func(w *work, r *schemas.Request) string { return w.stopByHand(r, schemas.VerdictSuspend) },
+	"block":    func(w *work, r *schemas.Request) string { return w.stopByHand(r, schemas.VerdictBlock) },
+	"release":  (*work).release,
+	"dismiss":  (*work).dismiss,
+	"snooze":   (*work).snooze,
+	"unsnooze": (*work).unsnooze,
+	"confirm":  (*work).confirm,
 }
 
 // request folds in a person's wish. Whatever comes of it, an operator record says
@@ -47,6 +48,9 @@ func (w *work) request() (bool, error) {
 		Why: clip(r.Why, schemas.MaxText), Before: w.st.Standing.word(),
 	}
 	op.Refused = w.carryOut(&r)
+	if r.Act == "snooze" && op.Refused == "" {
+		op.Until = r.Until
+	}
 	op.After = w.st.Standing.word()
 	w.emit(schemas.TopicOperator, schemas.KindOperator, op.ID, w.entity.Key(), op)
 	return true, nil
@@ -57,7 +61,7 @@ func (w *work) carryOut(r *schemas.Request) string {
 	now := w.st.Standing
 	switch {
 	case !ok:
-		return fmt.Sprintf("act %q is unknown: use suspend, block, release, dismiss, snooze or confirm", r.Act)
+		return fmt.Sprintf("act %q is unknown: use suspend, block, release, dismiss, snooze, unsnooze or confirm", r.Act)
 	case r.Actor == "":
 		return "nobody is named as the one who asks"
 	case r.Why == "":
@@ -137,7 +141,19 @@ func (w *work) snooze(r *schemas.Request) string {
 	if !r.Until.After(r.Time) {
 		return "the snooze has no end after now: say until when"
 	}
+	if most := w.fold.cfg.SnoozeMax; most > 0 && r.Until.Sub(r.Time) > most {
+		return fmt.Sprintf("a snooze lasts at most %s (respond.snooze_max): end it sooner", most)
+	}
 	w.st.Snooze = &snooze{Until: r.Until.UnixMilli(), By: clip(r.Actor, 256), Why: clip(r.Why, schemas.MaxText)}
+	return ""
+}
+
+// unsnooze ends a snooze: signals of later times are answered again.
+func (w *work) unsnooze(r *schemas.Request) string {
+	if w.st.Snooze == nil || w.st.Snooze.Until <= r.Time.UnixMilli() {
+		return "it is not snoozed"
+	}
+	w.st.Snooze = nil
 	return ""
 }
 

@@ -110,3 +110,34 @@ func TestSnooze(t *testing.T) {
 		t.Errorf("status %q after the snooze, want suspended", got)
 	}
 }
+
+// A snooze has a longest length, is listed by its operator record, and can be ended: then
+// signals are answered again.
+func TestSnoozesEnd(t *testing.T) {
+	cfg := testConfig()
+	cfg.SnoozeMax = 24 * time.Hour
+	b := newInbox(t, cfg)
+	until := func(d time.Duration) func(*schemas.Request) {
+		return func(r *schemas.Request) { r.Until = r.Time.Add(d) }
+	}
+	if op := b.request("snooze", alice, noon, until(25*time.Hour)); !strings.Contains(op.Refused, "at most 24h") || !op.Until.IsZero() {
+		t.Errorf("too long: %+v", op)
+	}
+	if op := b.request("unsnooze", alice, noon); !strings.Contains(op.Refused, "not snoozed") {
+		t.Errorf("nothing to end: %+v", op)
+	}
+	if op := b.request("snooze", alice, noon, until(24*time.Hour)); op.Refused != "" || !op.Until.Equal(noon.Add(24*time.Hour)) {
+		t.Errorf("snooze: %+v", op)
+	}
+	b.signal(sig("a", alice, vol, high, noon.Add(time.Minute)))
+	if s := b.status[alice.Key()].Status; s != "" {
+		t.Errorf("while it is snoozed the status is %q", s)
+	}
+	if op := b.request("unsnooze", alice, noon.Add(2*time.Minute)); op.Refused != "" {
+		t.Errorf("end: %+v", op)
+	}
+	b.signal(sig("b", alice, vol, high, noon.Add(3*time.Minute)))
+	if s := b.status[alice.Key()].Status; s != "review" {
+		t.Errorf("after its end the status is %q", s)
+	}
+}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -42,24 +44,106 @@ func ask(ctx context.Context, client *kafka.Client, cfg *config.Config, r schema
 	return nil
 }
 
-// lookFor bounds the search for an entity, which an act does not depend on.
-const lookFor = 2 * time.Second
+// suspendCmd suspends by hand.
+type suspendCmd struct {
+	actCmd
+	Force bool `help:"Suspend also who is not known: no event and no decision is recorded."`
+}
 
-// unheardOf says so where nothing is known of an entity: it may not have begun yet, or
-// its name is mistyped.
-func unheardOf(ctx context.Context, client *kafka.Client, cfg config.Config, e schemas.Entity) string {
+// Run suspends, and says whether the platform has confirmed it.
+func (s *suspendCmd) Run(ctx context.Context, c *common) error {
+	e, err := entity(s.Entity)
+	if err != nil {
+		return err
+	}
+	cfg, client, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if !s.Force {
+		switch is, err := knows(ctx, client, cfg, e); {
+		case is == unknown:
+			return fmt.Errorf("nothing is recorded about %s, no event and no decision: look whether the name is right, and add --force if it is", clean(e.Key()))
+		case is == unlooked:
+			fmt.Fprintf(os.Stderr, "holdfast: nothing was ever decided about %s, and the audit store does not say whether it was ever seen (%v): look whether the name is right\n", clean(e.Key()), err)
+		case err != nil:
+			return err
+		}
+	}
+	err = ask(ctx, client, &cfg, schemas.Request{Entity: e, Act: "suspend", Why: s.Why, Actor: s.actor()}, s.JSON)
+	if s.JSON {
+		return err
+	}
+	return errors.Join(err, tellEnforced(ctx, client, &cfg, e))
+}
+
+// confirmFor is how long a command waits for the platform's confirmation before it says
+// that there is none yet.
+const confirmFor = 3 * time.Second
+
+// tellEnforced prints how far an entity's status is carried out, after a short wait for
+// what is on its way.
+func tellEnforced(ctx context.Context, client *kafka.Client, cfg *config.Config, e schemas.Entity) error {
+	end := time.Now().Add(confirmFor)
+	for {
+		st, ok, err := app.ReadStatus(ctx, client, cfg, e)
+		if err != nil || !ok {
+			return err
+		}
+		x, err := app.ReadEnforced(ctx, client, cfg, e)
+		if err != nil {
+			return err
+		}
+		if p := progressOf(st, x); p.settled() || time.Now().After(end) {
+			for _, line := range p.lines() {
+				fmt.Println(" ", line)
+			}
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// What is known of an entity.
+type acquaintance byte
+
+const (
+	known     acquaintance      = iota // something was decided about it or recorded of it
+	unknown                            // nothing was, as far as can be seen
+	unlooked                           // the audit store could not be asked
+	lookFor   = 5 * time.Second        // what has just come in becomes a row within that
+	lookAgain = 500 * time.Millisecond
+)
+
+// knows tells whether anything is known of an entity: its name may be mistyped.
+func knows(ctx context.Context, client *kafka.Client, cfg config.Config, e schemas.Entity) (acquaintance, error) {
+	if _, ok, err := app.ReadStatus(ctx, client, &cfg, e); ok || err != nil {
+		return known, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	if _, known, err := app.ReadStatus(ctx, client, &cfg, e); known || err != nil { // the act itself will meet the error
-		return ""
+	for asked := false; ; {
+		seen, err := recordedEver(ctx, cfg, e)
+		switch {
+		case seen:
+			return known, nil
+		case err != nil && asked:
+			return unknown, nil
+		case err != nil:
+			return unlooked, err
+		}
+		asked = true
+		select {
+		case <-ctx.Done():
+			return unknown, nil
+		case <-time.After(lookAgain):
+		}
 	}
-	switch seen, err := recordedEver(ctx, cfg, e); {
-	case err != nil:
-		return fmt.Sprintf("nothing was ever decided about %s, and the audit store does not say whether it was ever seen (%v): look whether the name is right", clean(e.Key()), err)
-	case !seen:
-		return fmt.Sprintf("nothing is recorded about %s, no event and no decision: look whether the name is right", clean(e.Key()))
-	}
-	return ""
 }
 
 // recordedEver asks the audit store.
@@ -81,6 +165,8 @@ func recordedEver(ctx context.Context, cfg config.Config, e schemas.Entity) (boo
 // done says what came of a request. Some acts leave the status as it is.
 func done(r schemas.Request, op schemas.Operator) string {
 	switch r.Act {
+	case "unsnooze":
+		return fmt.Sprintf("%s: the snooze has ended, and it is %s as before", subject(r), op.After)
 	case "snooze":
 		return fmt.Sprintf("%s: snoozed until %s, and %s as before", subject(r), r.Until.Format(time.RFC3339), op.After)
 	case "confirm":
@@ -106,24 +192,6 @@ func (a *actCmd) Run(ctx context.Context, k *kong.Context, c *common) error {
 		return err
 	}
 	return a.ask(ctx, c, schemas.Request{Entity: e, Act: k.Selected().Name})
-}
-
-type snoozeCmd struct {
-	actCmd
-	For string `default:"24h" placeholder:"TIME" help:"For how long: 4h, 7d."`
-}
-
-// Run asks for the snooze.
-func (s *snoozeCmd) Run(ctx context.Context, c *common) error {
-	e, err := entity(s.Entity)
-	if err != nil {
-		return err
-	}
-	d, err := config.ParseDuration(s.For)
-	if err != nil {
-		return fmt.Errorf("--for: %w: write 4h or 7d", err)
-	}
-	return s.ask(ctx, c, schemas.Request{Entity: e, Act: "snooze", Until: time.Now().UTC().Add(d)})
 }
 
 type gateCmd struct {

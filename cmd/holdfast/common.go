@@ -200,19 +200,16 @@ func (a *actCmd) ask(ctx context.Context, c *common, r schemas.Request) error {
 		return err
 	}
 	defer client.Close()
-	r.Why, r.Actor = a.Why, a.Actor
-	if r.Actor == "" {
-		r.Actor = app.Actor()
+	r.Why, r.Actor = a.Why, a.actor()
+	return ask(ctx, client, &cfg, r, a.JSON)
+}
+
+// actor is who asks.
+func (a *actCmd) actor() string {
+	if a.Actor != "" {
+		return a.Actor
 	}
-	note := ""
-	if r.Act == "suspend" || r.Act == "snooze" { // the other acts are about what was found before
-		note = unheardOf(ctx, client, cfg, r.Entity)
-	}
-	if err := ask(ctx, client, &cfg, r, a.JSON); err != nil || note == "" {
-		return err
-	}
-	_, err = fmt.Fprintln(os.Stderr, "holdfast:", note)
-	return err
+	return app.Actor()
 }
 
 func isCancelled(err error) bool { return errors.Is(err, context.Canceled) }

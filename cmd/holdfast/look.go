@@ -17,6 +17,7 @@ import (
 	"holdfast/cmd/internal/app"
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/history"
+	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
 
@@ -40,22 +41,56 @@ func (s *statusCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	if s.JSON {
-		return printJSON(st)
-	}
 	if !known {
-		_, err = fmt.Printf("%s is active: nothing was ever decided about it\n", clean(e.Key()))
+		return s.undecided(ctx, cfg, client, st)
+	}
+	x, err := app.ReadEnforced(ctx, client, &cfg, e)
+	if err != nil {
 		return err
 	}
-	fmt.Printf("%s is %s since %s\n", clean(e.Key()), clean(st.Status), st.Since.UTC().Format(time.RFC3339))
-	fmt.Printf("  decision  %s (%s), episode %d, step %d\n", clean(st.Decision), st.Verdict, st.Episode, st.Step)
+	p := progressOf(st, x)
+	if s.JSON {
+		return printJSON(statusJSON{st, p})
+	}
+	is := "is"
+	if !p.inForce() {
+		is = "is to be"
+	}
+	fmt.Printf("%s %s %s since %s\n", clean(e.Key()), is, clean(st.Status), st.Since.UTC().Format(time.RFC3339))
+	fmt.Printf("  decided   %s (%s), episode %d, step %d\n", clean(st.Decision), st.Verdict, st.Episode, st.Step)
+	for _, line := range p.lines() {
+		fmt.Println(" ", line)
+	}
 	if st.By != "" {
 		fmt.Printf("  by        %s\n", clean(st.By))
 	}
 	if st.Reason != "" {
-		fmt.Printf("  told      %s\n", clean(st.Reason))
+		fmt.Printf("  reason    %s\n", clean(st.Reason))
 	}
 	return nil
+}
+
+type statusJSON struct {
+	schemas.Status
+	CarriedOut progress `json:"carried_out"`
+}
+
+// undecided says what is known of an entity about which nothing was decided.
+func (s *statusCmd) undecided(ctx context.Context, cfg config.Config, client *kafka.Client, st schemas.Status) error {
+	name := clean(st.Entity.Key())
+	switch is, err := knows(ctx, client, cfg, st.Entity); {
+	case is == known && err == nil && s.JSON:
+		return printJSON(st)
+	case is == known && err == nil:
+		_, err = fmt.Printf("%s is active: nothing was ever decided about it\n", name)
+		return err
+	case is == unknown:
+		return fmt.Errorf("%s is unknown: no event and no decision is recorded: look whether the name is right", name)
+	case is == unlooked:
+		return fmt.Errorf("nothing was ever decided about %s, and the audit store does not say whether it is known: %w", name, err)
+	default:
+		return err
+	}
 }
 
 type timelineCmd struct {

@@ -102,14 +102,16 @@ type cli struct {
 
 	Simulate simulateCmd `cmd:"" help:"Make up a platform's traffic with labelled attacks, into files or into a running instance."`
 
-	Suspend  actCmd      `cmd:"" help:"Suspend an account or an employee by hand."`
+	Suspend  suspendCmd  `cmd:"" help:"Suspend an account or an employee by hand."`
 	Block    actCmd      `cmd:"" help:"Block an address by hand."`
 	Release  actCmd      `cmd:"" help:"Release what was stopped."`
 	Dismiss  actCmd      `cmd:"" help:"Say that a review found nothing."`
 	Confirm  actCmd      `cmd:"" help:"Say that what was found is so."`
-	Snooze   snoozeCmd   `cmd:"" help:"Expect signals of an entity for a while."`
+	Snooze   snoozeCmd   `cmd:"" help:"Expect signals of an entity for a while, list snoozes and end them."`
 	Gate     gateCmd     `cmd:"" help:"The brake on automatic stops."`
 	Timeline timelineCmd `cmd:"" help:"Everything about an entity, in order."`
-	Status   statusCmd   `cmd:"" help:"An entity's standing."`
+	Status   statusCmd   `cmd:"" help:"An entity's status, and whether the platform has confirmed it."`
+	List     listCmd     `cmd:"" help:"Entities that are stopped, throttled or to be reviewed."`
+	Enforce  enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

@@ -270,8 +270,20 @@ enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
 	if answer := post(t, at.Intake, body); !strings.Contains(answer, `"accepted":1`) || !strings.Contains(answer, "recipients") || !strings.Contains(answer, "type_not_allowed") {
 		t.Errorf("the gateway answered %s", answer)
 	}
-	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-1", "--why", "key \x1b[31mleaked"); code != 0 {
+	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-1", "--why", "key \x1b[31mleaked"); code != 0 || !strings.Contains(out, "confirmed by platform at") {
 		t.Fatalf("suspend: %s%s", out, errs)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-1", "--why", "once more"); code != 1 || !strings.Contains(errs, "it is suspended already") || !strings.Contains(out, "confirmed by platform at") {
+		t.Errorf("suspending who is suspended: %s%s", out, errs)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "enforce", "list"); code != 0 || !strings.Contains(out, "every receiver has confirmed everything") {
+		t.Errorf("enforce list: %s%s", out, errs)
+	}
+	for verdict, has := range map[string]bool{"suspend": true, "review,suspend": true, "throttle": false} {
+		out, errs, code := holdfast(t, "--data-dir", data, "list", "--verdict", verdict)
+		if code != 0 || strings.Contains(out, "account:acct-1") != has {
+			t.Errorf("list --verdict %s: %s%s", verdict, out, errs)
+		}
 	}
 	select {
 	case r := <-told:
@@ -298,8 +310,15 @@ enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
 	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-1", "--why", "again"); code != 0 || errs != "" {
 		t.Errorf("suspending who is known: %s%s", out, errs)
 	}
-	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-2", "--why", "mistyped"); code != 0 || !strings.Contains(errs, "nothing is recorded about account:acct-2") {
+	if out, errs, code := holdfast(t, "--data-dir", data, "status", "nobody"); code != 1 || !strings.Contains(errs, "account:nobody is unknown") {
+		t.Errorf("status of nobody: %s%s", out, errs)
+	}
+	snoozes(t, data)
+	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-2", "--why", "mistyped"); code != 1 || !strings.Contains(errs, "nothing is recorded about account:acct-2") || !strings.Contains(errs, "--force") {
 		t.Errorf("suspending who is unknown: %s%s", out, errs)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-2", "--why", "meant", "--force"); code != 0 || errs != "" {
+		t.Errorf("suspending who is unknown by force: %s%s", out, errs)
 	}
 	if out, errs, code := holdfast(t, "--data-dir", data, "topics", "check"); code != 0 {
 		t.Errorf("topics check: %s%s", out, errs)
@@ -307,6 +326,25 @@ enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
 	if out, errs, code := holdfast(t, "--data-dir", data, "migrate"); code != 0 || !strings.Contains(out, "0 steps") {
 		t.Errorf("migrate: %s%s", out, errs)
 	}
+}
+
+// snoozes adds, lists and ends one, and asks for one that is too long.
+func snoozes(t *testing.T, data string) {
+	t.Helper()
+	do := func(code int, want string, args ...string) {
+		t.Helper()
+		out, errs, got := holdfast(t, append([]string{"--data-dir", data, "snooze"}, args...)...)
+		if got != code || !strings.Contains(out+errs, want) {
+			t.Errorf("snooze %v: exit %d: %s%s", args, got, out, errs)
+		}
+	}
+	do(0, "nothing is snoozed", "list")
+	do(1, "at most 720h", "acct-1", "--why", "x", "--for", "31d")
+	do(0, "snoozed until", "acct-1", "--why", "their launch", "--for", "7d")
+	do(0, "their launch", "list")
+	do(0, "the snooze has ended", "end", "acct-1", "--why", "launched")
+	do(0, "nothing is snoozed", "list")
+	do(1, "is not snoozed", "end", "acct-1", "--why", "again")
 }
 
 func post(t *testing.T, addr, body string) string {

@@ -59,7 +59,7 @@ func (a *App) startRespond(ctx context.Context, g *errgroup.Group) error {
 		return nil
 	}
 	err := a.lanes(ctx, g, lane.Respond(), func(int32) lane.Fold {
-		return respond.New(respond.Config{AgeLimit: a.cfg.Respond.AgeLimit.Duration()})
+		return respond.New(respond.Config{AgeLimit: a.cfg.Respond.AgeLimit.Duration(), SnoozeMax: a.cfg.Respond.SnoozeMax})
 	})
 	if err != nil {
 		return err
