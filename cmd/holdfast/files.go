@@ -86,7 +86,7 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	machine := app.WatchInstance(&cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	g.Go(func() error { return machine.Run(run) })
 
-	told, shown := 0, 0
+	told, shown, early := 0, 0, false
 	bar := newBar(i.Quiet)
 	sum, err := importer.Run(ctx, importer.Config{
 		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff, Location: zone},
@@ -94,6 +94,7 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	}, importer.Deps{
 		Writer: pressure.Writer{To: producer, Watcher: machine}, Log: client, Networks: networks, Logger: quiet(), Progress: bar.show,
 		Refused: func(r importer.Refusal) {
+			early = early || r.Err.Reason == schemas.ReasonFuture
 			if told++; told <= maxTold {
 				bar.clear()
 				fmt.Fprintln(os.Stderr, "refused", r.Error())
@@ -123,15 +124,33 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 		fmt.Printf("; an earlier run had done %d lines", sum.Resumed.Lines)
 	}
 	fmt.Printf(" (%s)\n", sum.Elapsed.Round(time.Millisecond))
-	if now := time.Now(); sum.Local && i.Timezone == "" {
-		if abbreviation, _ := now.In(zone).Zone(); abbreviation != "UTC" {
-			fmt.Printf("times without a zone were read as of %s, this machine's: --timezone ZONE says otherwise\n", sshd.ZoneName(zone, now))
-		}
+	if sum.Local && i.Timezone == "" {
+		tellZone(zone, sum.Shifted, early)
 	}
 	if err == nil && sum.Lines > 0 && sum.Accepted == 0 {
 		err = fmt.Errorf("not one line was taken: is it a file of --format %s?", i.Format)
 	}
 	return err
+}
+
+// tellZone says by which zone times were read that have none, where that is not UTC, or
+// where it looks wrong: the last line lies hours from the file's own time, or lines were
+// refused as of the future.
+func tellZone(zone *time.Location, shifted time.Duration, early bool) {
+	now := time.Now()
+	abbreviation, _ := now.In(zone).Zone()
+	name := sshd.ZoneName(zone, now)
+	if abbreviation == "UTC" {
+		name = "UTC"
+	}
+	switch {
+	case shifted != 0:
+		fmt.Printf("times without a zone were read as of %s, this machine's, and the last one lies %s from the file's own time: if the server's clock shows another zone, say which with --timezone\n", name, shifted.Abs())
+	case early:
+		fmt.Printf("times without a zone were read as of %s, this machine's: if the server's clock shows another zone, say which with --timezone\n", name)
+	case abbreviation != "UTC":
+		fmt.Printf("times without a zone were read as of %s, this machine's: --timezone says otherwise\n", name)
+	}
 }
 
 // zone is that of times without one.

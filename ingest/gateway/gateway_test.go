@@ -184,6 +184,11 @@ func TestProblems(t *testing.T) {
 		{"too many lines", Config{MaxLines: 3}, strings.Repeat(one, 4), nil, 413},
 		{"not too many lines", Config{MaxLines: 3}, strings.Repeat(one, 3), nil, 200},
 		{"empty", Config{}, "", nil, 200},
+		{"byte order mark", Config{}, "\ufeff" + one, nil, 200},
+		{"byte order mark in gzip", Config{}, zipped([]byte("\ufeff" + one)).String(), []string{"Content-Encoding", "gzip"}, 200},
+		{"byte order mark alone", Config{}, "\ufeff", nil, 200},
+		{"two byte order marks", Config{}, "\ufeff\ufeff" + one, nil, 422},
+		{"UTF-16", Config{}, "\xff\xfe{\x00}\x00", nil, 415},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

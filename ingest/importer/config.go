@@ -188,6 +188,9 @@ type Summary struct {
 	// Local says that lines had times without a zone, which Config.SSHD.Location
 	// completed.
 	Local bool
+	// Shifted is how far the last line of such a file lies before the file's own time,
+	// where that is a whole number of half hours, as if another zone were meant; else 0.
+	Shifted time.Duration
 	Counts
 	Resumed Counts // done by earlier runs, not counted above
 	Elapsed time.Duration

@@ -115,6 +115,9 @@ func (f *file) run(ctx context.Context, sum *Summary) (err error) {
 	sum.add(done.less(f.resumed))
 	last, local := f.reader.last()
 	f.entry.Last, sum.Local = last, sum.Local || local
+	if local && sum.Shifted == 0 {
+		sum.Shifted = f.shifted(last)
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("import: %s, after line %d: %w", f.name, f.entry.Line, err), f.book.save(true))
 	}
@@ -156,6 +159,22 @@ func (f *file) sshdOptions() sshd.Options {
 		o.After = f.after.entry.Last
 	}
 	return o
+}
+
+// shifted is by how many half hours the last line lies before or behind the file's time
+// of change: a log that is still written ends when its file changed.
+func (f *file) shifted(last time.Time) time.Duration {
+	const step, slack, most = 30 * time.Minute, 90 * time.Second, 14 * time.Hour
+	st, err := os.Stat(f.name)
+	if f.name == "-" || err != nil || last.IsZero() {
+		return 0
+	}
+	off := st.ModTime().Sub(last)
+	whole := off.Round(step)
+	if (off-whole).Abs() > slack || whole.Abs() > most {
+		return 0
+	}
+	return whole
 }
 
 // pipe reads, sends and settles blocks side by side, in order.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
@@ -121,5 +122,27 @@ func TestUnreadableLinesAreTold(t *testing.T) {
 	}
 	if len(told) != 2 || told[0].Line != 2 || !strings.HasPrefix(string(told[0].Text), "??? 3") || told[1].Line != 4 || len(told[1].Text) != maxShown || told[0].Why == "" {
 		t.Errorf("told %+v", told)
+	}
+}
+
+// A log whose last line lies whole hours from the file's own time was written by a clock
+// of another zone.
+func TestShiftIsSeen(t *testing.T) {
+	now := time.Date(2026, 11, 3, 18, 0, 0, 0, time.UTC)
+	for last, want := range map[string]time.Duration{
+		"Nov  3 18:00:00": 0, "Nov  3 10:00:20": 8 * time.Hour, "Nov  3 19:00:00": -time.Hour, "Nov  3 12:30:00": 5*time.Hour + 30*time.Minute,
+		"Nov  3 10:10:00": 0, "Nov  1 18:00:00": 0, "2026-11-03T10:00:00Z": 0,
+	} {
+		path := filepath.Join(files(t, map[string]string{"auth.log": last + failedTail}), "auth.log")
+		if err := os.Chtimes(path, now, now); err != nil {
+			t.Fatal(err)
+		}
+		b := &intaketest.Broker{Lanes: 1}
+		d := deps(intaketest.Producer(t, b, intake.Config{}))
+		d.Now = func() time.Time { return now.Add(24 * time.Hour) }
+		sum, err := Run(t.Context(), Config{Files: []string{path}, Format: SSHD, SSHD: sshd.Options{Year: 2026}}, d)
+		if err != nil || sum.Shifted != want {
+			t.Errorf("%s: shifted %s, want %s: %v", last, sum.Shifted, want, err)
+		}
 	}
 }

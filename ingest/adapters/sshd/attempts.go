@@ -24,6 +24,9 @@ func (r *Reader) handle(host, pid string, m message, at time.Time) {
 		r.attempt(c, m, at)
 	case unknown:
 		c.invalid, c.reason = true, m.reason
+		for range m.times - 1 { // those before the last can have tried nothing
+			r.tell(c, told{m.invalid(), at, r.nextID()}, at)
+		}
 		c.unknown = &told{m, at, r.nextID()}
 	case refused:
 		r.fail(c, m, at)
@@ -248,11 +251,16 @@ func (r *Reader) tell(c *conn, t told, at time.Time) {
 	r.write(t.id, t.msg, at)
 }
 
+// invalid is the attempt that an "Invalid user" line stands for.
+func (m message) invalid() message {
+	m.method = "invalid"
+	return m
+}
+
 // flush tells of what only the connection's end makes certain.
 func (c *conn) flush(r *Reader) {
 	if u := c.unknown; u != nil && (u.msg.peer.known() || c.peer.known()) {
-		u.msg.method = "invalid"
-		r.tell(c, *u, u.at)
+		r.tell(c, told{u.msg.invalid(), u.at, u.id}, u.at)
 	}
 	for _, p := range c.pam {
 		r.tell(c, p, p.at)
@@ -286,7 +294,9 @@ func (r *Reader) close(c *conn, host, pid string, m message, at time.Time) {
 		if m.reason == "" {
 			m.reason = c.reason
 		}
-		r.fail(c, m, at)
+		for range max(1, m.times) {
+			r.fail(c, m, at)
+		}
 	}
 	c.key1, c.spent, c.over = nil, nil, true
 	c.closedBy = c.closedBy || m.named

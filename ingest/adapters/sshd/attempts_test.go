@@ -74,6 +74,8 @@ func TestConnections(t *testing.T) {
 		{"scanner's protocol", session("Magic value check failed (12) on obfuscated handshake from 192.0.2.1 port 5"), []string{"10:00:00 192.0.2.1 failure handshake"}},
 		{"one factor, and the second never", session("Partial publickey for u from 192.0.2.1 port 5 ssh2: RSA SHA256:a", closedU), []string{"10:00:00 u 192.0.2.1 challenge publickey"}},
 		{"timeout told by the listener", []string{"Nov  3 10:00:00 host sshd-session[9]: " + offered, "Nov  3 10:02:00 host sshd[1]: Timeout before authentication for connection from 192.0.2.1 to 192.0.2.9, pid = 9"}, []string{"10:00:00 " + one + " publickey"}},
+		{"repeated ends", session("message repeated 3 times: [ Connection closed by authenticating user u 192.0.2.1 port 5 [preauth]]"), slices.Repeat([]string{"10:00:00 " + one}, 3)},
+		{"repeated names", session(invalid, "message repeated 2 times: [ Invalid user x from 192.0.2.1 port 5]", closed), []string{"10:00:00 x 192.0.2.1 failure invalid unknown_user", "10:00:01 x 192.0.2.1 failure invalid unknown_user", "10:00:01 x 192.0.2.1 failure invalid unknown_user"}},
 		{"process comes again", session(offered, "Failed password for u from 192.0.2.2 port 6 ssh2"), []string{"10:00:00 " + one + " publickey", "10:00:01 u 192.0.2.2 failure password"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

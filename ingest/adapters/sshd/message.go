@@ -126,10 +126,15 @@ func parseRepeated(s string) message {
 		return message{}
 	}
 	m := parseMessage(inner)
-	if m.kind.tells() {
+	m.again(n)
+	return m
+}
+
+// again makes a message stand for n of its kind.
+func (m *message) again(n int) {
+	if m.kind.tells() || m.kind == ending && m.named {
 		m.times = min(n, maxRepeats)
 	}
-	return m
 }
 
 // parseAttempt reads "METHOD for [invalid user ]USER from HOST[ port N][ ssh2[: KEY]]".

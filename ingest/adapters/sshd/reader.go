@@ -89,7 +89,7 @@ const whyLeap = "is of a February 29 that no year near has: give the year of the
 // Line reads the log's nth line. It reports whether the line says anything of an
 // attempt, and why where it cannot be read at all: then whether it does is not known.
 func (r *Reader) Line(n int64, line []byte) (used bool, unreadable string) {
-	h := held{line: n, text: string(bytes.TrimRight(line, "\r\n\x00"))}
+	h := held{line: n, text: string(trim(line))}
 	var ok bool
 	if h.entry, ok, unreadable = parseEntry(h.text, r.zones); !ok {
 		return false, unreadable
@@ -102,9 +102,7 @@ func (r *Reader) Line(n int64, line []byte) (used bool, unreadable string) {
 	}
 	if h.entry.repeats > 0 && r.prev != nil && r.prev.entry.host == h.entry.host {
 		h.msg, h.entry.pid = r.prev.msg, r.prev.entry.pid
-		if h.msg.kind.tells() {
-			h.msg.times = h.entry.repeats
-		}
+		h.msg.again(h.entry.repeats)
 	} else {
 		prev := h
 		r.prev = &prev
@@ -114,6 +112,11 @@ func (r *Reader) Line(n int64, line []byte) (used bool, unreadable string) {
 		return false, whyLeap
 	}
 	return h.msg.kind.tells() || h.msg.kind == ending && h.msg.named, ""
+}
+
+// trim drops a line's end, and the zeros that a file system leaves where the power failed.
+func trim(line []byte) []byte {
+	return bytes.TrimLeft(bytes.TrimRight(line, "\r\n\x00"), "\x00")
 }
 
 // place finds a line's time and takes it, or holds it back while that is in doubt.

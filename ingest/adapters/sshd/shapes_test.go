@@ -49,6 +49,8 @@ func TestPrefixes(t *testing.T) {
 		"host an address":             "Nov  3 10:00:00 2001:db8::7 sshd[1]: ",
 		"relay's address":             "Nov  3 10:00:00 192.0.2.250 host sshd[1]: ",
 		"syslog-ng's chain":           "Nov  3 10:00:00 src@host/host sshd[1]: ",
+		"tabs":                        "Nov  3 10:00:00\thost\tsshd[1]:\t",
+		"zeros of a power failure":    "\x00\x00\x00Nov  3 10:00:00 host sshd[1]: ",
 		"path":                        "Nov  3 10:00:00 host /usr/sbin/sshd[1]: ",
 		"day of one digit":            "Nov 3 10:00:00 host sshd[1]: ",
 		"day with a zero":             "Nov 03 10:00:00 host sshd[1]: ",

@@ -30,6 +30,9 @@ func parseEntry(line string, zs zones) (e entry, ok bool, why string) {
 	if blank(line) || isMark(line) {
 		return e, false, ""
 	}
+	if head := min(len(line), maxPrefix); strings.IndexByte(line[:head], '\t') >= 0 {
+		line = strings.ReplaceAll(line[:head], "\t", " ") + line[head:]
+	}
 	line = cutFrame(line)
 	line, rfc5424 := cutPriority(line)
 	if rfc5424 {
@@ -47,6 +50,9 @@ func parseEntry(line string, zs zones) (e entry, ok bool, why string) {
 	e.stamp = st
 	return e, ok, why
 }
+
+// maxPrefix is how far tabs may stand for blanks.
+const maxPrefix = 120
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
