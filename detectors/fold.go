@@ -31,7 +31,11 @@ type Fold struct {
 	base   []byte   // the control value "parameters"
 	secret []byte   // the control value "installation"
 	meter  trialMeter
-	emit   func(schemas.Output) // of the record that is being folded
+	// evidence is the engine that sees records of evidence-only sources too, nil before
+	// there are any; raised are the ids that it need not raise of the record at hand.
+	evidence *trial
+	raised   []string
+	emit     func(schemas.Output) // of the record that is being folded
 }
 
 // TrialStats tell what trials cost, and what they have found.
@@ -74,11 +78,17 @@ func (f *Fold) Control(key string, value []byte) error {
 		for _, t := range slices.Concat(f.trials, f.ended) {
 			t.engine.level = f.live.level
 		}
+		if f.evidence != nil {
+			f.evidence.engine.level = f.live.level
+		}
 		return nil
 	default:
 		return nil
 	}
 	var errs []error
+	if f.evidence != nil {
+		errs = append(errs, f.evidence.engine.Control(key, value))
+	}
 	for _, t := range f.trials {
 		errs = append(errs, f.settle(t))
 	}
@@ -87,14 +97,22 @@ func (f *Fold) Control(key string, value []byte) error {
 
 // Apply folds one record in, first into the live engine.
 func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (touched bool, err error) {
-	if len(f.trials) == 0 {
+	if in.Trust == schemas.TrustEvidence && in.Kind == schemas.KindEvent {
+		return f.applyEvidence(in, emit)
+	}
+	twice := f.watchesAsEvidence(in.Key)
+	if len(f.trials) == 0 && !twice {
 		return f.live.Apply(in, emit)
+	}
+	live := emit
+	if twice {
+		live = f.notingRaised(emit)
 	}
 	f.endOld(in.Arrival)
 	for _, t := range f.trials {
 		f.takeOver(t, in.Key)
 	}
-	if touched, err = f.live.Apply(in, emit); err != nil {
+	if touched, err = f.live.Apply(in, live); err != nil {
 		return touched, err
 	}
 	decoded := in.Event == nil && in.Topic == schemas.TopicEvents
@@ -104,6 +122,9 @@ func (f *Fold) Apply(in *schemas.Input, emit func(schemas.Output)) (touched bool
 	f.emit = emit
 	for _, t := range f.trials {
 		touched = f.try(t, in) || touched
+	}
+	if twice {
+		touched = f.try(f.evidence, in) || touched
 	}
 	if decoded {
 		in.Event = nil
@@ -124,13 +145,21 @@ func (f *Fold) Save(key string, emit func(key string, value []byte)) error {
 	if err := f.live.Save(key, emit); err != nil {
 		return err
 	}
-	for _, t := range f.trials {
+	for _, t := range f.beside(key) {
 		if err := t.engine.Save(key, func(key string, value []byte) { emit(t.key(key), value) }); err != nil {
 			f.meter.failed.Add(1)
 			emit(t.key(key), nil) // it goes on from the live state
 		}
 	}
 	return nil
+}
+
+// beside are the trials, and the engine for evidence where it knows the entity.
+func (f *Fold) beside(key string) []*trial {
+	if !f.watchesAsEvidence(key) {
+		return f.trials
+	}
+	return append(slices.Clip(f.trials), f.evidence)
 }
 
 // Restore takes one record of the state projection. A trial's state that cannot be read
@@ -176,13 +205,20 @@ func (f *Fold) Sweep(n int) (keys []string) {
 		keys = append(keys, t.key(key))
 	}
 	keys = append(keys, f.live.takeGone(n-len(keys))...)
-	for _, t := range f.trials {
+	for _, t := range append(slices.Clip(f.trials), f.evidenceIfAny()...) {
 		for _, key := range t.engine.takeGone(n - len(keys)) {
 			keys = append(keys, t.key(key))
 		}
 	}
 	f.count()
 	return keys
+}
+
+func (f *Fold) evidenceIfAny() []*trial {
+	if f.evidence == nil {
+		return nil
+	}
+	return []*trial{f.evidence}
 }
 
 // count sets the gauges.

@@ -119,13 +119,16 @@ func (r *router) lane(key string) int {
 func (r *router) append(topic schemas.Topic, in schemas.Input) {
 	i := r.lane(in.Key)
 	in.Topic, in.Partition, in.Offset = topic, int32(i), int64(len(r.logs[i][topic]))
-	in.Duplicate = r.seen[i][topic][in.ID]
-	r.seen[i][topic][in.ID] = true
+	id := in.Source + "\x00" + in.ID
+	in.Duplicate = r.seen[i][topic][id]
+	r.seen[i][topic][id] = true
 	r.logs[i][topic] = append(r.logs[i][topic], in)
 }
 
 // event appends one event's JSON to its lane's log.
-func (r *router) event(data []byte) {
+func (r *router) event(data []byte) { r.eventOf(data, "test", schemas.TrustFull) }
+
+func (r *router) eventOf(data []byte, source string, trust schemas.Trust) {
 	var e schemas.Event
 	if err := schemas.Decode(data, &e); err != nil {
 		r.t.Fatalf("%s: %v", data, err)
@@ -134,7 +137,7 @@ func (r *router) event(data []byte) {
 	if e.IP.IsValid() {
 		network = r.networks[schemas.NormalIP(e.IP).String()]
 	}
-	r.append(schemas.TopicEvents, schemas.Input{Network: network, Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: "test", Origin: r.origin,
+	r.append(schemas.TopicEvents, schemas.Input{Network: network, Arrival: e.Time, Kind: schemas.KindEvent, ID: e.ID, Source: source, Trust: trust, Origin: r.origin,
 		Key: e.Entity().Key(), Value: data})
 }
 

@@ -53,6 +53,9 @@ func (o *onTrial) kind() schemas.Kind {
 func (t *trial) key(entity string) string { return schemas.TrialKey(t.id, entity) }
 
 func (f *Fold) find(id string) *trial {
+	if id == evidenceID {
+		return f.evidenceRun()
+	}
 	i := slices.IndexFunc(f.trials, func(t *trial) bool { return t.id == id })
 	if i < 0 {
 		return nil

@@ -129,7 +129,22 @@ func (w *work) decideNoted(d schemas.Decision, n note) {
 	w.decideRecord(decision.Record{Decision: d, Page: n.page, Pending: n.pending})
 }
 
+// reviewOnly makes the decision that evidence-only sources alone would have led to a
+// question to a person. It touches neither the entity's standing nor the gate.
+func reviewOnly(r *decision.Record) {
+	if r.Verdict.Rank() < schemas.VerdictReview.Rank() {
+		return
+	}
+	r.Mode, r.Verdict = schemas.ModeLive, schemas.VerdictReview
+	r.Reason = clip("by sources that are trusted as evidence only: "+r.Reason, schemas.MaxText)
+}
+
 func (w *work) decideRecord(r decision.Record) {
+	if w.asks {
+		reviewOnly(&r)
+		w.emit(schemas.TopicDecisions, schemas.KindDecision, r.ID, r.Entity.Key(), &r)
+		return
+	}
 	if r.Mode == schemas.ModeLive && r.Verdict != schemas.VerdictObserve && w.st.Account != nil {
 		r.Contacts = w.st.Account.Contacts
 	}

@@ -180,6 +180,7 @@ type work struct {
 	entity schemas.Entity
 	st     *state
 	trial  string // whose signals are judged; empty for live ones
+	asks   bool   // a person is asked by what is decided, see reviewOnly
 	ended  bool   // a person has ended the entity's episode
 	// secured says that the state is written before and after, see secure.
 	secured bool

@@ -31,7 +31,7 @@ func newTrials() trials {
 // running tells whether a trial runs or has ended so shortly before that its windows may
 // still be judged.
 func (t *trials) running(name string) bool {
-	return slices.ContainsFunc(t.runs, func(r schemas.TrialRun) bool {
+	return name == schemas.EvidenceRun || slices.ContainsFunc(t.runs, func(r schemas.TrialRun) bool {
 		return r.Name == name && !r.Over(t.arrived, policy.MaxWindow)
 	})
 }
@@ -132,6 +132,7 @@ func (f *Fold) trial(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 		return false, err
 	}
 	w := &work{fold: f, in: in, st: st, trial: s.Trial}
+	w.asks = s.Trial == schemas.EvidenceRun && !f.keep(s).History
 	if w.entity, err = schemas.ParseEntity(strings.Clone(in.Key)); err != nil {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: in.ID, What: err.Error()}
 	}

@@ -102,6 +102,9 @@ func onTrial(trial string) string {
 	if trial == "" {
 		return ""
 	}
+	if trial == schemas.EvidenceRun {
+		return "evidence only: "
+	}
 	return "shadow " + trial + ": "
 }
 
