@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -280,17 +281,25 @@ func wrongShape(raw jsontext.Value, want string) *Error {
 
 // clip shortens a value for an error's text.
 func clip(raw []byte) string {
-	if len(raw) > 60 {
-		return strconv.QuoteToASCII(string(raw[:57]) + "…")
+	if len(raw) > clipped {
+		return strconv.QuoteToASCII(clipText(string(raw)))
 	}
 	return string(quoteIfNeeded(raw))
 }
 
+// clipped is the most bytes of a value that an error shows.
+const clipped = 60
+
+// clipText shortens a text between two characters.
 func clipText(s string) string {
-	if len(s) > 60 {
-		s = s[:57] + "…"
+	if len(s) <= clipped {
+		return s
 	}
-	return s
+	n := clipped - len("…")
+	for n > clipped-len("…")-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 // quoteIfNeeded leaves printable ASCII alone and escapes everything else, so

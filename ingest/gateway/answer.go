@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"holdfast/schemas"
 )
@@ -47,6 +48,10 @@ type answer struct {
 	problem    *problem
 }
 
+// lenient writes U+FFFD for what is not UTF-8: an answer repeats parts of lines, and is
+// valid JSON whatever they hold.
+var lenient = jsontext.AllowInvalidUTF8(true)
+
 func (p *problem) fill() {
 	p.Title = http.StatusText(p.Status)
 	p.Type = "about:blank"
@@ -70,7 +75,7 @@ func (p *problem) write(w http.ResponseWriter) {
 	p.fill()
 	p.headers(w)
 	w.WriteHeader(p.Status)
-	_ = json.MarshalWrite(w, p) // the sender may be gone
+	_ = json.MarshalWrite(w, p, lenient) // the sender may be gone
 }
 
 // write sends the answer. A body of which nothing was accepted is a problem too,
@@ -85,7 +90,7 @@ func (a *answer) write(w http.ResponseWriter, log *slog.Logger) {
 	var err error
 	if a.problem == nil {
 		w.Header().Set("Content-Type", "application/json")
-		err = json.MarshalWrite(w, a)
+		err = json.MarshalWrite(w, a, lenient)
 	} else {
 		a.problem.fill()
 		a.problem.headers(w)
@@ -93,7 +98,7 @@ func (a *answer) write(w http.ResponseWriter, log *slog.Logger) {
 		err = json.MarshalWrite(w, struct {
 			*problem
 			*answer
-		}{a.problem, a})
+		}{a.problem, a}, lenient)
 	}
 	if err != nil {
 		log.Debug("the answer was not read", "error", err)

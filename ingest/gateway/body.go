@@ -108,5 +108,9 @@ func (g *Gateway) unreadable(err error) *problem {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, errTooMuch) {
 		return g.tooLarge()
 	}
+	if errors.Is(err, errSlow) {
+		return &problem{Status: http.StatusRequestTimeout, Detail: fmt.Sprintf(
+			"the body came more slowly than %d bytes a second, or took longer than %s: send it again, in smaller parts", g.cfg.MinRate, g.cfg.Timeout)}
+	}
 	return &problem{Status: http.StatusBadRequest, Detail: "the body ends early or is not gzip: send it again whole"}
 }

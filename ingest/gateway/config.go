@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"holdfast/ingest/embedded/folder"
 	"holdfast/ingest/intake"
 	"holdfast/schemas"
 )
@@ -23,6 +24,7 @@ type Config struct {
 	MaxRefused      int           `yaml:"max_refused"`      // refused lines that an answer lists; default 100
 	MaxConcurrent   int           `yaml:"max_concurrent"`   // requests at once; default 64
 	Timeout         time.Duration `yaml:"timeout"`          // of one request; default 60 s
+	MinRate         int64         `yaml:"min_rate"`         // bytes a second at which a body must come; default 4096
 }
 
 // Token is one credential of a sender. Exactly one of SecretFile and SHA256 says
@@ -44,6 +46,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxRefused, 100)
 	setDefault(&c.MaxConcurrent, 64)
 	setDefault(&c.Timeout, time.Minute)
+	setDefault(&c.MinRate, 4096)
 }
 
 func setDefault[T comparable](v *T, to T) {
@@ -58,7 +61,7 @@ func (c *Config) Validate() error {
 	var all []error
 	for name, v := range map[string]int64{
 		"max_body": c.MaxBody, "max_decompressed": c.MaxDecompressed, "max_lines": int64(c.MaxLines),
-		"max_refused": int64(c.MaxRefused), "max_concurrent": int64(c.MaxConcurrent), "timeout": int64(c.Timeout),
+		"max_refused": int64(c.MaxRefused), "max_concurrent": int64(c.MaxConcurrent), "timeout": int64(c.Timeout), "min_rate": c.MinRate,
 	} {
 		if v < 0 {
 			all = append(all, fmt.Errorf("%s: %d is negative: write a positive value, or leave it out for the default", name, v))
@@ -124,6 +127,9 @@ func (t *Token) sender() (sender, error) {
 	if t.SHA256 != "" {
 		_, err := hex.Decode(s.digest[:], []byte(t.SHA256))
 		return s, err
+	}
+	if err := folder.CheckSecret(t.SecretFile); err != nil {
+		return s, fmt.Errorf("gateway: token %s: %w", t.Name, err)
 	}
 	secret, err := os.ReadFile(t.SecretFile)
 	if err != nil {

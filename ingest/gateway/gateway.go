@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -40,7 +41,7 @@ type Gateway struct {
 	deps    Deps
 	senders []sender
 	refused *intake.Refusals
-	places  chan struct{} // one for each request being served
+	places  *places // one for each request being served
 }
 
 // New checks the configuration and reads the tokens' files.
@@ -58,7 +59,10 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	g := &Gateway{cfg: cfg, deps: deps, refused: intake.NewRefusals(deps.Writer, deps.Logger), places: make(chan struct{}, cfg.MaxConcurrent)}
+	g := &Gateway{
+		cfg: cfg, deps: deps, refused: intake.NewRefusals(deps.Writer, deps.Logger),
+		places: newPlaces(cfg.MaxConcurrent, len(cfg.Tokens) == 1),
+	}
 	for i := range cfg.Tokens {
 		s, err := cfg.Tokens[i].sender()
 		if err != nil {
@@ -71,41 +75,61 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	src, problem := g.admit(r)
+	conn, begin := http.NewResponseController(w), time.Now()
+	from, problem := g.admit(r)
 	if problem != nil {
-		problem.write(w)
+		turnAway(conn, w, problem)
 		return
 	}
+	identified(r.Context())
 	if problem := g.short(); problem != nil {
-		problem.write(w)
+		turnAway(conn, w, problem)
 		return
 	}
-	if wait := src.Late(g.deps.Now()); wait > 0 {
-		tooFast(wait).write(w)
+	if wait := from.source.Late(g.deps.Now()); wait > 0 {
+		turnAway(conn, w, tooFast(wait))
 		return
 	}
-	select {
-	case g.places <- struct{}{}:
-		defer func() { <-g.places }()
-	default:
-		busy().write(w)
+	leave, ok := g.places.take(from, network(r.RemoteAddr))
+	if !ok {
+		turnAway(conn, w, busy())
 		return
 	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
 	defer cancel()
-	// Not every ResponseWriter has deadlines; the context bounds the rest.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.cfg.Timeout))
+	_ = conn.SetWriteDeadline(begin.Add(g.cfg.Timeout + answerTime))
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{&pace{body: r.Body, conn: conn, now: time.Now, end: begin.Add(g.cfg.Timeout), grace: paceGrace, rate: g.cfg.MinRate}, r.Body}
 	body, problem := g.open(w, r)
 	if problem != nil {
-		problem.write(w)
+		turnAway(conn, w, problem)
 		return
 	}
 	defer body.close()
-	g.take(ctx, body, src).write(w, g.deps.Logger)
+	g.take(ctx, body, &from.source).write(w, g.deps.Logger)
+}
+
+// Deadlines of a request beside its own Timeout.
+const (
+	paceGrace  = 5 * time.Second  // before a body has to come on
+	answerTime = 30 * time.Second // for the answer to be read
+	leaveTime  = 2 * time.Second  // for what is left of a body that nobody reads
+)
+
+// turnAway answers a request whose body is not read. The server would wait for some
+// of it, without an end.
+func turnAway(conn *http.ResponseController, w http.ResponseWriter, p *problem) {
+	// Not every ResponseWriter has deadlines.
+	_ = conn.SetReadDeadline(time.Now().Add(leaveTime))
+	_ = conn.SetWriteDeadline(time.Now().Add(answerTime))
+	p.write(w)
 }
 
 // admit tells who sends, or what is wrong with the request before its body.
-func (g *Gateway) admit(r *http.Request) (*intake.Source, *problem) {
+func (g *Gateway) admit(r *http.Request) (*sender, *problem) {
 	if r.Method != http.MethodPost {
 		return nil, &problem{Status: http.StatusMethodNotAllowed, Detail: "post events to " + Path, allow: http.MethodPost}
 	}
@@ -113,16 +137,16 @@ func (g *Gateway) admit(r *http.Request) (*intake.Source, *problem) {
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return nil, &problem{Status: http.StatusUnauthorized, Detail: "send the header Authorization: Bearer TOKEN"}
 	}
-	src := g.sender(strings.TrimSpace(token))
-	if src == nil {
+	from := g.sender(strings.TrimSpace(token))
+	if from == nil {
 		return nil, &problem{Status: http.StatusUnauthorized, Detail: "the token is unknown: check it, or add it to intake.http.tokens"}
 	}
-	return src, checkMedia(r.Header)
+	return from, checkMedia(r.Header)
 }
 
 // sender looks a token up. It compares with every one, each in constant time, so
 // that the time tells nothing of which came close.
-func (g *Gateway) sender(token string) *intake.Source {
+func (g *Gateway) sender(token string) *sender {
 	digest := sha256.Sum256([]byte(token))
 	found := -1
 	for i := range g.senders {
@@ -133,5 +157,5 @@ func (g *Gateway) sender(token string) *intake.Source {
 	if found < 0 {
 		return nil
 	}
-	return &g.senders[found].source
+	return &g.senders[found]
 }

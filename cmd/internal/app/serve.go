@@ -90,13 +90,19 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// listen serves a handler until ctx ends, then lets requests finish for 5 s.
-func listen(ctx context.Context, g *errgroup.Group, addr string, h http.Handler, cert, key string) (string, error) {
+// obsConnections bounds the connections of the observability listener.
+const obsConnections = 256
+
+// listen serves a handler until ctx ends, over so many connections at once, then lets
+// requests finish for 5 s.
+func listen(ctx context.Context, g *errgroup.Group, addr string, h http.Handler, cert, key string, connections int) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return "", fmt.Errorf("listen on %s: %w", addr, err)
 	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	door := gateway.NewDoor(connections)
+	l = door.Listener(l)
+	s := door.Server(h)
 	g.Go(func() error {
 		<-ctx.Done()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -153,7 +159,7 @@ func (a *App) startObservability(ctx context.Context, g *errgroup.Group) error {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	var err error
-	a.at.Observability, err = listen(ctx, g, addr, mux, "", "")
+	a.at.Observability, err = listen(ctx, g, addr, mux, "", "", obsConnections)
 	return err
 }
 
@@ -180,7 +186,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 		}
 		mux := http.NewServeMux()
 		mux.Handle(gateway.Path, gw)
-		if a.at.Intake, err = listen(ctx, g, h.Listen, mux, h.CertFile, h.KeyFile); err != nil {
+		if a.at.Intake, err = listen(ctx, g, h.Listen, mux, h.CertFile, h.KeyFile, h.MaxConnections); err != nil {
 			return err
 		}
 	}
@@ -197,7 +203,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 
 func gatewayConfig(cfg *config.Config) gateway.Config {
 	h := cfg.Intake.HTTP
-	c := gateway.Config{MaxBody: h.MaxBody, MaxConcurrent: h.MaxConcurrent, Timeout: h.Timeout}
+	c := gateway.Config{MaxBody: h.MaxBody, MaxConcurrent: h.MaxConcurrent, Timeout: h.Timeout, MinRate: h.MinRate}
 	for _, t := range h.Tokens {
 		gt := gateway.Token{Name: t.Name, SecretFile: t.TokenFile, SHA256: t.SHA256, Origin: schemas.Origin(t.Origin),
 			Limits: intake.Limits{Accounts: t.Accounts, AccountPrefix: t.AccountPrefix, Employees: t.Employees, Trust: schemas.Trust(t.Trust), Rate: float64(t.Rate), Burst: t.Burst}}

@@ -104,6 +104,11 @@ type HTTP struct {
 	MaxBody       int64         `yaml:"max_body"`
 	MaxConcurrent int           `yaml:"max_concurrent"`
 	Timeout       time.Duration `yaml:"timeout"`
+	// MinRate is how fast a body must come, in bytes a second, after 5 s of grace.
+	MinRate int64 `yaml:"min_rate"`
+	// MaxConnections bounds the connections at once. Above it the oldest ones that have
+	// shown no token give way.
+	MaxConnections int `yaml:"max_connections"`
 }
 
 // Token is one sender's credential.
@@ -237,7 +242,7 @@ func Default() Config {
 		Kafka:      Kafka{ClientID: "holdfast", Prefix: "holdfast.", Compression: "none", Listen: "127.0.0.1:0"},
 		ClickHouse: ClickHouse{Protocol: "native", User: "default", Database: "holdfast", Listen: "127.0.0.1:0"},
 		Embedded:   Embedded{Auth: "password"},
-		Intake:     Intake{HTTP: HTTP{MaxBody: 32 << 20, MaxConcurrent: 64, Timeout: time.Minute}},
+		Intake:     Intake{HTTP: HTTP{MaxBody: 32 << 20, MaxConcurrent: 64, Timeout: time.Minute, MinRate: 4096, MaxConnections: 1024}},
 		Enrichment: Enrichment{ReloadEvery: 30 * time.Second},
 		Detect:     Detect{SaveEvery: 30 * time.Second},
 		Respond:    Respond{AgeLimit: Limit(schemas.AgeLimit), Brake: true, SnoozeMax: 30 * 24 * time.Hour},

@@ -81,6 +81,7 @@ func (r *reader) bounds(c *Config) {
 	}{
 		{"kafka.lanes", c.Kafka.Lanes, 1, 1024}, {"kafka.replication", c.Kafka.Replication, 1, 15},
 		{"enforce.concurrency", c.Enforce.Concurrency, 1, 1024}, {"intake.http.max_concurrent", c.Intake.HTTP.MaxConcurrent, 1, 10_000},
+		{"intake.http.max_connections", c.Intake.HTTP.MaxConnections, 1, 100_000}, {"intake.http.min_rate", int(c.Intake.HTTP.MinRate), 1, 1 << 30},
 	} {
 		if x.n < x.lo || x.n > x.hi {
 			r.at(x.key, fmt.Sprintf("%d is out of range", x.n), fmt.Sprintf("write %d to %d", x.lo, x.hi))
