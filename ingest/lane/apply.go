@@ -159,6 +159,10 @@ func (l *lane) put(o *schemas.Output, arrival int64) {
 		return
 	}
 	d := l.dest(o.Topic, []byte(o.Key))
+	if l.once != nil && l.published(o, d) {
+		l.r.metrics.withheld.Inc()
+		return
+	}
 	size := recordOverhead + len(o.Key) + len(o.ID) + len(o.Value) + len(o.Source)
 	out := *o
 	out.Fact, out.Signal = nil, nil // the value is what is sent

@@ -38,6 +38,7 @@ type lane struct {
 	emitted  []schemas.Output
 	emit     func(schemas.Output)
 	guarded  map[string]Version
+	once     *once // nil: all that stood there has been passed
 
 	queue  intake
 	hand   atHand

@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 		stuck: s.gaugeVec("stuck_seconds", "How long a fold has been busy with one record, where that is 10 s or longer; otherwise 0.", "partition"),
 
 		panics:        s.counter("panics_total", "Panics of a fold that were caught."),
-		withheld:      s.counter("withheld_total", "Outputs not newer than what stood on the guarded projection."),
+		withheld:      s.counter("withheld_total", "Outputs not newer than what stood on the guarded projection, or published before a restart."),
 		gaps:          s.counter("gaps_total", "Stretches of a log that could not be read."),
 		retries:       s.counter("retries_total", "Requests that failed and were tried again."),
 		restarts:      s.counter("restarts_total", "Lanes that were restored again after an error."),

@@ -43,6 +43,9 @@ func (l *lane) restore() error {
 	if err := l.resume(); err != nil {
 		return err
 	}
+	if err := l.restoreOnce(); err != nil {
+		return err
+	}
 	if err := l.r.control.refresh(l.ctx); err != nil {
 		return err
 	}

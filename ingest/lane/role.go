@@ -21,6 +21,9 @@ type Role struct {
 	Fences []Fence
 	// Guard, where set, keeps a projection from going back.
 	Guard *Guard
+	// Once are output topics of which a lane reads the end of its own partition when it
+	// is restored, so as not to publish again what stands there.
+	Once []Once
 	// Forward sends misplaced records to the partition that their key maps to.
 	Forward bool
 	// Single is a role of one lane, whatever the number of lanes.
@@ -46,6 +49,12 @@ type Input struct {
 type Fence struct {
 	Topic schemas.Topic
 	All   bool
+}
+
+// Once is a topic and how many offsets at the end of a partition are read.
+type Once struct {
+	Topic schemas.Topic
+	Reach int64
 }
 
 // Guard withholds outputs to a projection that are not newer than what stands there:
@@ -75,6 +84,7 @@ func Detect() Role {
 			{Topic: schemas.TopicFacts},
 		},
 		State:   schemas.TopicStateDetect,
+		Once:    []Once{{schemas.TopicInbox, 8192}},
 		Fences:  []Fence{{Topic: schemas.TopicInbox}},
 		Forward: true,
 		Bulk:    []schemas.Topic{schemas.TopicFacts},
@@ -87,6 +97,7 @@ func Respond() Role {
 		Name:    "respond",
 		Inputs:  []Input{{Topic: schemas.TopicInbox, Doubles: true}},
 		State:   schemas.TopicStateRespond,
+		Once:    []Once{{schemas.TopicDecisions, 4096}, {schemas.TopicCases, 4096}},
 		Fences:  []Fence{{Topic: schemas.TopicDecisions}, {Topic: schemas.TopicStatus}},
 		Guard:   &Guard{Topic: schemas.TopicStatus, Version: statusVersion},
 		Forward: true,
