@@ -172,18 +172,19 @@ func shown(s string) string { return schemas.Printable(brief(s)) }
 
 // travel looks for two logins whose places are farther apart than an airliner
 // flies in the time between them. Addresses of hosting providers and VPNs say
-// nothing about where somebody is.
+// nothing about where somebody is. Nor do two places of one network: it did not move, the
+// data files did, of which a new edition may place it elsewhere.
 func (v *accountView) travel() {
 	ev, n, ar := v.event, &v.in.Network, &v.e.store.Arena
 	if ev.Outcome != "success" || !n.Located || n.Hosting || n.VPN {
 		return
 	}
 	w := v.e.watching(v.account)
-	here := mark{time: ev.Time, a: place64(n.Lat, n.Lon), b: v.e.hasher.String(schemas.NormalUser(ev.User))}
+	here := mark{time: ev.Time, a: place64(n.Lat, n.Lon), b: v.e.hasher.String(schemas.NormalUser(ev.User)), kind: v.networkKind()}
 	p := &v.dayP.Takeover
 	for i := range int(w.places.n) {
 		there := w.places.at(ar, i)
-		if there.b != here.b || there.a == here.a {
+		if there.b != here.b || there.a == here.a || there.kind == here.kind {
 			continue
 		}
 		km := distance(there.a, here.a)
@@ -200,6 +201,13 @@ func (v *accountView) travel() {
 	if sketch.DayOf(ev.Time)+1 >= v.account.day {
 		w.places.add(ar, here)
 	}
+}
+
+// networkKind stands for the network of a login's address (of IPv4 the /24, of IPv6 the
+// /48) in a mark: 1 to 255. One mark in 255 is taken for one of the same network. Those
+// of the first release have none, 0, and are compared by place alone.
+func (v *accountView) networkKind() byte {
+	return byte(spread(v.e.sourceHash(v.event.IP, true))>>40%255) + 1
 }
 
 // place64 packs coordinates; hundredths of a degree are a kilometre.
