@@ -203,9 +203,7 @@ func (a *account) forget(s *store) {
 	a.entered.clear(&s.Arena)
 	a.dropKeys(s)
 	a.unwatch(s)
-	if !a.isNobody(s) {
-		a.dropAside(s)
-	}
+	a.tidyAside(s)
 }
 
 // unwatch ends the account's watch.

@@ -21,6 +21,7 @@ var accountSections = []section[account, accountValue]{
 	{tag: 10, first: true, write: (*account).appendEntered, read: func(r *reader, v *accountValue) { v.recent, v.entered = r.cut(cutFailures), r.cut(cutMarks) }},
 	{tag: 11, first: true, write: (*account).appendWatch, read: func(r *reader, v *accountValue) { v.watch = r.watch() }},
 	{tag: 12, write: (*account).appendAside, read: func(r *reader, v *accountValue) { v.aside = r.aside() }},
+	{tag: 13, write: (*account).appendBefore, read: func(r *reader, v *accountValue) { v.before = r.before() }},
 }
 
 // appendClock writes where the account stands in time, and its profiles.
@@ -273,6 +274,7 @@ type accountValue struct {
 	hosts   [2][]byte
 	watch   *watchValue
 	aside   asideValue
+	before  beforeValue
 	past    *past
 	bounced [2][]byte
 	tries   []byte
@@ -419,6 +421,7 @@ func (a *account) load(s *store, v *accountValue, applied [2]int64) {
 	a.recent.load(&s.Arena, v.recent)
 	a.entered.load(&s.Arena, v.entered)
 	v.aside.load(a, s)
+	v.before.load(a, s)
 	if v.past != nil {
 		*a.keepPast(s) = *v.past
 	}

@@ -49,10 +49,16 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	if ev.Type == schemas.TypeLogin && ev.Outcome == "failure" && (a == nil || a.isNobody(&e.store)) {
 		return e.visit(in, ev, a, emit)
 	}
-	if a != nil && a.clock != 0 && a.late(ev.Time) {
-		a.applied[0] = in.Offset + 1
-		e.countLate()
-		return true
+	if a != nil && a.clock != 0 {
+		late := a.late(ev.Time)
+		if late && !e.goBack(in, a, ev.Time) {
+			a.applied[0] = in.Offset + 1
+			e.countLate()
+			return true
+		}
+		if !late {
+			e.lookAhead(in, a, ev.Time)
+		}
 	}
 	nobody := a != nil && a.isNobody(&e.store)
 	if a == nil {

@@ -13,6 +13,7 @@ type aside struct {
 	reported [2]sketch.Fingerprints // bounces and complaints of the clock's day and of the one before
 	nobody   bool                   // nothing but failed logins was ever heard of it
 	visited  sketch.Day             // the last day of these
+	before   before                 // where a clock that proves wrong is taken back to
 }
 
 // beside returns what is kept beside the account, making it where there is none.
@@ -31,6 +32,7 @@ func (a *account) dropAside(s *store) {
 	x := s.asides.At(a.aside)
 	x.reported[0].Clear(&s.Arena)
 	x.reported[1].Clear(&s.Arena)
+	x.before.state.clear(&s.Store)
 	s.asides.Free(a.aside)
 	a.aside = 0
 }
@@ -42,7 +44,20 @@ func (a *account) stepAside(s *store) {
 	}
 	x := s.asides.At(a.aside)
 	x.reported[mod2(a.day)].Clear(&s.Arena)
-	if !x.nobody && x.visited+1 < a.day && x.reported[mod2(a.day-1)].Len() == 0 {
+	if !x.nobody && x.before.state.n == 0 && x.visited+1 < a.day && x.reported[mod2(a.day-1)].Len() == 0 {
+		a.dropAside(s)
+	}
+}
+
+// tidyAside drops what 30 quiet days forget.
+func (a *account) tidyAside(s *store) {
+	if a.aside == 0 {
+		return
+	}
+	x := s.asides.At(a.aside)
+	x.reported[0].Clear(&s.Arena)
+	x.reported[1].Clear(&s.Arena)
+	if !x.nobody && x.before.state.n == 0 {
 		a.dropAside(s)
 	}
 }

@@ -23,6 +23,7 @@ func TestGuessesBesideMadeUpNames(t *testing.T) {
 	for _, cut := range []float64{0, 0.002} {
 		r := newRouter(t, 1, 1)
 		r.cut = cut
+		r.upgrade()
 		for _, e := range l.out {
 			r.event([]byte(e.data))
 		}

@@ -27,6 +27,9 @@ type Config struct {
 	Uncounted bool
 	// Meter, where given, counts for metrics what live engines find.
 	Meter *Meter
+	// Untimed says that nothing but records themselves tell when they happened, as in a
+	// replay of files: none has an arrival of its own.
+	Untimed bool
 }
 
 // Engine folds one detect lane's events and facts. It implements the lane's Fold.
@@ -68,12 +71,14 @@ type Engine struct {
 	stats     stats
 }
 
-type stats struct{ events, facts, late, skipped, duplicates, signals atomic.Int64 }
+type stats struct{ events, facts, late, ahead, anew, skipped, duplicates, signals atomic.Int64 }
 
 // Stats are counters for metrics and may be read from any goroutine.
 type Stats struct {
 	Events, Facts int64 // scored
 	Late          int64 // behind the entity's clock by more than the lateness
+	Ahead         int64 // scored, and taken back as of a clock that was far ahead
+	Anew          int64 // accounts that began anew with imported history
 	Skipped       int64 // already part of a restored state
 	Duplicates    int64
 	Signals       int64
@@ -82,7 +87,7 @@ type Stats struct {
 // Stats returns the counters.
 func (e *Engine) Stats() Stats {
 	s := &e.stats
-	return Stats{s.events.Load(), s.facts.Load(), s.late.Load(), s.skipped.Load(), s.duplicates.Load(), s.signals.Load()}
+	return Stats{s.events.Load(), s.facts.Load(), s.late.Load(), s.ahead.Load(), s.anew.Load(), s.skipped.Load(), s.duplicates.Load(), s.signals.Load()}
 }
 
 // New returns an engine without any state. Parameters that cannot be used are

@@ -330,3 +330,5 @@ const touchy = `{"volume":{"rarity":0.1,"floor_1h":1,"floor_5m":1,"floor_24h":1,
 func sortTimed(events []timed) {
 	slices.SortStableFunc(events, func(a, b timed) int { return int(a.ms - b.ms) })
 }
+
+func clockOf(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }

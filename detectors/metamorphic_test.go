@@ -49,6 +49,7 @@ func TestBorders(t *testing.T) {
 // play runs events on a router of its own and returns the ids of the signals.
 func play(t *testing.T, events []timed, lanes int, seed uint64, change func(*router)) *router {
 	r := newRouter(t, lanes, seed)
+	r.upgrade()
 	if change != nil {
 		change(r)
 	}
@@ -152,6 +153,7 @@ func TestMetamorphic(t *testing.T) {
 			"4 partitions":      lived(4, events, plain),
 			"16 partitions":     lived(16, events, func(r *router) { r.delay = true }),
 			"shuffled":          lived(1, shuffled(events, rng), plain),
+			"untimed":           lived(1, shuffled(events, rng), func(r *router) { r.config.Untimed, r.cut = true, 0.002; r.start(0) }),
 			"respelt":           lived(1, respelt(events, rng), plain),
 			"doubled":           lived(1, doubled(events, rng), plain),
 			"cut":               lived(1, events, func(r *router) { r.cut = 0.003 }),

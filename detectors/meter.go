@@ -6,6 +6,8 @@ import "sync/atomic"
 // apart. It may be used and read from any goroutine; a nil *Meter counts nothing.
 type Meter struct {
 	late    atomic.Int64
+	ahead   atomic.Int64
+	anew    atomic.Int64
 	signals map[string]*atomic.Int64
 }
 
@@ -22,6 +24,12 @@ func NewMeter() *Meter {
 // recorded, and not scored.
 func (m *Meter) Late() int64 { return m.late.Load() }
 
+// Ahead is how many records were days ahead of those around them and were taken back.
+func (m *Meter) Ahead() int64 { return m.ahead.Load() }
+
+// Anew is how many accounts in their first week began anew with imported history.
+func (m *Meter) Anew() int64 { return m.anew.Load() }
+
 // Signals is how many signals each detector raised, by its name.
 func (m *Meter) Signals() map[string]int64 {
 	out := map[string]int64{}
@@ -35,6 +43,20 @@ func (e *Engine) countLate() {
 	e.stats.late.Add(1)
 	if m := e.cfg.Meter; m != nil && e.trial.name == "" {
 		m.late.Add(1)
+	}
+}
+
+func (e *Engine) countAhead(n int64) {
+	e.stats.ahead.Add(n)
+	if m := e.cfg.Meter; m != nil && e.trial.name == "" {
+		m.ahead.Add(n)
+	}
+}
+
+func (e *Engine) countAnew() {
+	e.stats.anew.Add(1)
+	if m := e.cfg.Meter; m != nil && e.trial.name == "" {
+		m.anew.Add(1)
 	}
 }
 

@@ -36,6 +36,7 @@ type router struct {
 	errors  []error
 	// networks is what intake would know of addresses.
 	networks map[string]schemas.Network
+	level    []byte         // the control value "level", nil for none
 	origin   schemas.Origin // of events
 	// Faults: how a fact travels, and how often a lane is cut.
 	rng        *rand.Rand
@@ -90,10 +91,20 @@ func (r *router) parameters(p string) {
 func (r *router) start(i int) {
 	r.config.Lane = i
 	r.folds[i] = NewFold(r.config)
-	if err := r.folds[i].Control(newest.Key, newest.Value); err != nil {
-		r.t.Fatal(err)
+	if r.level != nil {
+		if err := r.folds[i].Control(schemas.ControlLevel, r.level); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 	r.engines[i], r.knows[i] = r.folds[i].Live(), false
+}
+
+// upgrade raises the installation to the newest feature level, at which all is saved.
+func (r *router) upgrade() {
+	r.level = newest.Value
+	for i := range r.engines {
+		r.start(i)
+	}
 }
 
 // control gives a lane what the control topic holds.

@@ -248,7 +248,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	var outs outputs
 	told := 0
 	var file atomic.Pointer[string]
-	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Lookup()}, replay.Deps{
+	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Lookup(), Untimed: true}, replay.Deps{
 		Decisions: outs.to(r.Decisions), Signals: outs.to(r.Signals),
 		Refused: func(n int64, err *schemas.Error) {
 			if told++; told <= maxTold {
@@ -281,8 +281,19 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	if err == nil || sum.Lines > 0 {
 		fmt.Fprintf(os.Stderr, "%d events, %d refused, %d duplicates; %d signals, %d decisions; %s, %.0f events/s\n",
 			sum.Events, sum.Refused, sum.Duplicates, sum.Signals, sum.Decisions, sum.Elapsed.Round(time.Millisecond), float64(sum.Events)/sum.Elapsed.Seconds())
+		tellClocks(sum)
 	}
 	return errors.Join(err, outs.close())
+}
+
+// tellClocks warns of events that were not judged because of their times.
+func tellClocks(sum replay.Summary) {
+	if sum.Late > 0 {
+		fmt.Fprintf(os.Stderr, "warning: %d events were too late to count: each lay more than %s behind the newest one of its account, employee or address; sort the file by time, or see which sender's clock is wrong\n", sum.Late, schemas.Lateness)
+	}
+	if sum.Ahead > 0 {
+		fmt.Fprintf(os.Stderr, "warning: %d events were days ahead of those around them and did not count; see which sender's clock is wrong\n", sum.Ahead)
+	}
 }
 
 // apart looks at the files before anything is written: one that is missing shall not

@@ -14,6 +14,8 @@ import (
 var (
 	signalsDesc = prometheus.NewDesc("holdfast_detect_signals_total", "Signals that the live detectors raised, by detector; a restart may raise the newest again.", []string{"detector"}, nil)
 	lateDesc    = prometheus.NewDesc("holdfast_detect_late_total", "Records that lay behind their entity's clock by more than the lateness of 10 minutes: recorded, not scored.", nil, nil)
+	aheadDesc   = prometheus.NewDesc("holdfast_detect_ahead_total", "Imported records that lay days ahead of those around them, and of which the effect was taken back.", nil, nil)
+	anewDesc    = prometheus.NewDesc("holdfast_detect_accounts_restarted_total", "Accounts in their first week whose baseline began anew with imported history.", nil, nil)
 
 	trippedDesc = prometheus.NewDesc("holdfast_gate_tripped", "1 while the brake on automatic stops is on, otherwise 0.", nil, nil)
 	countedDesc = prometheus.NewDesc("holdfast_gate_stops", "Automatic stops that the gate counts within an hour of event time, up to the newest.", nil, nil)
@@ -24,7 +26,11 @@ var (
 type detectMeter struct{ *detectors.Meter }
 
 // Describe implements prometheus.Collector.
-func (m detectMeter) Describe(out chan<- *prometheus.Desc) { out <- signalsDesc; out <- lateDesc }
+func (m detectMeter) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{signalsDesc, lateDesc, aheadDesc, anewDesc} {
+		out <- d
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (m detectMeter) Collect(out chan<- prometheus.Metric) {
@@ -32,6 +38,8 @@ func (m detectMeter) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(signalsDesc, prometheus.CounterValue, float64(n), detector)
 	}
 	out <- prometheus.MustNewConstMetric(lateDesc, prometheus.CounterValue, float64(m.Late()))
+	out <- prometheus.MustNewConstMetric(aheadDesc, prometheus.CounterValue, float64(m.Ahead()))
+	out <- prometheus.MustNewConstMetric(anewDesc, prometheus.CounterValue, float64(m.Anew()))
 }
 
 // gateMeter shows the gate where this process has had its lane; elsewhere nothing.

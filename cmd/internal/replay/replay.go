@@ -33,6 +33,9 @@ type Config struct {
 	Brake      bool        // whether the gate may brake
 	HashSecret []byte      // 32 bytes; nil: a fixed one, so that runs can be compared
 	AgeLimit   time.Duration
+	// Untimed says that lines have no arrival of their own: one whose time lies days ahead
+	// is believed only once others follow it.
+	Untimed bool
 	// Control are values of the control topic, policies, parameters and trials with
 	// their history; what they hold stands above Policies, Parameters and Trial.
 	Control map[string][]byte
@@ -54,7 +57,10 @@ type Deps struct {
 // Summary says what was done. After an error its first three count whole blocks.
 type Summary struct {
 	Lines, Events, Refused, Duplicates, Signals, Decisions int64
-	Elapsed                                                time.Duration
+	// Late are the events that lay too far behind their entity's newest one to be judged.
+	// Ahead are those whose clock was far ahead, and of which the effect was taken back.
+	Late, Ahead int64
+	Elapsed     time.Duration
 }
 
 type fold interface {
@@ -79,6 +85,7 @@ type Replay struct {
 	now              atomic.Int64 // the line at hand, 0 for none
 	turn             turn         // of a record that came alone
 	sum              Summary
+	folds            []*detectors.Fold
 }
 
 // stream stands for a topic's one partition.
@@ -94,10 +101,11 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 	if secret == nil {
 		secret = []byte("holdfast replay: a fixed secret!")
 	}
-	engine := detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters, Uncounted: !cfg.Brake}
-	people, addresses := [lanes]fold{detectors.NewFold(engine), detectors.NewFold(engine)}, detectors.NewFold(engine)
+	engine := detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters, Uncounted: !cfg.Brake, Untimed: cfg.Untimed}
+	first, second, addresses := detectors.NewFold(engine), detectors.NewFold(engine), detectors.NewFold(engine)
+	people := [lanes]fold{first, second}
 	decide, brake := respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}), gate.New(gate.Config{BrakeOff: !cfg.Brake})
-	r := &Replay{deps: deps, detection: newDetection(people)}
+	r := &Replay{deps: deps, detection: newDetection(people), folds: []*detectors.Fold{first, second, addresses}}
 	r.events, r.facts = stream{fold: addresses}, stream{fold: addresses}
 	r.inbox, r.proposals = stream{fold: decide, seen: newRing()}, stream{fold: brake, seen: newRing()}
 	r.reader.seen, r.reader.networks = newRing(), cfg.Networks
@@ -146,6 +154,11 @@ func (r *Replay) Run(ctx context.Context, in io.Reader) (Summary, error) {
 	sum, err := newCrew(r).run(ctx)
 	sum.Elapsed += time.Since(start)
 	if !errors.Is(err, errAbandoned) {
+		sum.Late, sum.Ahead = 0, 0
+		for _, f := range r.folds {
+			s := f.Live().Stats()
+			sum.Late, sum.Ahead = sum.Late+s.Late, sum.Ahead+s.Ahead
+		}
 		r.sum = sum
 	}
 	return sum, err
