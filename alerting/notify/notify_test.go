@@ -2,9 +2,12 @@ package notify_test
 
 import (
 	"net/http"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"holdfast/alerting/decision"
 	"holdfast/alerting/notify"
@@ -146,6 +149,52 @@ func TestTextsSayWhatIsKnown(t *testing.T) {
 			if !strings.Contains(text.Body, want) || strings.Contains(text.Body, "has been") {
 				t.Errorf("%s, receivers %q:\n%s", v, receivers, text.Body)
 			}
+		}
+	}
+}
+
+// linked finds what mail programs make links of, generously.
+var linked = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*:[/\\]|\bmailto:|[^\s@'\[\]]+@[^\s@'\[\]]+|[\p{L}\p{N}-]+[.。．｡][\p{L}][\p{L}\p{N}-]`)
+
+// What strangers wrote (accounts, user names, subdomains, a platform's answer) stands in
+// mails so that nothing of it can be clicked, breaks a line or, pasted into a shell, does
+// anything but name the entity.
+func TestNothingOfStrangersIsClickedOrRun(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash")
+	}
+	texts := []string{"https://evil.example/login", "see www.evil.example now", "joe@evil.example", "mailto:joe@evil.example", "evil.example", `\\evil\share`, "a\r\nSubject: x\x1b[2J", "пример.рф"}
+	names := []string{"acct-1", "evil.example", "https://evil.example/", "joe@evil.example", "a b", "a'b", `a"b`, "$(touch /tmp/x)", "a;b&&c", "`id`", "a\nb", "-rf", "'evil.example'"}
+	for i, name := range names {
+		r := record()
+		r.Entity.ID, r.Account, r.Credential = name, name, texts[i%len(texts)]
+		r.NoticeReason = "The account " + name + " sent what it does not usually send. See https://help.platform.example."
+		r.Reason = "login of user " + texts[i%len(texts)]
+		seen := *r
+		for _, x := range texts {
+			seen.Seen = append(seen.Seen, schemas.Seen{Text: "mail as from " + x, Share: .1})
+		}
+		for _, x := range []notify.Text{
+			notify.ForOperator(r, []string{"platform"}), notify.ForOperator(&seen, nil), notify.ForHeld(r, time.Hour), notify.ForRefused(r, "platform", texts[i%len(texts)]),
+			notify.ForOverdue(r, "platform", 1, time.Minute, texts[i%len(texts)]), notify.ForResolved(r, "platform", 1), notify.ForCustomer(r, true), notify.ForCustomer(r, false),
+		} {
+			all := strings.ReplaceAll(x.Subject+"\n"+x.Body, "https://help.platform.example", "")
+			all = strings.ReplaceAll(all, "enforce.webhook.url", "")
+			if hit := linked.FindString(all); hit != "" {
+				t.Errorf("%q can be clicked in:\n%s", hit, all)
+			}
+			for _, c := range all {
+				if c != '\n' && !unicode.IsGraphic(c) {
+					t.Errorf("%U stands in:\n%s", c, all)
+				}
+			}
+		}
+		_, command, _ := strings.Cut(notify.ForOperator(r, nil).Body, "Look:     holdfast timeline ")
+		command, _, _ = strings.Cut(command, "\n")
+		out, err := exec.CommandContext(t.Context(), bash, "-c", "printf %s "+command).Output()
+		if err != nil || string(out) != r.Entity.Key() {
+			t.Errorf("%s names %q, not %q: %v", command, out, r.Entity.Key(), err)
 		}
 	}
 }

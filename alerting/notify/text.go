@@ -3,6 +3,7 @@ package notify
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -26,12 +27,12 @@ type Text struct {
 }
 
 type operatorData struct {
-	Headline, State, Entity, Policy, Time, Credential, By, Why, Next, ID string
-	Verdict, Proposed                                                    schemas.Verdict
-	Version, Signals                                                     int
-	Score                                                                float64
-	Evidence                                                             []schemas.Seen
-	Shared                                                               bool // several parts: each has its share
+	Headline, State, Entity, Arg, Policy, Time, Credential, By, Why, Next, ID string
+	Verdict, Proposed                                                         schemas.Verdict
+	Version, Signals                                                          int
+	Score                                                                     float64
+	Evidence                                                                  []schemas.Seen
+	Shared                                                                    bool // several parts: each has its share
 }
 
 // ForOperator is the message to operators about a decision, with its evidence. It goes out
@@ -40,15 +41,15 @@ type operatorData struct {
 // and why.
 func ForOperator(r *decision.Record, receivers []string) Text {
 	var headline, next string
-	name := r.Entity.Key()
-	release := fmt.Sprintf("holdfast release %s --why …, if it was wrong", name)
+	name, arg := r.Entity.Key(), argOf(r)
+	release := fmt.Sprintf("holdfast release %s --why …, if it was wrong", arg)
 	switch {
 	case r.Page:
 		headline = "The brake has tripped: more automatic stops than allowed. From now on suspects are throttled and wait for you."
 		next = "look whether the stops are right, then holdfast gate release --why …"
 	case r.Braked:
 		headline = name + " is to be throttled and waits for you: the brake is on."
-		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", name, name)
+		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", arg, arg)
 	case r.Verdict == schemas.VerdictRelease:
 		headline = name + " is to be released."
 	case r.Again:
@@ -59,10 +60,10 @@ func ForOperator(r *decision.Record, receivers []string) Text {
 		next = release
 	case r.Verdict == schemas.VerdictThrottle:
 		headline = name + " is to be throttled."
-		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", name, name)
+		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", arg, arg)
 	default:
 		headline = name + " is to be reviewed."
-		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast dismiss %s --why …", name, name)
+		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast dismiss %s --why …", arg, arg)
 	}
 	return Text{"decided", oneLine(headline), operatorBody(r, headline, stateOf(r, receivers), next)}
 }
@@ -75,14 +76,14 @@ func stateOf(r *decision.Record, receivers []string) string {
 	case len(receivers) == 0:
 		return "decided; no receiver is configured, whatever reads the status topic carries it out"
 	}
-	return fmt.Sprintf("decided, not confirmed yet by %s: holdfast status %s", strings.Join(receivers, ", "), r.Entity.Key())
+	return fmt.Sprintf("decided, not confirmed yet by %s: holdfast status %s", strings.Join(receivers, ", "), argOf(r))
 }
 
 // ForHeld asks operators about a decision that is too old to be carried out.
 func ForHeld(r *decision.Record, limit time.Duration) Text {
 	headline := fmt.Sprintf("%s should be %s, but what caused it arrived more than %s ago. Please decide.", r.Entity, done(r.Verdict), limit)
 	return Text{"held", oneLine(headline), operatorBody(r, headline, "decided, held: the platform is not told before you say so",
-		fmt.Sprintf("holdfast enforce retry %s --why … to carry it out, or holdfast release %s --why …", r.Entity, r.Entity))}
+		fmt.Sprintf("holdfast enforce retry %s --why … to carry it out, or holdfast release %s --why …", argOf(r), argOf(r)))}
 }
 
 // ForRefused tells operators that a receiver refuses a change as it is.
@@ -90,7 +91,7 @@ func ForRefused(r *decision.Record, receiver, answer string) Text {
 	headline := fmt.Sprintf("%s refuses that %s is %s: %s", receiver, r.Entity, r.Status.Status, Clip(answer, 300))
 	return Text{"refused", oneLine(fmt.Sprintf("%s refuses that %s is %s", receiver, r.Entity, r.Status.Status)),
 		operatorBody(r, headline, "decided, refused by "+receiver+": it is not in force there",
-			fmt.Sprintf("set the status at the platform by hand, fix what the answer names, then holdfast enforce retry %s --why …", r.Entity))}
+			fmt.Sprintf("set the status at the platform by hand, fix what the answer names, then holdfast enforce retry %s --why …", argOf(r)))}
 }
 
 // ForOverdue pages operators: a receiver has not confirmed for too long. r is the oldest
@@ -109,7 +110,7 @@ func ForOverdue(r *decision.Record, receiver string, undelivered int, age time.D
 func ForResolved(r *decision.Record, receiver string, undelivered int) Text {
 	headline := fmt.Sprintf("%s confirms again: nothing is overdue there any more (%s not confirmed yet).", receiver, counted(undelivered))
 	return Text{"resolved", oneLine(receiver + " confirms again: nothing is overdue any more"),
-		operatorBody(r, headline, "of the change that was the oldest: holdfast status "+r.Entity.Key(), "")}
+		operatorBody(r, headline, "of the change that was the oldest: holdfast status "+argOf(r), "")}
 }
 
 // ForGone pages operators: a receiver says that there is nobody any more.
@@ -138,18 +139,26 @@ func done(v schemas.Verdict) string {
 
 func operatorBody(r *decision.Record, headline, state, next string) string {
 	return render("operator.txt", operatorData{
-		Headline: headline, State: state, Entity: r.Entity.Key(), Policy: r.Policy, Version: r.PolicyVersion, Time: r.Time.UTC().Format(time.RFC3339),
-		Credential: r.Credential, By: r.By, Why: strings.TrimPrefix(r.Reason, "by "+r.By+": "), Next: next, ID: r.ID, Verdict: r.Verdict, Proposed: r.Proposed, Signals: len(r.Signals),
+		Headline: schemas.Unlinked(headline), State: state, Entity: schemas.Unlinked(r.Entity.Key()), Arg: argOf(r), Policy: r.Policy, Version: r.PolicyVersion, Time: r.Time.UTC().Format(time.RFC3339),
+		Credential: schemas.Unlinked(r.Credential), By: schemas.Printable(r.By), Why: schemas.Printable(strings.TrimPrefix(r.Reason, "by "+r.By+": ")), Next: next, ID: r.ID, Verdict: r.Verdict, Proposed: r.Proposed, Signals: len(r.Signals),
 		Score: r.Score, Evidence: seen(r), Shared: len(r.Seen) > 1,
 	})
 }
 
-// seen is what to read first. Where there is none the reason stands for it.
+// argOf is the entity in a command that may be pasted into a shell.
+func argOf(r *decision.Record) string { return schemas.MailArg(r.Entity.Key()) }
+
+// seen is what to read first. Where there is none the reason stands for it. It quotes
+// what strangers wrote, of which nothing may be clicked.
 func seen(r *decision.Record) []schemas.Seen {
-	if len(r.Seen) == 0 {
-		return []schemas.Seen{{Text: r.Reason}}
+	out := slices.Clone(r.Seen)
+	if len(out) == 0 {
+		out = []schemas.Seen{{Text: r.Reason}}
 	}
-	return r.Seen
+	for i := range out {
+		out[i].Text = schemas.Unlinked(out[i].Text)
+	}
+	return out
 }
 
 // ForCustomer is the message to the account's people: why in plain words, never a
@@ -159,7 +168,7 @@ func ForCustomer(r *decision.Record, confirmed bool) Text {
 	data := struct {
 		Account, Reason string
 		Confirmed       bool
-	}{r.Account, r.NoticeReason, confirmed}
+	}{schemas.Unlinked(r.Account), noticeOf(r), confirmed}
 	subject := func(inForce, wanted string) string {
 		if confirmed {
 			return oneLine("Your account " + r.Account + " " + inForce)
@@ -175,6 +184,15 @@ func ForCustomer(r *decision.Record, confirmed bool) Text {
 	return Text{"decided", subject("has been stopped: what to do now", "is to be stopped: what to do now"), render("stopped.txt", data)}
 }
 
+// noticeOf is the reason for customers, in the operator's own words, whose links stay, but
+// for the account's name, which whoever opened the account chose.
+func noticeOf(r *decision.Record) string {
+	if r.Account == "" {
+		return r.NoticeReason
+	}
+	return strings.ReplaceAll(r.NoticeReason, r.Account, schemas.Unlinked(r.Account))
+}
+
 func render(name string, data any) string {
 	var b strings.Builder
 	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
@@ -187,15 +205,7 @@ func render(name string, data any) string {
 const maxSubject = 200
 
 // oneLine makes s fit for a subject: strangers choose parts of it.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7F || r == 0x2028 || r == 0x2029 || r == 0x85 {
-			return ' '
-		}
-		return r
-	}, s)
-	return Clip(s, maxSubject)
-}
+func oneLine(s string) string { return Clip(schemas.Unlinked(s), maxSubject) }
 
 // Clip cuts s to at most n bytes, between characters.
 func Clip(s string, n int) string {
