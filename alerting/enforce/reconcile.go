@@ -8,12 +8,17 @@ import (
 )
 
 // reconcileAt is when the entity's status at the receiver is looked at next, after at:
-// Config.Reconcile later, each entity at another time of that.
+// Config.Reconcile later, each entity at another time of that. What is overdue, as after a
+// long stop, is spread over the next 24th of it.
 func (l *line) reconcileAt(t *task, at time.Time) time.Time {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(t.ent.Entity.Key()))
-	every := l.e.cfg.Reconcile
-	return at.Add(every - every/8 + time.Duration(h.Sum32()%1024)*every/4096)
+	every, share := l.e.cfg.Reconcile, time.Duration(h.Sum32()%1024)
+	due, now := at.Add(every-every/8+share*every/4096), l.e.now()
+	if due.Before(now) {
+		due = now.Add(share * every / 24 / 1024)
+	}
+	return due
 }
 
 // reconcile holds the status that stands against the receiver's: it asks where the
