@@ -106,6 +106,9 @@ func (a *App) has(r Role) bool { return slices.Contains(a.opts.Roles, r) }
 // Run starts the engines, then the roles, and stops them in reverse order when ctx
 // ends: the roles write what they hold before their broker goes.
 func (a *App) Run(ctx context.Context) error {
+	if err := raiseFiles(&a.cfg); err != nil {
+		return err
+	}
 	if err := folder.Private(a.cfg.DataDir); err != nil {
 		return err
 	}
