@@ -15,11 +15,29 @@ import (
 
 func isGraphic(r rune) bool { return unicode.IsGraphic(r) }
 
-// describe says in one sentence what an entry is.
-func describe(e history.Entry) string {
+// describe says in one sentence what an entry is, in the timeline of an entity.
+func describe(e history.Entry, of schemas.Entity) string {
 	if e.Event != nil {
-		return describeEvent(e.Event)
+		text := describeEvent(e.Event)
+		if a := e.Event.Account; a != "" && of != (schemas.Entity{Kind: schemas.KindAccount, ID: a}) && e.Event.Type != schemas.TypeAccess {
+			text += ", account " + a
+		}
+		if late := e.Arrival.Sub(e.Time); e.Origin == string(schemas.OriginLive) && late > schemas.Lateness {
+			text += fmt.Sprintf(" (arrived %s later)", config.FormatDuration(late.Round(time.Second)))
+		}
+		return text
 	}
+	text := describeFinding(e)
+	if e.Account != "" && of.Kind == schemas.KindIP && e.Entity != of.Key() {
+		text += ", account " + e.Account
+	}
+	if e.FoundLate() {
+		text = fmt.Sprintf("(found %s later; happened %s) %s", config.FormatDuration(e.Arrival.Sub(e.Time).Round(time.Second)), e.Time.UTC().Format("2 Jan 15:04:05"), text)
+	}
+	return text
+}
+
+func describeFinding(e history.Entry) string {
 	switch e.Kind {
 	case schemas.KindSignal, schemas.KindTrial:
 		return from(e, func(s schemas.Signal) string {

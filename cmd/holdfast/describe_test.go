@@ -25,7 +25,7 @@ func TestDescribeDecision(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}); got != want {
+		if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}, schemas.Entity{}); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -34,7 +34,7 @@ func TestDescribeDecision(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}); got != "SUSPEND by ann: the key is on a paste site" {
+	if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}, schemas.Entity{}); got != "SUSPEND by ann: the key is on a paste site" {
 		t.Errorf("%q: people give no risk and are no policy", got)
 	}
 }

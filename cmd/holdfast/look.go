@@ -123,7 +123,7 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 	defer store.Close()
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
-	p := printer{w: out, colour: term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "", width: 110}
+	p := printer{w: out, of: e, colour: term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "", width: 110}
 	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 40 {
 		p.width = w
 	}
@@ -219,6 +219,7 @@ type printer struct {
 	w      io.Writer
 	colour bool
 	width  int
+	of     schemas.Entity
 	day    string
 }
 
@@ -230,6 +231,9 @@ const indent = 21 // "15:04:05  decision   "
 
 func (p *printer) entry(e history.Entry) {
 	t := e.Time.UTC()
+	if e.FoundLate() {
+		t = e.Arrival.UTC()
+	}
 	if day := t.Format("Monday, 2 January 2006"); day != p.day {
 		p.day = day
 		fmt.Fprintf(p.w, "\n%s (UTC)\n", day)
@@ -238,7 +242,7 @@ func (p *printer) entry(e history.Entry) {
 	if c := colours[e.Kind]; p.colour && c != "" {
 		on, off = c, "\x1b[0m"
 	}
-	lines := fold(clean(describe(e)), max(20, p.width-indent))
+	lines := fold(clean(describe(e, p.of)), max(20, p.width-indent))
 	fmt.Fprintf(p.w, "%s  %s%-10s%s %s\n", t.Format("15:04:05"), on, e.Kind, off, lines[0])
 	for _, l := range lines[1:] {
 		fmt.Fprintf(p.w, "%*s%s\n", indent, "", l)

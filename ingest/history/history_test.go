@@ -93,6 +93,11 @@ func put(to *clickhouse.Column, c schemas.EventColumn, e *schemas.Event) {
 
 func insertFinding(tb testing.TB, c *clickhouse.Client, topic schemas.Topic, kind schemas.Kind, offset int64, at time.Time, id, entity, account, body string) {
 	tb.Helper()
+	insertFound(tb, c, topic, kind, offset, at, at, id, entity, account, body)
+}
+
+func insertFound(tb testing.TB, c *clickhouse.Client, topic schemas.Topic, kind schemas.Kind, offset int64, at, arrival time.Time, id, entity, account, body string) {
+	tb.Helper()
 	t, _ := schemas.TableOf(topic)
 	b := clickhouse.NewBlock(t)
 	for i := range b.Columns {
@@ -104,7 +109,9 @@ func insertFinding(tb testing.TB, c *clickhouse.Client, topic schemas.Topic, kin
 			col.Word(string(topic))
 		case "offset":
 			col.Int64(offset)
-		case "arrival", "time":
+		case "arrival":
+			col.Time(arrival.UnixMilli())
+		case "time":
 			col.Time(at.UnixMilli())
 		case "kind":
 			col.Word(string(kind))
@@ -353,5 +360,60 @@ func TestTimelineFindsEveryFormOfAnAddress(t *testing.T) {
 	}
 	if want := []string{"e0", "e1", "e2", "e3", "e4", "e5", "e6"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// What was found hours after it happened does not stand before the decisions that were
+// made without it.
+func TestTimelineHasLateFindingsWhereTheyWereFound(t *testing.T) {
+	h, c := open(t)
+	hour := func(n int) time.Time { return start.Add(time.Duration(n) * time.Hour) }
+	insertFound(t, c, schemas.TopicInbox, schemas.KindSignal, 0, hour(1), hour(5), "sig_late", "account:a1", "a1", "{}")
+	insertFound(t, c, schemas.TopicInbox, schemas.KindSignal, 1, hour(2), hour(2).Add(time.Minute), "sig_soon", "account:a1", "a1", "{}")
+	insertFound(t, c, schemas.TopicDecisions, schemas.KindDecision, 0, hour(2), hour(2).Add(2*time.Minute), "dec", "account:a1", "a1", "{}")
+	for _, limit := range []int{0, 2} {
+		var got []string
+		for e, err := range h.Timeline(t.Context(), schemas.Entity{Kind: schemas.KindAccount, ID: "a1"}, time.Time{}, limit) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.FoundLate() != (e.ID == "sig_late") {
+				t.Errorf("%s: found late is %v", e.ID, e.FoundLate())
+			}
+			got = append(got, e.ID)
+		}
+		if want := []string{"sig_soon", "dec", "sig_late"}; !slices.Equal(got, want[len(want)-len(got):]) || len(got) != 3 && len(got) != limit {
+			t.Errorf("with limit %d: %v, want %v", limit, got, want)
+		}
+	}
+}
+
+// An account with 5,000 events among 1,600,000.
+func BenchmarkTimeline(b *testing.B) {
+	h, c := open(b)
+	err := c.Exec(b.Context(), `INSERT INTO events (log_id, topic, partition, offset, arrival, id, time, entity, account, type, ip, source, origin, credential, recipients)
+SELECT 'log', 'events', number % 8, intDiv(number, 8), toDateTime64('2026-03-02 00:00:00', 3, 'UTC') + intDiv(number, 10), concat('e', toString(number)),
+	toDateTime64('2026-03-02 00:00:00', 3, 'UTC') + intDiv(number, 10), concat('account:a', toString(number % 320)), concat('a', toString(number % 320)), 'send',
+	toIPv6(concat('198.51.', toString(number % 100), '.', toString(number % 250))), 'http:mailer', 'live', concat('key-', toString(number % 320)),
+	[concat('c', toString(number), '@mail.example')]
+FROM numbers(1600000)`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, limit := range []int{1000, 0} {
+		b.Run(fmt.Sprintf("limit=%d", limit), func(b *testing.B) {
+			for b.Loop() {
+				n := 0
+				for _, err := range h.Timeline(b.Context(), schemas.Entity{Kind: schemas.KindAccount, ID: "a7"}, time.Time{}, limit) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+				if n != 5000 && n != limit {
+					b.Fatalf("%d entries", n)
+				}
+			}
+		})
 	}
 }

@@ -35,6 +35,13 @@ type Entry struct {
 	Body  jsontext.Value `json:"body,omitempty"`
 }
 
+// FoundLate reports whether this is a finding about live events that was made later
+// than its time by more than the lateness: what it tells was not known in between, so it
+// cannot be the cause of what was done until then. A timeline has it where it was found.
+func (e Entry) FoundLate() bool {
+	return e.Kind != schemas.KindEvent && e.Origin != string(schemas.OriginImport) && e.Origin != string(schemas.OriginReplay) && e.Arrival.Sub(e.Time) > schemas.Lateness
+}
+
 // Timeline gives everything about an entity since a time, in the order of time:
 // its events and what else touched it (for an account also the staff who looked
 // at it, for an address the events that came from it, for an employee the
@@ -167,17 +174,23 @@ func (h *History) timelineQuery(entity schemas.Entity, since time.Time, limit in
 			add("toString(kind) AS entry_kind, body AS entry_body, "+commonColumns()+", "+q.scan.defaults(), t.Name, w)
 		}
 	}
-	order := " ORDER BY entry_time, entry_arrival, entry_rank, entry_log_id, entry_topic, entry_partition, entry_offset"
+	order := " ORDER BY entry_when, entry_arrival, entry_rank, entry_log_id, entry_topic, entry_partition, entry_offset"
 	if limit > 0 {
 		// What is there twice is dropped afterwards; leave room for it.
-		order = fmt.Sprintf(" ORDER BY entry_time DESC, entry_arrival DESC, entry_rank DESC, entry_log_id DESC, entry_topic DESC, entry_partition DESC, entry_offset DESC LIMIT %d", 2*limit+1000)
+		order = fmt.Sprintf(" ORDER BY entry_when DESC, entry_arrival DESC, entry_rank DESC, entry_log_id DESC, entry_topic DESC, entry_partition DESC, entry_offset DESC LIMIT %d", 2*limit+1000)
 	}
-	q.sql = "SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ")" + strings.ReplaceAll(order, "entry_rank", causes)
+	q.sql = "SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ")" + strings.NewReplacer("entry_rank", causes, "entry_when", when()).Replace(order)
 	return q, nil
 }
 
 // causes puts what follows from another thing of the same time and arrival behind it.
 const causes = "indexOf(['event', 'request', 'signal', 'trial', 'answer', 'decision', 'case', 'action', 'notice', 'operator'], entry_kind)"
+
+// when is where an entry stands in a timeline: see FoundLate.
+func when() string {
+	return fmt.Sprintf("if(entry_kind != '%s' AND entry_origin NOT IN ('%s', '%s') AND entry_arrival > entry_time + toIntervalMillisecond(%d), entry_arrival, entry_time)",
+		schemas.KindEvent, schemas.OriginImport, schemas.OriginReplay, schemas.Lateness.Milliseconds())
+}
 
 func commonColumns() string {
 	var out []string
