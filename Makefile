@@ -12,7 +12,7 @@ export GOTOOLCHAIN := $(shell GOTOOLCHAIN=$(TOOLCHAIN) $(GO) version >/dev/null 
 TOOL       := $(GO) tool -modfile=.ci/tools/go.mod
 GOTESTSUM  := $(GO) tool -modfile=.ci/gotestsum/go.mod gotestsum --format pkgname --format-hide-empty-pkg --hide-summary=skipped
 
-.PHONY: all build setup kafka demo demo-test cases test test-race test-race-short bench bench-nab profile lint vulns sbom fuzz clean
+.PHONY: all build setup kafka demo demo-test cases test test-race test-race-short bench bench-nab profile reference lint vulns sbom fuzz clean
 
 all: build
 
@@ -68,6 +68,10 @@ bench-nab: build
 	@cd $(NAB) && find . -mindepth 2 -name '*.csv' | while read -r f; do \
 	  mkdir -p $(abspath $(NAB_OUT))/$$(dirname $$f) && $(CURDIR)/$(BIN) series $$f --out $(abspath $(NAB_OUT))/$$f || exit 1; done
 	@echo "the scores are in $(NAB_OUT); what they are worth tells: python3 ../shared/bench/score_nab.py $(NAB) $(NAB_OUT)"
+
+# The pages under deploy/docs/reference, which a test compares with the code.
+reference: setup
+	$(GO) test ./cmd/internal/app -run Reference -update
 
 # golangci-lint with the rules in .golangci.yml, gosec's among them.
 lint:

@@ -11,7 +11,7 @@ import (
 	"holdfast/detectors"
 )
 
-var updateDoc = flag.Bool("update", false, "write the detectors' numbers into deploy/docs/detectors.md")
+var updateDoc = flag.Bool("update", false, "write generated parts of deploy/docs anew")
 
 // The tables of deploy/docs/detectors.md are what the detectors declare.
 func TestDetectorsDoc(t *testing.T) {
