@@ -79,7 +79,9 @@ func comments(t *testing.T) map[string]map[string]string {
 			out[spec.Name.Name] = map[string]string{}
 			for _, field := range s.Fields.List {
 				for _, id := range field.Names {
-					out[spec.Name.Name][id.Name] = strings.TrimSpace(field.Doc.Text() + " " + field.Comment.Text())
+					text := strings.TrimPrefix(strings.TrimSpace(field.Doc.Text()+" "+field.Comment.Text()), id.Name)
+					text = strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(text, " is "), ":"))
+					out[spec.Name.Name][id.Name] = text
 				}
 			}
 			return true
@@ -135,18 +137,17 @@ func TestReferenceOfSettings(t *testing.T) {
 func shown(v reflect.Value) string {
 	var text string
 	switch x := v.Interface().(type) {
-	case interface{ String() string }:
+	case time.Duration:
+		text = config.FormatDuration(x)
+	case config.Limit:
 		text = x.String()
-		if d, ok := v.Interface().(interface{ Seconds() float64 }); ok && d.Seconds() == 0 {
-			text = ""
-		}
 	case string, bool, int, int64, float64:
 		text = fmt.Sprint(x)
 	}
-	if text == "" || text == "0" {
+	if text == "" || text == "0" || text == "0s" {
 		return ""
 	}
-	return "`" + strings.TrimSuffix(strings.TrimSuffix(text, "0s"), "0m") + "`"
+	return "`" + text + "`"
 }
 
 func allowed(f reflect.StructField, v reflect.Value) string {
@@ -229,7 +230,7 @@ func TestReferenceOfTables(t *testing.T) {
 	reference(t, "tables.md", "Tables", b.Bytes())
 }
 
-var descPattern = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "(.*)", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
+var descPattern = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "(.*?)"(?:, unit: "[^"]*")?, constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
 
 // The metrics are those of an instance with all roles and a way in, and of the edge.
 func TestReferenceOfMetrics(t *testing.T) {

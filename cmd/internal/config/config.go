@@ -17,7 +17,7 @@ import (
 // a path that must exist, file:"secret" that others may not read or write it; secret that it is never printed; one lists the values
 // that are allowed.
 type Config struct {
-	DataDir       string        `yaml:"data_dir"`
+	DataDir       string        `yaml:"data_dir"` // folder of the embedded engines, of secrets and of import progress
 	Kafka         Kafka         `yaml:"kafka"`
 	ClickHouse    ClickHouse    `yaml:"clickhouse"`
 	Embedded      Embedded      `yaml:"embedded"`
@@ -34,12 +34,12 @@ type Config struct {
 
 // Kafka says where the log is. Without brokers the embedded one is used.
 type Kafka struct {
-	Brokers     []string `yaml:"brokers"`
-	ClientID    string   `yaml:"client_id"`
-	Prefix      string   `yaml:"prefix"`
-	Lanes       int      `yaml:"lanes"`       // fixed when the topics are created; 0: 64, embedded 8
-	Replication int      `yaml:"replication"` // of new topics; 0: 3, embedded 1
-	Compression string   `yaml:"compression" one:"none,lz4,zstd"`
+	Brokers     []string `yaml:"brokers"`                         // host:port of each; empty: the embedded broker
+	ClientID    string   `yaml:"client_id"`                       // how the process names itself to Kafka
+	Prefix      string   `yaml:"prefix"`                          // beginning of every topic and group
+	Lanes       int      `yaml:"lanes"`                           // fixed when the topics are created; 0: 64, embedded 8
+	Replication int      `yaml:"replication"`                     // of new topics; 0: 3, embedded 1
+	Compression string   `yaml:"compression" one:"none,lz4,zstd"` // of what Holdfast writes
 	TLS         TLS      `yaml:"tls"`
 	SASL        SASL     `yaml:"sasl"`
 	// Listen is the embedded broker's address, on loopback.
@@ -57,30 +57,30 @@ type Embedded struct {
 
 // TLS of a connection to a server.
 type TLS struct {
-	Enabled    bool   `yaml:"enabled"`
-	CAFile     string `yaml:"ca_file" file:"yes"`
-	CertFile   string `yaml:"cert_file" file:"yes"`
-	KeyFile    string `yaml:"key_file" file:"secret"`
-	ServerName string `yaml:"server_name"`
+	Enabled    bool   `yaml:"enabled"`                // connect with TLS
+	CAFile     string `yaml:"ca_file" file:"yes"`     // certificates to trust, PEM; empty: the system's
+	CertFile   string `yaml:"cert_file" file:"yes"`   // client certificate, PEM
+	KeyFile    string `yaml:"key_file" file:"secret"` // its key, PEM
+	ServerName string `yaml:"server_name"`            // name in the server's certificate; empty: the host
 }
 
 // SASL proves who we are to Kafka.
 type SASL struct {
-	Mechanism    string `yaml:"mechanism" one:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"`
-	User         string `yaml:"user"`
-	Password     string `yaml:"password" secret:"yes"`
-	PasswordFile string `yaml:"password_file" file:"secret"`
+	Mechanism    string `yaml:"mechanism" one:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"` // empty: no SASL
+	User         string `yaml:"user"`                                               // needed with a mechanism
+	Password     string `yaml:"password" secret:"yes"`                              // better in password_file
+	PasswordFile string `yaml:"password_file" file:"secret"`                        // holds the password
 }
 
 // ClickHouse says where the audit store is. Without an address the embedded one is used.
 type ClickHouse struct {
-	Addr         []string `yaml:"addr"`
-	Protocol     string   `yaml:"protocol" one:"native,http"`
+	Addr         []string `yaml:"addr"`                       // host:port of each; empty: the embedded engine
+	Protocol     string   `yaml:"protocol" one:"native,http"` // native or http
 	TLS          TLS      `yaml:"tls"`
-	User         string   `yaml:"user"`
-	Password     string   `yaml:"password" secret:"yes"`
-	PasswordFile string   `yaml:"password_file" file:"secret"`
-	Database     string   `yaml:"database"`
+	User         string   `yaml:"user"`                        // who Holdfast is to ClickHouse
+	Password     string   `yaml:"password" secret:"yes"`       // better in password_file
+	PasswordFile string   `yaml:"password_file" file:"secret"` // holds the password
+	Database     string   `yaml:"database"`                    // holds the tables
 	// TTL is how long rows are kept, by table; "off" keeps them for ever.
 	TTL map[string]Limit `yaml:"ttl"`
 	// Listen is the embedded engine's address, on loopback.
@@ -99,7 +99,7 @@ type Intake struct {
 type HTTP struct {
 	Listen        string        `yaml:"listen"`
 	CertFile      string        `yaml:"cert_file" file:"yes"`
-	KeyFile       string        `yaml:"key_file" file:"secret"`
+	KeyFile       string        `yaml:"key_file" file:"secret"` // its key, PEM
 	Tokens        []Token       `yaml:"tokens"`
 	MaxBody       int64         `yaml:"max_body"`
 	MaxConcurrent int           `yaml:"max_concurrent"`
@@ -113,11 +113,11 @@ type HTTP struct {
 
 // Token is one sender's credential.
 type Token struct {
-	Name      string   `yaml:"name"`
-	TokenFile string   `yaml:"token_file" file:"secret"`
-	SHA256    string   `yaml:"sha256"`
-	Types     []string `yaml:"types" one:"send,delivery,login,credential,access,connection,account"`
-	Origin    string   `yaml:"origin" one:",live,import"`
+	Name      string   `yaml:"name"`                                                                 // becomes the source http:NAME
+	TokenFile string   `yaml:"token_file" file:"secret"`                                             // holds the token
+	SHA256    string   `yaml:"sha256"`                                                               // of the token, in hexadecimal; in place of token_file
+	Types     []string `yaml:"types" one:"send,delivery,login,credential,access,connection,account"` // event types that it may send; none: all
+	Origin    string   `yaml:"origin" one:",live,import"`                                            // import: what it sends teaches and stops nobody
 	// Accounts and AccountPrefix list the accounts that it may name; none of both: all.
 	Accounts      []string `yaml:"accounts"`
 	AccountPrefix string   `yaml:"account_prefix"`
@@ -140,7 +140,7 @@ type Enrichment struct {
 
 // Detect is the detectors' part.
 type Detect struct {
-	SaveEvery time.Duration `yaml:"save_every"`
+	SaveEvery time.Duration `yaml:"save_every"` // how long a change of state may stay unsaved
 }
 
 // Respond says what follows from signals.
@@ -183,8 +183,8 @@ type Enforce struct {
 	Slack         []Slack        `yaml:"slack"`
 	PagerDuty     []PagerDuty    `yaml:"pagerduty"`
 	Alertmanager  []Alertmanager `yaml:"alertmanager"`
-	NotifyReviews bool           `yaml:"notify_reviews"`
-	Concurrency   int            `yaml:"concurrency"` // calls at once, for each receiver and channel
+	NotifyReviews bool           `yaml:"notify_reviews"` // operators are told of reviews too
+	Concurrency   int            `yaml:"concurrency"`    // calls at once, for each receiver and channel
 	// GiveUp is how long a notice is tried. A status is told until it is confirmed.
 	GiveUp time.Duration `yaml:"give_up"`
 	// MaxBackoff is the longest pause between two attempts at a status.
@@ -198,28 +198,28 @@ type Enforce struct {
 
 // Webhook is one receiver of signed requests.
 type Webhook struct {
-	Name       string        `yaml:"name"`
-	URL        string        `yaml:"url" secret:"yes"`
-	SecretFile string        `yaml:"secret_file" file:"secret"`
-	OldSecret  string        `yaml:"old_secret_file" file:"secret"`
-	Timeout    time.Duration `yaml:"timeout"`
-	AllowHTTP  bool          `yaml:"allow_http"`
+	Name       string        `yaml:"name"`                          // stands for the receiver in records and metrics
+	URL        string        `yaml:"url" secret:"yes"`              // https://host/path
+	SecretFile string        `yaml:"secret_file" file:"secret"`     // signing secret, whsec_ and base64
+	OldSecret  string        `yaml:"old_secret_file" file:"secret"` // the secret before, while it is changed
+	Timeout    time.Duration `yaml:"timeout"`                       // of one attempt
+	AllowHTTP  bool          `yaml:"allow_http"`                    // no TLS, on a network that is trusted
 	// StatusURL is where the platform says which status it keeps of {entity}.
 	StatusURL string `yaml:"status_url" secret:"yes"`
 }
 
 // SMTP is the mail server for notices.
 type SMTP struct {
-	Host         string        `yaml:"host"`
-	Port         int           `yaml:"port"`
-	TLS          string        `yaml:"tls" one:"starttls,tls,none"`
-	User         string        `yaml:"user"`
-	PasswordFile string        `yaml:"password_file" file:"secret"`
-	CAFile       string        `yaml:"ca_file" file:"yes"`
-	From         string        `yaml:"from"`
-	Operators    []string      `yaml:"operators"`
-	Customers    bool          `yaml:"customers"`
-	Timeout      time.Duration `yaml:"timeout"`
+	Host         string        `yaml:"host"`                        // mail server; empty: no mail
+	Port         int           `yaml:"port"`                        // of the mail server
+	TLS          string        `yaml:"tls" one:"starttls,tls,none"` // none is for a relay on this machine
+	User         string        `yaml:"user"`                        // logs in; with password_file
+	PasswordFile string        `yaml:"password_file" file:"secret"` // holds the password
+	CAFile       string        `yaml:"ca_file" file:"yes"`          // certificates to trust, PEM
+	From         string        `yaml:"from"`                        // sender
+	Operators    []string      `yaml:"operators"`                   // addresses that are told of stops and questions
+	Customers    bool          `yaml:"customers"`                   // contacts of a stopped or released account are told
+	Timeout      time.Duration `yaml:"timeout"`                     // of one attempt
 }
 
 // Observability is how operators watch Holdfast itself.
@@ -231,8 +231,8 @@ type Observability struct {
 
 // Log is the process's own log, on standard error.
 type Log struct {
-	Level  string `yaml:"level" one:"debug,info,warn,error"`
-	Format string `yaml:"format" one:"text,json"`
+	Level  string `yaml:"level" one:"debug,info,warn,error"` // least level that is written
+	Format string `yaml:"format" one:"text,json"`            // of a line
 }
 
 // Default returns the configuration in force where nothing else is said.
