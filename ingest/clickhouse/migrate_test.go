@@ -163,13 +163,14 @@ func TestCheckTellsWhatDiffers(t *testing.T) {
 		"ALTER TABLE events MODIFY SETTING non_replicated_deduplication_window = 5",
 		"ALTER TABLE actions MODIFY COLUMN target LowCardinality(String)",
 		"DROP TABLE cases",
+		"DROP VIEW decisions_unique",
 	} {
 		if err := c.Exec(ctx, s); err != nil {
 			t.Fatal(err)
 		}
 	}
 	err := Check(ctx, c)
-	for _, want := range []string{"events: setting non_replicated_deduplication_window is 5", "actions: column target", "table cases"} {
+	for _, want := range []string{"events: setting non_replicated_deduplication_window is 5", "actions: column target", "table cases", "its view decisions_unique"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the check says %v, want it to name %q", err, want)
 		}

@@ -59,6 +59,16 @@ func checkTable(ctx context.Context, conn driver.Conn, t schemas.Table) error {
 			differ("column "+c.Name, orNone(is), c.Type()+": run `holdfast migrate`")
 		}
 	}
+	shown, err := columnsOf(ctx, conn, t.Unique())
+	if err != nil {
+		return err
+	}
+	for _, c := range t.Columns {
+		if shown[c.Name] == "" {
+			errs = append(errs, fmt.Errorf("its view %s does not show %s: run `holdfast migrate`", t.Unique(), c.Name))
+			break
+		}
+	}
 	return errors.Join(errs...)
 }
 

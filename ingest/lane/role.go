@@ -97,7 +97,7 @@ func Respond() Role {
 		Name:    "respond",
 		Inputs:  []Input{{Topic: schemas.TopicInbox, Doubles: true}},
 		State:   schemas.TopicStateRespond,
-		Once:    []Once{{schemas.TopicDecisions, 4096}, {schemas.TopicCases, 4096}},
+		Once:    []Once{{schemas.TopicDecisions, 4096}, {schemas.TopicCases, 4096}, {schemas.TopicOperator, 4096}},
 		Fences:  []Fence{{Topic: schemas.TopicDecisions}, {Topic: schemas.TopicStatus}},
 		Guard:   &Guard{Topic: schemas.TopicStatus, Version: statusVersion},
 		Forward: true,
