@@ -3,6 +3,7 @@ package detectors
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"holdfast/schemas"
@@ -229,4 +230,25 @@ func (f *Fold) count() {
 	}
 	f.meter.trials.Store(int64(len(f.trials)))
 	f.meter.entities.Store(int64(n))
+}
+
+// Keys gives the entities of which there is live state, in no order. What trials know of
+// them is saved with it.
+func (f *Fold) Keys(yield func(key string) bool) {
+	e := f.live
+	for h := uint32(1); h <= e.accounts.End(); h++ {
+		if e.accounts.At(h).keyLen != 0 && !yield(strings.Clone(e.accountKey(h))) {
+			return
+		}
+	}
+	for h := uint32(1); h <= e.addresses.End(); h++ {
+		if e.addresses.At(h).keyLen != 0 && !yield(strings.Clone(e.addressKey(h))) {
+			return
+		}
+	}
+	for key := range e.employees {
+		if !yield(key) {
+			return
+		}
+	}
 }

@@ -91,6 +91,7 @@ type cli struct {
 	Setup    setupCmd    `cmd:"" help:"Fetch libchdb, the ClickHouse engine for one machine."`
 	Topics   topicsCmd   `cmd:"" help:"Create or check the topics."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the audit store up to date."`
+	Rebuild  rebuildCmd  `cmd:"" help:"Make the state of detection anew from the audit store."`
 	Upgrade  upgradeCmd  `cmd:"" help:"Finish an upgrade once every process runs this version."`
 	Config   configCmd   `cmd:"" help:"Print or check the configuration."`
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of a record."`

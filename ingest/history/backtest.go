@@ -35,14 +35,25 @@ const sliceGrain = 1000
 // another. Events of one millisecond come in the order of their logs; a row that
 // was written twice comes once.
 func (h *History) Happened(ctx context.Context, from, to time.Time, order Order) iter.Seq2[Recorded, error] {
+	return h.sliced(ctx, happened, from, to, order)
+}
+
+// Arrived gives the events that came in from one time up to, not including, another, in
+// the order of arrival.
+func (h *History) Arrived(ctx context.Context, from, to time.Time) iter.Seq2[Recorded, error] {
+	return h.sliced(ctx, arrived, from, to, ByArrival)
+}
+
+// sliced reads the events for which a condition on a stretch of time holds.
+func (h *History) sliced(ctx context.Context, where string, from, to time.Time, order Order) iter.Seq2[Recorded, error] {
 	return func(yield func(Recorded, error) bool) {
-		cuts, err := h.cuts(ctx, from, to, order)
+		cuts, err := h.cuts(ctx, where, from, to, order)
 		if err != nil {
 			yield(Recorded{}, fmt.Errorf("history: %w", err))
 			return
 		}
 		for i := 1; i < len(cuts); i++ {
-			if !h.readSlice(ctx, sliceOf{from, to, order, cuts[i-1], cuts[i]}, yield) {
+			if !h.readSlice(ctx, sliceOf{where, from, to, order, cuts[i-1], cuts[i]}, yield) {
 				return
 			}
 		}
@@ -51,8 +62,8 @@ func (h *History) Happened(ctx context.Context, from, to time.Time, order Order)
 
 // cuts divides the events by the order's column, which is the whole sort order of
 // the slices, so that none of them is too large to be sorted and answered at once.
-func (h *History) cuts(ctx context.Context, from, to time.Time, order Order) ([]int64, error) {
-	rows, err := h.conn.Query(ctx, fmt.Sprintf("SELECT intDiv(toUnixTimestamp64Milli(`%s`), %d) AS at, count() FROM events WHERE %s GROUP BY at ORDER BY at", order, sliceGrain, happened),
+func (h *History) cuts(ctx context.Context, where string, from, to time.Time, order Order) ([]int64, error) {
+	rows, err := h.conn.Query(ctx, fmt.Sprintf("SELECT intDiv(toUnixTimestamp64Milli(`%s`), %d) AS at, count() FROM events WHERE %s GROUP BY at ORDER BY at", order, sliceGrain, where),
 		from.UnixMilli(), to.UnixMilli())
 	if err != nil {
 		return nil, err
@@ -78,6 +89,7 @@ func (h *History) cuts(ctx context.Context, from, to time.Time, order Order) ([]
 }
 
 type sliceOf struct {
+	where       string // a condition on from and to
 	from, to    time.Time
 	order       Order
 	after, upTo int64 // of the order's column, Unix milliseconds
@@ -88,7 +100,7 @@ func (h *History) readSlice(ctx context.Context, s sliceOf, yield func(Recorded,
 	defer cancel()
 	scan := newEventScan()
 	query := fmt.Sprintf("SELECT log_id, partition, offset, arrival, source, origin, %s, %s FROM events WHERE %s AND %s ORDER BY `%s`, log_id, partition, offset",
-		networkNames(), scan.names(), happened, within(string(s.order)), s.order)
+		networkNames(), scan.names(), s.where, within(string(s.order)), s.order)
 	rows, err := h.conn.Query(ctx, query, s.from.UnixMilli(), s.to.UnixMilli(), s.after, s.upTo)
 	if err != nil {
 		yield(Recorded{}, fmt.Errorf("history: %w", err))
@@ -128,9 +140,9 @@ var happened = within("time")
 
 // findings reads the bodies of a table's records of a stretch of time in the order
 // of their arrival, each id once.
-func findings[T any](ctx context.Context, h *History, from, to time.Time, table schemas.Topic, kind schemas.Kind, also string) (out []T, arrivals []time.Time, err error) {
+func findings[T any](ctx context.Context, h *History, from, to time.Time, table schemas.Topic, kind schemas.Kind, also string) (out []T, came []coming, err error) {
 	rows, err := h.conn.Query(chgo.Context(ctx, chgo.WithSettings(sortSettings)),
-		fmt.Sprintf("SELECT id, arrival, body FROM %s WHERE kind = ? AND %s%s ORDER BY arrival, log_id, partition, offset", table, happened, also), string(kind), from.UnixMilli(), to.UnixMilli())
+		fmt.Sprintf("SELECT id, log_id, partition, offset, arrival, body FROM %s WHERE kind = ? AND %s%s ORDER BY arrival, log_id, partition, offset", table, happened, also), string(kind), from.UnixMilli(), to.UnixMilli())
 	if err != nil {
 		return nil, nil, fmt.Errorf("history: %w", err)
 	}
@@ -138,8 +150,8 @@ func findings[T any](ctx context.Context, h *History, from, to time.Time, table 
 	seen := map[string]bool{}
 	for rows.Next() {
 		var id, body string
-		var arrival time.Time
-		if err := rows.Scan(&id, &arrival, &body); err != nil {
+		c := coming{Position: Position{Topic: table}}
+		if err := rows.Scan(&id, &c.LogID, &c.Partition, &c.Offset, &c.arrival, &body); err != nil {
 			return nil, nil, fmt.Errorf("history: %w", err)
 		}
 		if seen[id] {
@@ -150,9 +162,32 @@ func findings[T any](ctx context.Context, h *History, from, to time.Time, table 
 		if err := json.Unmarshal([]byte(body), &v); err != nil {
 			return nil, nil, fmt.Errorf("history: %s %q in table %s: %w", kind, id, table, err)
 		}
-		out, arrivals = append(out, v), append(arrivals, arrival.UTC())
+		out, came = append(out, v), append(came, c)
 	}
-	return out, arrivals, rows.Err()
+	return out, came, rows.Err()
+}
+
+// coming is where and when a record came in.
+type coming struct {
+	Position
+	arrival time.Time
+}
+
+// Reach is from which arrival on events may stand within the reach of duplicates of those
+// that came in later than a time: the earliest arrival among each log's last
+// schemas.DuplicateReach offsets before it. It is the time itself where there are none.
+func (h *History) Reach(ctx context.Context, before time.Time) (time.Time, error) {
+	row := h.conn.QueryRow(ctx, "SELECT count(), min(e.arrival) FROM events AS e INNER JOIN (SELECT log_id, partition, max(offset) AS last FROM events WHERE arrival < fromUnixTimestamp64Milli(?, 'UTC') GROUP BY log_id, partition) AS l "+
+		"USING (log_id, partition) WHERE e.arrival < fromUnixTimestamp64Milli(?, 'UTC') AND e.offset > l.last - ?", before.UnixMilli(), before.UnixMilli(), int64(schemas.DuplicateReach))
+	var n uint64
+	var from time.Time
+	if err := row.Scan(&n, &from); err != nil {
+		return before, fmt.Errorf("history: %w", err)
+	}
+	if n == 0 {
+		return before, nil
+	}
+	return from.UTC(), nil
 }
 
 // Decided gives the decisions of a stretch of time, of every mode and verdict.
@@ -173,18 +208,19 @@ func (h *History) Gaps(ctx context.Context, from, to time.Time) ([]schemas.Gap, 
 	return out, err
 }
 
-// Asked is a person's request and when it came to its entity's inbox.
+// Asked is a person's request, and where and when it came to its entity's inbox.
 type Asked struct {
 	schemas.Request
-	Arrival time.Time
+	Position Position
+	Arrival  time.Time
 }
 
 // Requests gives what people asked for in a stretch of time, in the order of arrival.
 func (h *History) Requests(ctx context.Context, from, to time.Time) ([]Asked, error) {
-	all, arrivals, err := findings[schemas.Request](ctx, h, from, to, schemas.TopicInbox, schemas.KindRequest, "")
+	all, came, err := findings[schemas.Request](ctx, h, from, to, schemas.TopicInbox, schemas.KindRequest, "")
 	out := make([]Asked, len(all))
 	for i := range all {
-		out[i] = Asked{all[i], arrivals[i]}
+		out[i] = Asked{all[i], came[i].Position, came[i].arrival.UTC()}
 	}
 	return out, err
 }

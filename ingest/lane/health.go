@@ -135,14 +135,19 @@ func (r *Runner) checkState(ctx context.Context) error {
 	}
 	fold := r.deps.NewFold(0)
 	for _, f := range got {
+		others := map[string]error{} // by key, of which no later value stands above
 		for i := range f.Records {
 			rec := &f.Records[i]
-			if isFence(rec) || rec.Value == nil {
+			if isFence(rec) {
 				continue
 			}
+			delete(others, string(rec.Key))
 			if err := guarded(func() error { return fold.Restore(string(rec.Key), rec.Value) }); unreadable(err) {
-				return fmt.Errorf("lane: role %s does not join its group: the state of %q in %s at offset %d: %w", r.cfg.Role.Name, rec.Key, f.TopicPartition, rec.Offset, err)
+				others[string(rec.Key)] = fmt.Errorf("lane: role %s does not join its group: the state of %q in %s at offset %d: %w", r.cfg.Role.Name, rec.Key, f.TopicPartition, rec.Offset, err)
 			}
+		}
+		for _, err := range others {
+			return err // one is enough to say
 		}
 	}
 	return nil

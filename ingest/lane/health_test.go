@@ -95,6 +95,36 @@ func TestUnreadableStateIsLeftToOthers(t *testing.T) {
 	}
 }
 
+// What another version wrote of a key holds nobody up once a later value stands above it.
+func TestUnreadableStateThatWasReplaced(t *testing.T) {
+	for _, values := range []int{3, 500} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster()
+			old := schemas.AppendStateFrame(nil, schemas.StateFrame{Version: 99, Payload: make([]byte, 8)})
+			c.Append(at(schemas.TopicStateDetect, 1), kafka.Record{Key: []byte("account:bad"), Value: old})
+			putState(c, 1, "account:good", values)
+			putState(c, 1, "account:bad", 1)
+			r, err := lane.New(lane.Config{Role: lane.Detect(), Lanes: laneCount, Prefix: prefix},
+				lane.Deps{Broker: c.Client("one"), NewFold: func(int32) lane.Fold { return versioned{newCountFold()} }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- r.Run(ctx) }()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if h := r.Health(); !h.Ready() {
+				t.Errorf("%d values: %+v", values, h)
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A level of the installation that the program does not know ends it, at the start and
 // while it runs.
 func TestLevelOfTheFutureEndsTheProcess(t *testing.T) {
@@ -130,6 +160,16 @@ func TestLevelOfTheFutureEndsTheProcess(t *testing.T) {
 			}
 		})
 	}
+}
+
+// versioned is a fold that knows one layout.
+type versioned struct{ lane.Fold }
+
+func (v versioned) Restore(key string, value []byte) error {
+	if f, err := schemas.ParseStateFrame(value); err == nil && f.Version == 99 {
+		return schemas.UnreadableLayout(f.Version)
+	}
+	return v.Fold.Restore(key, value)
 }
 
 // levelled is a fold that takes the installation's level.

@@ -152,8 +152,10 @@ func (l *lane) fence() error {
 	return errors.Join(errs...)
 }
 
-// restoreState reads the state partition up to the fence.
+// restoreState reads the state partition up to the fence. What another version wrote and
+// this one cannot read ends the lane, unless a later value of the same key stands above it.
 func (l *lane) restoreState() (values int, err error) {
+	others := map[string]error{} // by key
 	_, err = l.readAll(l.save.at, func(rec *kafka.Record) error {
 		if isFence(rec) {
 			return nil
@@ -166,11 +168,20 @@ func (l *lane) restoreState() (values int, err error) {
 			l.missed(l.r.cfg.Role.State, rec.Offset, rec.Offset+1, "state value damaged: "+clip(key, schemas.MaxID))
 			return nil
 		}
+		if unreadable(err) {
+			others[key] = fmt.Errorf("lane %d of %s: the state of %s at offset %d: %w", l.n, l.r.cfg.Role.Name, key, rec.Offset, err)
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("lane %d of %s: the state of %s at offset %d: %w", l.n, l.r.cfg.Role.Name, key, rec.Offset, err)
 		}
+		delete(others, key)
 		return nil
 	})
+	for _, other := range others {
+		err = errors.Join(err, other)
+		break // one is enough to say
+	}
 	return values, err
 }
 

@@ -71,6 +71,7 @@ type fold interface {
 // Replay is one run. It is used from one goroutine, and not after an error.
 type Replay struct {
 	deps             Deps
+	states           folds
 	reader           reader
 	detection        *detection
 	events, facts    stream // addresses'
@@ -102,10 +103,10 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 		secret = []byte("holdfast replay: a fixed secret!")
 	}
 	engine := detectors.Config{Lanes: 1, HashSecret: secret, Parameters: cfg.Parameters, Uncounted: !cfg.Brake, Untimed: cfg.Untimed}
-	first, second, addresses := detectors.NewFold(engine), detectors.NewFold(engine), detectors.NewFold(engine)
-	people := [lanes]fold{first, second}
-	decide, brake := respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}), gate.New(gate.Config{BrakeOff: !cfg.Brake})
-	r := &Replay{deps: deps, detection: newDetection(people), folds: []*detectors.Fold{first, second, addresses}}
+	all := folds{people: [lanes]*detectors.Fold{detectors.NewFold(engine), detectors.NewFold(engine)}, addresses: detectors.NewFold(engine)}
+	all.decide, all.brake = respond.New(respond.Config{Policies: cfg.Policies, AgeLimit: cfg.AgeLimit}), gate.New(gate.Config{BrakeOff: !cfg.Brake})
+	people, addresses, decide, brake := [lanes]fold{all.people[0], all.people[1]}, all.addresses, all.decide, all.brake
+	r := &Replay{deps: deps, states: all, detection: newDetection(people), folds: []*detectors.Fold{all.people[0], all.people[1], all.addresses}}
 	r.events, r.facts = stream{fold: addresses}, stream{fold: addresses}
 	r.inbox, r.proposals = stream{fold: decide, seen: newRing()}, stream{fold: brake, seen: newRing()}
 	r.reader.seen, r.reader.networks = newRing(), cfg.Networks
@@ -115,7 +116,7 @@ func New(cfg Config, deps Deps) (*Replay, error) {
 		return nil, err
 	}
 	control := map[string][]byte{schemas.ControlInstallation: in}
-	for _, key := range []string{schemas.ControlPolicies, schemas.ControlParameters, schemas.ControlTrial} {
+	for _, key := range []string{schemas.ControlPolicies, schemas.ControlParameters, schemas.ControlTrial, schemas.ControlLevel} {
 		control[key] = cfg.Control[key]
 	}
 	if cfg.Trial != nil && control[schemas.ControlTrial] == nil {
