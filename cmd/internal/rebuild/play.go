@@ -57,7 +57,7 @@ func (p *player) double(r *history.Recorded) bool {
 	}
 	at := max(l.next, r.Offset) // offsets fall only where the broker's clock was set back
 	l.next = at + 1
-	return l.ids.Seen(at, r.Event.ID)
+	return l.ids.Seen(at, r.Source, r.Event.ID)
 }
 
 func (p *player) play(ctx context.Context) error {
