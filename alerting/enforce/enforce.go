@@ -31,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -127,11 +128,14 @@ func (e *Enforcer) load(ctx context.Context) error {
 		defer e.mu.Unlock()
 		key := s.Entity.Key()
 		delete(e.entities, key)
-		e.owedTo(s)
-		if s.rests(e.names) {
+		switch changed := e.owedTo(s); {
+		case s.rests(e.names) && !changed:
 			e.rested.put(key, s.Last)
-		} else {
-			e.entities[key] = e.track(&entity{State: *s, partition: partition})
+		default:
+			x := e.track(&entity{State: *s, partition: partition})
+			if e.entities[key] = x; changed {
+				e.queueSave(x)
+			}
 		}
 	})
 	if err != nil {
@@ -147,18 +151,33 @@ func (e *Enforcer) load(ctx context.Context) error {
 	return nil
 }
 
-// owedTo gives a receiver that is new here the status that stands.
-func (e *Enforcer) owedTo(s *State) {
-	for _, name := range e.names {
-		r := s.Receivers[name]
-		if r == nil && s.Last.Status != active && s.Change(s.Last.Decision) != nil {
-			r = s.receipt(name)
-			r.Pending = []string{s.Last.Decision}
+// owedTo makes a state that was written under another configuration one of this: a receiver
+// that is new is owed the status that stands, one that is there no more is owed nothing. It
+// reports whether something changed.
+func (e *Enforcer) owedTo(s *State) (changed bool) {
+	for name, r := range s.Receivers {
+		if !slices.Contains(e.names, name) && (len(r.Pending) > 0 || len(r.Owed) > 0 || r.Confirmed == nil) {
+			changed = true
+			if *r = (Receipt{Confirmed: r.Confirmed}); r.Confirmed == nil {
+				delete(s.Receivers, name)
+			}
 		}
-		if r != nil && r.Tries == nil {
+	}
+	for _, name := range e.names {
+		r := s.receipt(name)
+		r.Pending = slices.DeleteFunc(r.Pending, func(d string) bool { return s.Change(d) == nil })
+		last := s.Change(s.Last.Decision)
+		if !r.Waits() && last != nil && s.Last.Status != active && (r.Confirmed == nil || r.Confirmed.Decision != s.Last.Decision) {
+			r.Pending, changed = []string{s.Last.Decision}, true
+		}
+		if !r.Waits() {
+			r.Failing, r.Held = nil, false
+		}
+		if r.Tries == nil {
 			r.Tries = map[string]int{}
 		}
 	}
+	return changed
 }
 
 func (e *Enforcer) track(x *entity) *entity {

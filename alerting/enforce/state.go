@@ -78,6 +78,11 @@ func Decode(data []byte) (*State, error) {
 			return nil, fmt.Errorf("decode what was enforced of %s: a change without its status", s.Entity)
 		}
 	}
+	for name, r := range s.Receivers {
+		if r == nil {
+			delete(s.Receivers, name)
+		}
+	}
 	return s, nil
 }
 
