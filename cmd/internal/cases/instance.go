@@ -161,6 +161,13 @@ func (i *instance) ask(sql string) ([][]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if login := i.at.ReaderLogin; login != nil {
+		password, err := os.ReadFile(login.PasswordFile)
+		if err != nil {
+			return nil, err
+		}
+		req.SetBasicAuth(login.User, strings.TrimSpace(string(password)))
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
