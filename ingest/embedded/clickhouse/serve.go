@@ -13,8 +13,15 @@
 // URL, every input and output format of the engine, gzip, deflate and zstd
 // requests, gzip answers (enable_http_compression=1), ClickHouse's own block
 // compression (compress=1, decompress=1), and /ping: what clickhouse-go, curl and
-// Grafana use. Refused with a clear text: sessions, external tables, input(),
-// several statements in one request, and requests larger than MaxRequest.
+// Grafana use.
+//
+// Everything but /ping asks for a login. There are two users: a full one, which reads
+// and changes tables, and a read-only one for dashboards, which sees one database
+// within limits that it cannot lift. Neither reaches a file, a program or a server by
+// SQL: see access.go and check.go. Requests of pages of other origins, and under names
+// that are not this machine's, are refused. Refused with a clear text: sessions, external tables, input(),
+// several statements in one request, functions in the rows of VALUES, and requests
+// larger than MaxRequest.
 //
 // A SELECT in a format without head or end (Native, TSV, CSV, JSONEachRow and the
 // like) is sent block by block and stops when its client leaves. Any other answer
