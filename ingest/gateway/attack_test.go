@@ -206,22 +206,29 @@ func TestPaceCountsTheSendersTime(t *testing.T) {
 	now := time.Unix(0, 0)
 	w := &deadlines{}
 	p := &pace{body: strings.NewReader(strings.Repeat("x", 1000)), conn: http.NewResponseController(w), now: func() time.Time { return now }, end: now.Add(time.Minute), grace: time.Second, rate: 100}
-	if n, err := p.Read(make([]byte, 100)); n != 100 || err != nil || !w.read.Equal(now.Add(time.Second)) {
-		t.Errorf("%d, %v, until %v", n, err, w.read)
+	if n, err := p.Read(make([]byte, 100)); n != 100 || err != nil || !w.within.Equal(now.Add(time.Second)) {
+		t.Errorf("%d, %v, until %v", n, err, w.within)
 	}
 	now = now.Add(30 * time.Second) // in which we were busy
-	if _, err := p.Read(make([]byte, 100)); err != nil || !w.read.Equal(now.Add(2*time.Second)) {
-		t.Errorf("%v, until %v: the sender has 1 s of grace and 1 s for 100 bytes", err, w.read)
+	if _, err := p.Read(make([]byte, 100)); err != nil || !w.within.Equal(now.Add(2*time.Second)) {
+		t.Errorf("%v, until %v: the sender has 1 s of grace and 1 s for 100 bytes", err, w.within)
 	}
 	now = now.Add(29 * time.Second)
-	if _, _ = p.Read(make([]byte, 100)); !w.read.Equal(time.Unix(60, 0)) {
-		t.Errorf("until %v, beyond the end of the request", w.read)
+	if _, _ = p.Read(make([]byte, 100)); !w.within.Equal(time.Unix(60, 0)) {
+		t.Errorf("until %v, beyond the end of the request", w.within)
+	}
+	if !w.after.Equal(time.Unix(60, 0)) {
+		t.Errorf("between reads until %v: a broker that is slow would cut the sender off", w.after)
 	}
 }
 
+// deadlines keeps the last two: of a read, and between reads.
 type deadlines struct {
 	http.ResponseWriter
-	read time.Time
+	within, after time.Time
 }
 
-func (d *deadlines) SetReadDeadline(t time.Time) error { d.read = t; return nil }
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.within, d.after = d.after, t
+	return nil
+}

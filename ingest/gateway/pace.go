@@ -35,6 +35,12 @@ func (p *pace) Read(b []byte) (int, error) {
 	// Not every ResponseWriter has deadlines; the context bounds the rest.
 	_ = p.conn.SetReadDeadline(until)
 	n, err := p.body.Read(b)
+	// Behind the body the server listens whether the sender leaves, which is no time
+	// that the sender owes us: only the request's end is left. A body that failed is
+	// not waited for any more.
+	if err == nil || errors.Is(err, io.EOF) {
+		_ = p.conn.SetReadDeadline(p.end)
+	}
 	p.waited += p.now().Sub(begin)
 	p.received += int64(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -76,6 +76,8 @@ func (h *handler) query(w http.ResponseWriter, r *http.Request) {
 		err = h.quota.take(started)
 	}
 	if err != nil {
+		// The server would wait for some of the body, without an end.
+		_ = http.NewResponseController(w).SetReadDeadline(started.Add(2 * time.Second))
 		h.fail(w, asFault(err))
 		return
 	}
