@@ -200,7 +200,7 @@ func (f *Field) strings(raw jsontext.Value, e *Event) *Error {
 		}
 		b := unquoted(rest[:n])
 		if len(b) == 0 || int64(len(b)) > f.Max {
-			return &Error{Reason: ReasonTooLong, What: fmt.Sprintf("element %d has %d bytes, not 1 to %d", len(list)+1, len(b), f.Max), Fix: "mend or leave out the element"}
+			return &Error{Reason: ReasonTooLong, What: fmt.Sprintf("element %d has %d bytes, not 1 to %d", len(list)+1, len(b), f.Max), Fix: "fix or remove the element"}
 		}
 		list = append(list, aliased(b))
 		rest = rest[n:]

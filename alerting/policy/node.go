@@ -137,7 +137,7 @@ func (r *reader) document(data []byte) *yaml.Node {
 		return nil
 	}
 	if err := yaml.Load(data, &doc); err != nil {
-		m := &Mistake{File: r.file, What: err.Error(), Fix: "mend the YAML"}
+		m := &Mistake{File: r.file, What: err.Error(), Fix: "fix the YAML"}
 		var at *yaml.LoadError
 		if errors.As(err, &at) {
 			m.Line, m.Column, m.What = at.Mark.Line, at.Mark.Column, at.Message

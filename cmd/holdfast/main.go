@@ -84,14 +84,14 @@ type cli struct {
 
 	Run  runCmd  `cmd:"" help:"Run Holdfast: all roles, or some."`
 	Edge edgeCmd `cmd:"" help:"Answer mail servers whether an account may send, from a copy of the status topic."`
-	Demo demoCmd `cmd:"" help:"Play an hour of a small platform life and print each stop."`
+	Demo demoCmd `cmd:"" help:"Play four attacks on a small built-in mail platform and show how they are stopped."`
 
 	Endpoints endpointsCmd `cmd:"" help:"Show where the running instance is, and the logins of its embedded engines."`
 
 	Setup    setupCmd    `cmd:"" help:"Fetch libchdb, the ClickHouse engine for one machine."`
 	Topics   topicsCmd   `cmd:"" help:"Create or check the topics."`
-	Migrate  migrateCmd  `cmd:"" help:"Bring the audit store up to date."`
-	Rebuild  rebuildCmd  `cmd:"" help:"Make the state of detection anew from the audit store."`
+	Migrate  migrateCmd  `cmd:"" help:"Migrate the tables of the audit store."`
+	Rebuild  rebuildCmd  `cmd:"" help:"Rebuild the state of detection from the audit store."`
 	Upgrade  upgradeCmd  `cmd:"" help:"Finish an upgrade once every process runs this version."`
 	Config   configCmd   `cmd:"" help:"Print or check the configuration."`
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of a record."`
@@ -106,11 +106,11 @@ type cli struct {
 	Suspend  suspendCmd  `cmd:"" help:"Suspend an account or an employee by hand."`
 	Block    actCmd      `cmd:"" help:"Block an address by hand."`
 	Release  actCmd      `cmd:"" help:"Release what was stopped."`
-	Dismiss  actCmd      `cmd:"" help:"Say that a review found nothing."`
-	Confirm  actCmd      `cmd:"" help:"Say that what was found is so."`
+	Dismiss  actCmd      `cmd:"" help:"Close a review: false positive."`
+	Confirm  actCmd      `cmd:"" help:"Confirm a finding: true positive."`
 	Snooze   snoozeCmd   `cmd:"" help:"Expect signals of an entity for a while, list snoozes and end them."`
 	Gate     gateCmd     `cmd:"" help:"The brake on automatic stops."`
-	Timeline timelineCmd `cmd:"" help:"Everything about an entity, in order."`
+	Timeline timelineCmd `cmd:"" help:"Show everything recorded about an entity, in order of time."`
 	Status   statusCmd   `cmd:"" help:"An entity's status, and whether the platform has confirmed it."`
 	List     listCmd     `cmd:"" help:"Entities that are stopped, throttled or to be reviewed."`
 	Enforce  enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`

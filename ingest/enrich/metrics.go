@@ -20,7 +20,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	return &metrics{
 		loaded:  gauge("loaded", "Files in force; 0: addresses are not looked up in this kind."),
-		failing: gauge("failing", "Files that cannot be used as they are now; the last sound one stays in force."),
+		failing: gauge("failing", "Files that cannot be used as they are now; the last usable one stays in force."),
 		entries: gauge("entries", "Ranges, or nodes of a database's tree, in force."),
 		loads: f.NewCounterVec(prometheus.CounterOpts{Namespace: "holdfast", Subsystem: "enrichment", Name: "loads_total",
 			Help: "Readings of a file that was new or changed, by how they went."}, []string{"kind", "result"}),

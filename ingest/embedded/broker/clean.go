@@ -40,7 +40,7 @@ func (b *Broker) keepClean(ctx context.Context) {
 		retention := time.Since(dropped) >= b.cfg.RetentionEvery
 		next, err := b.clean(ctx, client, retention, compactAt)
 		if err != nil && ctx.Err() == nil {
-			b.cfg.Logger.Error("embedded broker: logs could not be cleaned; they grow until this is mended", "dir", b.cfg.Dir, "error", err)
+			b.cfg.Logger.Error("embedded broker: logs could not be compacted; they grow until this is fixed", "dir", b.cfg.Dir, "error", err)
 		}
 		compactAt = next
 		if retention {
