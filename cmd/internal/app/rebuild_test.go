@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -81,6 +82,26 @@ func sortAnswers(t *testing.T, payload []byte) (out []byte) {
 	return out
 }
 
+// copyPrivately copies a data folder, which nobody else may look into.
+func copyPrivately(t *testing.T, to, from string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		if err == nil && d.Type().IsRegular() {
+			return os.Chmod(path, 0o600)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // found are the ids of signals and decisions that stand on the topics, and how often.
 func found(t *testing.T, p *Player) (ids map[string]int) {
 	t.Helper()
@@ -146,9 +167,7 @@ func TestRebuiltStateIsTheStateThatWasLived(t *testing.T) {
 	p.Close()
 	stop()
 	twin := t.TempDir()
-	if err := os.CopyFS(twin, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	copyPrivately(t, twin, dir)
 
 	a, stop = launch(t, testConfig(t, dir), Options{Roles: []Role{RoleRecord, RoleServe}})
 	cfg = a.Config()
