@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // topicConfig is what cleaning needs to know of a topic.
@@ -22,7 +23,11 @@ type topicConfig struct {
 
 // keepClean drops old records and compacts, each when it is due.
 func (b *Broker) keepClean(ctx context.Context) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	options := []kgo.Opt{kgo.SeedBrokers(b.Addr()), kgo.RecordPartitioner(kgo.ManualPartitioner())}
+	if b.cfg.Password != "" {
+		options = append(options, kgo.SASL(scram.Auth{User: b.cfg.User, Pass: b.cfg.Password}.AsSha256Mechanism()))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		b.cfg.Logger.Error("embedded broker: logs are not cleaned", "error", err)
 		return

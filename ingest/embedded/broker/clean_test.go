@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"holdfast/ingest/embedded/broker"
 )
 
@@ -52,6 +54,21 @@ func TestAgedOut(t *testing.T) {
 			t.Errorf("%s holds %q, want %q", topic, got, want)
 		}
 	}
+}
+
+// TestAgedOutBehindALogin: the broker that asks everybody for a login cleans its own logs.
+func TestAgedOutBehindALogin(t *testing.T) {
+	b, _ := start(t, broker.Config{Dir: t.TempDir(), RetentionEvery: 20 * time.Millisecond, Password: password})
+	c := client(t, b.Addr())
+	c.Transport.(*kafka.Transport).SASL = scramAs(t, "holdfast", password)
+	createTopic(t, c, "aged", "retention.ms", "60000")
+	for range 5 {
+		produce(t, c, "aged", time.Now().Add(-time.Hour), "a", "1")
+	}
+	eventually(t, "the old records are dropped", func() bool {
+		aged, _ := offsets(t, c, "aged")
+		return aged >= 5
+	})
 }
 
 // TestCompaction writes over a few keys until the broker compacts by itself.
