@@ -11,6 +11,7 @@ const (
 	ColumnEntity = "entity"
 	ColumnSource = "source"
 	ColumnOrigin = "origin"
+	ColumnTrust  = "trust" // stands at the end; empty is full
 )
 
 // EventColumn is a column that holds one field of an Event, and where in the
@@ -145,7 +146,7 @@ func eventTable() Table {
 	for _, c := range EventColumns() {
 		columns = append(columns, c.Column)
 	}
-	columns = append(columns, NetworkColumns()...)
+	columns = append(append(columns, NetworkColumns()...), Column{Name: ColumnTrust, Kind: ColumnWord})
 	return Table{Topic: TopicEvents, Name: TableEvents, Columns: columns, OrderBy: []string{ColumnEntity, "time"}, Days: 400,
 		Indexes: []Index{{Name: "by_network", Expr: IPNetwork}}}
 }

@@ -1,6 +1,6 @@
 package schemas
 
-// Columns of the events table that hold the record's Network; they stand at its end.
+// Columns of the events table that hold the record's Network; they stand behind the event.
 const (
 	ColumnCountry   = "country"
 	ColumnCity      = "city"

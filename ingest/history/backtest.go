@@ -99,7 +99,7 @@ func (h *History) readSlice(ctx context.Context, s sliceOf, yield func(Recorded,
 	ctx, cancel := context.WithCancel(chgo.Context(ctx, chgo.WithSettings(sortSettings)))
 	defer cancel()
 	scan := newEventScan()
-	query := fmt.Sprintf("SELECT log_id, partition, offset, arrival, source, origin, %s, %s FROM events WHERE %s AND %s ORDER BY `%s`, log_id, partition, offset",
+	query := fmt.Sprintf("SELECT log_id, partition, offset, arrival, source, origin, trust, %s, %s FROM events WHERE %s AND %s ORDER BY `%s`, log_id, partition, offset",
 		networkNames(), scan.names(), s.where, within(string(s.order)), s.order)
 	rows, err := h.conn.Query(ctx, query, s.from.UnixMilli(), s.to.UnixMilli(), s.after, s.upTo)
 	if err != nil {
@@ -108,8 +108,8 @@ func (h *History) readSlice(ctx context.Context, s sliceOf, yield func(Recorded,
 	}
 	defer func() { _ = rows.Close() }()
 	defer cancel() // before Close, which would read the rest
-	r, last, origin := Recorded{}, Position{}, ""
-	dest := slices.Concat([]any{&r.LogID, &r.Partition, &r.Offset, &r.Arrival, &r.Source, &origin}, networkInto(&r.Network), scan.into())
+	r, last, origin, trust := Recorded{}, Position{}, "", ""
+	dest := slices.Concat([]any{&r.LogID, &r.Partition, &r.Offset, &r.Arrival, &r.Source, &origin, &trust}, networkInto(&r.Network), scan.into())
 	for rows.Next() {
 		r.Topic = schemas.TopicEvents
 		if err := rows.Scan(dest...); err != nil {
@@ -119,7 +119,7 @@ func (h *History) readSlice(ctx context.Context, s sliceOf, yield func(Recorded,
 		if r.Position == last {
 			continue
 		}
-		last, r.Arrival, r.Origin, r.Event = r.Position, r.Arrival.UTC(), schemas.Origin(origin), scan.event()
+		last, r.Arrival, r.Origin, r.Trust, r.Event = r.Position, r.Arrival.UTC(), schemas.Origin(origin), schemas.Trust(trust), scan.event()
 		if !yield(r, nil) {
 			return false
 		}

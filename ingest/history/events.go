@@ -18,6 +18,7 @@ type Recorded struct {
 	Arrival time.Time
 	Source  string
 	Origin  schemas.Origin
+	Trust   schemas.Trust   // empty is full
 	Network schemas.Network // what was known of the event's address when it came in
 	Event   *schemas.Event
 }
@@ -64,7 +65,7 @@ func (h *History) readLog(ctx context.Context, log Position, from, to time.Time,
 	ctx, cancel := context.WithCancel(chgo.Context(ctx, chgo.WithSettings(sortSettings)))
 	defer cancel()
 	scan := newEventScan()
-	rows, err := h.conn.Query(ctx, "SELECT offset, arrival, source, origin, "+networkNames()+", "+scan.names()+" FROM events WHERE log_id = ? AND partition = ? AND "+arrived+" ORDER BY offset",
+	rows, err := h.conn.Query(ctx, "SELECT offset, arrival, source, origin, trust, "+networkNames()+", "+scan.names()+" FROM events WHERE log_id = ? AND partition = ? AND "+arrived+" ORDER BY offset",
 		log.LogID, log.Partition, from.UnixMilli(), to.UnixMilli())
 	if err != nil {
 		yield(Recorded{}, fmt.Errorf("history: %w", err))
@@ -76,15 +77,15 @@ func (h *History) readLog(ctx context.Context, log Position, from, to time.Time,
 	dest := scan.into()
 	for rows.Next() {
 		r := Recorded{Position: log}
-		var origin string
-		if err := rows.Scan(slices.Concat([]any{&r.Offset, &r.Arrival, &r.Source, &origin}, networkInto(&r.Network), dest)...); err != nil {
+		var origin, trust string
+		if err := rows.Scan(slices.Concat([]any{&r.Offset, &r.Arrival, &r.Source, &origin, &trust}, networkInto(&r.Network), dest)...); err != nil {
 			yield(Recorded{}, fmt.Errorf("history: %w", err))
 			return false
 		}
 		if r.Offset == last {
 			continue
 		}
-		last, r.Arrival, r.Origin, r.Event = r.Offset, r.Arrival.UTC(), schemas.Origin(origin), scan.event()
+		last, r.Arrival, r.Origin, r.Trust, r.Event = r.Offset, r.Arrival.UTC(), schemas.Origin(origin), schemas.Trust(trust), scan.event()
 		if !yield(r, nil) {
 			return false
 		}

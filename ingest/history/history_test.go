@@ -58,14 +58,24 @@ func insertArriving(tb testing.TB, c *clickhouse.Client, partition int32, from i
 		for k, col := range schemas.EventColumns() {
 			put(&b.Columns[8+k], col, e)
 		}
-		for k := len(b.Columns) - len(schemas.NetworkColumns()); k < len(b.Columns); k++ {
+		last := len(b.Columns) - 1
+		for k := last - len(schemas.NetworkColumns()); k < last; k++ {
 			b.Columns[k].Zero()
 		}
+		b.Columns[last].Word(trustOf(e))
 		b.EndRow()
 	}
 	if err := c.Insert(tb.Context(), t.Name, "", b); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// trustOf is how much an event of the tests is trusted: those that were forged less.
+func trustOf(e *schemas.Event) string {
+	if e.Resource == "forged" {
+		return string(schemas.TrustEvidence)
+	}
+	return ""
 }
 
 func put(to *clickhouse.Column, c schemas.EventColumn, e *schemas.Event) {
@@ -241,6 +251,9 @@ func TestEventsInLogOrder(t *testing.T) {
 	var all []schemas.Event
 	for i := range 1000 {
 		all = append(all, schemas.Event{ID: fmt.Sprint("e", i), Type: schemas.TypeSend, Time: at(i * 37 % 1000), Account: fmt.Sprint("a", i%7), Extra: []byte(`{"n":1}`)})
+		if i%10 == 0 {
+			all[i].Resource = "forged"
+		}
 	}
 	insertEvents(t, c, 1, 500, all[500:]...)
 	insertEvents(t, c, 0, 0, all[:500]...)
@@ -252,6 +265,9 @@ func TestEventsInLogOrder(t *testing.T) {
 		}
 		if want := fmt.Sprint("e", n); r.Event.ID != want || r.Offset != int64(n) || !bytes.Equal(r.Event.Extra, []byte(`{"n":1}`)) {
 			t.Fatalf("%d: event %s at offset %d, want %s", n, r.Event.ID, r.Offset, want)
+		}
+		if (r.Trust == schemas.TrustEvidence) != (n%10 == 0) {
+			t.Fatalf("%d: trust %q", n, r.Trust)
 		}
 		n++
 	}

@@ -55,6 +55,7 @@ type headers struct {
 	id     string
 	source string
 	origin string
+	trust  string
 	net    schemas.Network
 }
 
@@ -70,6 +71,8 @@ func readHeaders(list []kafka.Header) (h headers) {
 			h.source = v
 		case schemas.HeaderOrigin:
 			h.origin = v
+		case schemas.HeaderTrust:
+			h.trust = v
 		case schemas.HeaderNetwork:
 			h.net, _ = schemas.ParseNetwork(v) // a bad one counts as none, as the lanes have it
 		}

@@ -74,6 +74,7 @@ func (e *encoder) appendEvent(b *clickhouse.Block, at place, r *kafka.Record, h 
 		c.put(c, w.next(), &e.event)
 	}
 	w.network(&h.net)
+	w.word(h.trust)
 	b.EndRow()
 	return stored
 }

@@ -151,7 +151,7 @@ func feed(ctx context.Context, cfg *Config, past Past, start time.Time, seen *si
 		if err != nil {
 			return err
 		}
-		x := replay.Recorded{Event: rec.Event, Arrival: rec.Arrival.UnixMilli(), Source: rec.Source, Origin: rec.Origin, Network: rec.Network, Double: seen.event(&rec, order)}
+		x := replay.Recorded{Event: rec.Event, Arrival: rec.Arrival.UnixMilli(), Source: rec.Source, Trust: rec.Trust, Origin: rec.Origin, Network: rec.Network, Double: seen.event(&rec, order)}
 		if cfg.AsLive {
 			x.Arrival, x.Origin = rec.Event.Time, schemas.OriginLive
 		}

@@ -14,6 +14,7 @@ type Recorded struct {
 	Event   *schemas.Event
 	Arrival int64 // Unix milliseconds
 	Source  string
+	Trust   schemas.Trust // empty is full
 	Origin  schemas.Origin
 	Network schemas.Network
 	Double  bool // its id stands among those shortly before in its log
@@ -34,7 +35,7 @@ func (r *Replay) Event(x Recorded) error {
 	}
 	r.at = r.sum.Lines
 	in := schemas.Input{
-		Topic: schemas.TopicEvents, Arrival: x.Arrival, Kind: schemas.KindEvent, ID: x.Event.ID, Source: x.Source, Origin: x.Origin,
+		Topic: schemas.TopicEvents, Arrival: x.Arrival, Kind: schemas.KindEvent, ID: x.Event.ID, Source: x.Source, Trust: x.Trust, Origin: x.Origin,
 		Key: x.Event.Entity().Key(), Value: value, Event: x.Event, Network: x.Network, Duplicate: x.Double,
 	}
 	r.detection.take(&in, &r.turn)
