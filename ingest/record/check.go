@@ -87,7 +87,11 @@ func (c *checker) check(ctx context.Context) error {
 		n, err := c.checkTable(ctx, t)
 		missing += n
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.Name, err)
+			part, failed := c.r.deps.Store.SetAside(ctx, t.Name, err)
+			if part != "" {
+				c.r.log.Error("a part of the audit store cannot be read; it is set aside, and what it held is recorded again", "table", t.Name, "part", part, "error", err)
+			}
+			return fmt.Errorf("%s: %w", t.Name, errors.Join(err, failed))
 		}
 	}
 	c.began = true
