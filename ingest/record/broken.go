@@ -9,7 +9,7 @@ import (
 
 // brokenPart finds the part that the store cannot read: its data are corrupt or its
 // files are missing, which a merge on a full disk leaves behind.
-var brokenPart = regexp.MustCompile(`code: (?:40|226|228|246)\b.*from part \S*?([0-9]+_[0-9]+_[0-9]+_[0-9]+(?:_[0-9]+)?)/? `)
+var brokenPart = regexp.MustCompile(`(?i)code: (?:40|226|228|246)\b.*from part \S*?([0-9]+_[0-9]+_[0-9]+_[0-9]+(?:_[0-9]+)?)/? `)
 
 // SetAside detaches a part that err says cannot be read, so that the table can be; the
 // comparison with the log then finds what it held. Its files stay in the table's folder
