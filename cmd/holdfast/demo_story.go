@@ -305,6 +305,9 @@ func (s *story) summary() (wrong []string) {
 			wrong = append(wrong, key+" was stopped and had done nothing")
 		}
 	}
+	for _, id := range s.early {
+		wrong = append(wrong, "the owner of "+id+" was told of a stop before it was in force")
+	}
 	slices.Sort(wrong)
 	for _, w := range wrong {
 		fmt.Fprintln(s.out, "not as it should be:", w)

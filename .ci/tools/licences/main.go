@@ -12,11 +12,14 @@ import (
 )
 
 // allowed are the licences that a module of an Apache-2.0 program may have.
-var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MPL-2.0", "Unlicense", "Zlib"}
+var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "0BSD", "Unlicense", "Zlib"}
 
 // known are modules whose licence file is not recognised, read by hand.
 var known = map[string]string{
-	"github.com/dchest/siphash": "CC0-1.0", // its README
+	"github.com/cenkalti/backoff/v7": "MIT",
+	"github.com/dchest/siphash":      "CC0-1.0", // in its README
+	"github.com/paulmach/orb":        "MIT",
+	"go.etcd.io/bbolt":               "MIT",
 }
 
 func main() {

@@ -116,3 +116,18 @@ func TestCompaction(t *testing.T) {
 	c = client(t, b.Addr())
 	check()
 }
+
+// The broker logs in to itself where it asks for a login, so that its logs do not grow
+// for ever.
+func TestCleaningWithALogin(t *testing.T) {
+	b, _ := start(t, broker.Config{Dir: t.TempDir(), Password: password, RetentionEvery: 20 * time.Millisecond})
+	transport := &kafka.Transport{SASL: scramAs(t, "holdfast", password)}
+	t.Cleanup(transport.CloseIdleConnections)
+	c := &kafka.Client{Addr: kafka.TCP(b.Addr()), Transport: transport, Timeout: 10 * time.Second}
+	createTopic(t, c, "aged", "retention.ms", "60000")
+	produce(t, c, "aged", time.Now().Add(-time.Hour), "a", "1")
+	eventually(t, "the old record is dropped", func() bool {
+		aged, _ := offsets(t, c, "aged")
+		return aged >= 1
+	})
+}
