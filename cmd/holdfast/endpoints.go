@@ -66,8 +66,8 @@ func (a endpointsAnswer) print(w io.Writer) error {
 	line("clickhouse", "%s", strings.Join(a.ClickHouse, ","))
 	login("user", a.ClickHouseLogin)
 	login("read-only", a.ReaderLogin)
-	if a.Auth == "owner" {
-		line("", "embedded.auth is owner: processes of this user and of root need no password")
+	if a.Auth == "peer" {
+		line("", "processes of this user and of root need no password (embedded.auth: peer)")
 	}
 	if a.Curl != "" {
 		fmt.Fprintf(&b, "\nAsk the audit store as the read-only user:\n  %s\n", a.Curl)

@@ -64,7 +64,7 @@ func (e *Endpoints) logins(cfg *config.Config, engines engines) {
 	if engines.broker != nil || engines.clickhouse != nil {
 		e.Auth = cfg.Embedded.Auth
 	}
-	if engines.broker != nil && e.Auth != authOwner {
+	if engines.broker != nil {
 		e.KafkaLogin = &Login{User: cfg.Kafka.SASL.User, Mechanism: cfg.Kafka.SASL.Mechanism, PasswordFile: engines.passwordFiles[secret.Broker]}
 	}
 	if engines.clickhouse != nil {

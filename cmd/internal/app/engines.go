@@ -22,10 +22,7 @@ type engines struct {
 
 // start opens what is wanted and writes addresses and logins into cfg.
 func (e *engines) start(cfg *config.Config, log *slog.Logger) error {
-	ownerOnly := cfg.Embedded.Auth == authOwner
-	if ownerOnly && (cfg.EmbeddedBroker() || cfg.EmbeddedClickHouse()) {
-		log.Warn("embedded.auth is owner: the embedded engines ask processes of this user and of root for no password; leave it out in production")
-	}
+	peers := cfg.Embedded.Auth == authPeer
 	readerPassword, err := e.ensureLogins(cfg)
 	if err != nil {
 		return err
@@ -33,7 +30,7 @@ func (e *engines) start(cfg *config.Config, log *slog.Logger) error {
 	if cfg.EmbeddedBroker() {
 		b := broker.New(broker.Config{
 			Dir: filepath.Join(cfg.DataDir, "kafka"), Addr: cfg.Kafka.Listen, Logger: log,
-			User: cfg.Kafka.SASL.User, Password: cfg.Kafka.SASL.Password, OwnerOnly: ownerOnly,
+			User: cfg.Kafka.SASL.User, Password: cfg.Kafka.SASL.Password, Peers: peers,
 		})
 		if err := b.Start(); err != nil {
 			return fmt.Errorf("embedded broker: %w", err)
@@ -47,7 +44,7 @@ func (e *engines) start(cfg *config.Config, log *slog.Logger) error {
 			Dir: filepath.Join(cfg.DataDir, "clickhouse"), Addr: cfg.ClickHouse.Listen,
 			MaxMemory: cfg.ClickHouse.MaxMemory, Logger: log, OnRestart: func() { log.Warn("the embedded clickhouse was started again") },
 			Access: clickhouse.Access{
-				User: cfg.ClickHouse.User, Password: cfg.ClickHouse.Password, OwnerOnly: ownerOnly,
+				User: cfg.ClickHouse.User, Password: cfg.ClickHouse.Password, Peers: peers,
 				Reader: readerUser, ReaderPassword: readerPassword, ReaderDatabase: cfg.ClickHouse.Database,
 			},
 		})

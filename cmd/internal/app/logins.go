@@ -11,7 +11,7 @@ import (
 const (
 	brokerUser = "holdfast" // where kafka.sasl.user is empty
 	readerUser = "reader"   // the read-only user of the embedded ClickHouse
-	authOwner  = "owner"    // the value of embedded.auth by which the kernel's word is enough
+	authPeer   = "peer"     // the value of embedded.auth by which this user and root need no password
 )
 
 // ensureLogins completes cfg with how to log in to the embedded engines: what the
@@ -75,12 +75,8 @@ type getPassword = func(name, inline, file string) (string, error)
 
 func brokerLogin(cfg *config.Config, get getPassword) (err error) {
 	s := &cfg.Kafka.SASL
-	switch {
-	case s.Mechanism != "" && s.Mechanism != broker.Mechanism:
+	if s.Mechanism != "" && s.Mechanism != broker.Mechanism {
 		return fmt.Errorf("kafka.sasl.mechanism: the embedded broker speaks %s alone: write that, or leave it out", broker.Mechanism)
-	case cfg.Embedded.Auth == authOwner: // the broker cannot take both kinds of client
-		*s = config.SASL{}
-		return nil
 	}
 	if s.User == "" {
 		s.User = brokerUser

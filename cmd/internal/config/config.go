@@ -48,11 +48,10 @@ type Kafka struct {
 
 // Embedded is about the embedded broker and ClickHouse together.
 type Embedded struct {
-	// Auth says how they know who asks. password: by the secrets in the data folder.
-	// owner: by the kernel, which knows whose a loopback connection is; processes of
-	// the user that runs Holdfast, and of root, need no password, all others are
-	// refused. It is for development and for scripts that know no passwords.
-	Auth string `yaml:"auth" one:"password,owner"`
+	// Auth says whom they ask for a password, one of the secrets in the data folder. peer:
+	// all but processes of the user that runs Holdfast, and of root, which could read the
+	// secrets anyway; the kernel knows whose a loopback connection is. password: everybody.
+	Auth string `yaml:"auth" one:"peer,password"`
 }
 
 // TLS of a connection to a server.
@@ -241,7 +240,7 @@ func Default() Config {
 		DataDir:    "holdfast-data",
 		Kafka:      Kafka{ClientID: "holdfast", Prefix: "holdfast.", Compression: "none", Listen: "127.0.0.1:0"},
 		ClickHouse: ClickHouse{Protocol: "native", User: "default", Database: "holdfast", Listen: "127.0.0.1:0"},
-		Embedded:   Embedded{Auth: "password"},
+		Embedded:   Embedded{Auth: "peer"},
 		Intake:     Intake{HTTP: HTTP{MaxBody: 32 << 20, MaxConcurrent: 64, Timeout: time.Minute, MinRate: 4096, MaxConnections: 1024}},
 		Enrichment: Enrichment{ReloadEvery: 30 * time.Second},
 		Detect:     Detect{SaveEvery: 30 * time.Second},

@@ -36,6 +36,7 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,9 +66,9 @@ type Config struct {
 
 	User     string // who may log in, by SCRAM-SHA-256; "holdfast" if empty
 	Password string // "" lets everybody in, which is for tests
-	// OwnerOnly takes connections of this process's own user and of root alone, by
-	// the kernel's word. It goes with or without a password.
-	OwnerOnly bool
+	// Peers asks connections of this process's own user and of root, by the kernel's word,
+	// for no login: they can read the password anyway.
+	Peers bool
 
 	SyncEvery      time.Duration // how often written logs are put on disk; 1 s
 	RetentionEvery time.Duration // how often old records are dropped; 5 min
@@ -106,7 +107,8 @@ func (c Config) withDefaults() Config {
 
 // Broker is an embedded broker. New makes it, Start opens it, Run keeps it.
 type Broker struct {
-	cfg Config
+	cfg  Config
+	peer string // the password by which the guard logs peers in
 
 	mu       sync.Mutex
 	lock     *folder.Lock
@@ -119,7 +121,7 @@ type Broker struct {
 
 // New returns a broker that has touched nothing yet.
 func New(cfg Config) *Broker {
-	return &Broker{cfg: cfg.withDefaults()}
+	return &Broker{cfg: cfg.withDefaults(), peer: rand.Text()}
 }
 
 // Addr is the address that clients bootstrap from. It is empty before Start.
@@ -193,7 +195,7 @@ func (b *Broker) options(logger kfake.Logger) []kfake.Opt {
 		if err != nil {
 			return nil, err
 		}
-		return b.cfg.guard(ln), nil
+		return b.guard(ln), nil
 	}
 	options := []kfake.Opt{
 		kfake.NumBrokers(1),
@@ -212,6 +214,9 @@ func (b *Broker) options(logger kfake.Logger) []kfake.Opt {
 	}
 	if b.cfg.Password != "" {
 		options = append(options, kfake.EnableSASL(), kfake.Superuser(Mechanism, b.cfg.User, b.cfg.Password))
+		if b.cfg.Peers {
+			options = append(options, kfake.Superuser("PLAIN", peerUser, b.peer))
+		}
 	}
 	return options
 }

@@ -1,11 +1,14 @@
 package broker_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,6 +72,57 @@ func TestLogin(t *testing.T) {
 	}
 	if err := produceAs(t, b.Addr(), scramAs(t, "holdfast", "another password")); err != nil {
 		t.Errorf("a new password: %v", err)
+	}
+}
+
+// dialAs connects as another user: sockets belong to who the thread that makes them is.
+func dialAs(uid int) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (c net.Conn, err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+			if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
+				err = errno
+				return
+			}
+			c, err = new(net.Dialer).DialContext(ctx, network, address)
+		}()
+		<-done
+		return c, err
+	}
+}
+
+// TestPeers checks that this user and root need no login where that is said, and that others
+// do: by whatever they begin with.
+func TestPeers(t *testing.T) {
+	b, _ := start(t, broker.Config{Dir: t.TempDir(), Password: password, Peers: true})
+	if err := produceAs(t, b.Addr(), nil); err != nil {
+		t.Errorf("this user without a login: %v", err)
+	}
+	if err := produceAs(t, b.Addr(), scramAs(t, "holdfast", password)); err != nil {
+		t.Errorf("this user with a login: %v", err)
+	}
+	if err := produceAs(t, b.Addr(), scramAs(t, "holdfast", "wrong")); err == nil {
+		t.Error("this user with a wrong login was let in")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	nobody := func(m sasl.Mechanism) error {
+		transport := &kafka.Transport{SASL: m, Dial: dialAs(65534)}
+		defer transport.CloseIdleConnections()
+		client := &kafka.Client{Addr: kafka.TCP(b.Addr()), Timeout: 5 * time.Second, Transport: transport}
+		_, err := client.Metadata(t.Context(), &kafka.MetadataRequest{})
+		return err
+	}
+	for name, m := range map[string]sasl.Mechanism{"nothing": nil, "a guess": scramAs(t, "holdfast", "wrong"), "the peers' name": plain.Mechanism{Username: "peer"}, "a name that nobody has": plain.Mechanism{Username: "x"}} {
+		if err := nobody(m); err == nil {
+			t.Errorf("another user was let in by %s", name)
+		}
+	}
+	if err := nobody(scramAs(t, "holdfast", password)); err != nil {
+		t.Errorf("another user who knows the password: %v", err)
 	}
 }
 

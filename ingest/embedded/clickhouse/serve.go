@@ -108,10 +108,11 @@ func Serve(ctx context.Context, cfg ServeConfig) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withPeer,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(cfg.guard(ln)) }()
+	go func() { ended <- server.Serve(guard(ln)) }()
 	cfg.Logger.Info("clickhouse: ready", "addr", ln.Addr().String(), "version", e.version, "dir", cfg.Dir)
 	select {
 	case err := <-ended:

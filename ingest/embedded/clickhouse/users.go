@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -23,9 +24,9 @@ type Access struct {
 	ReaderPassword string // its password; "" means that there is no such user
 	ReaderDatabase string // the one database that it sees; "holdfast" if empty
 
-	// OwnerOnly takes connections of this process's own user and of root alone, by
-	// the kernel's word, and asks them for no password.
-	OwnerOnly bool
+	// Peers asks processes of this process's own user and of root, by the kernel's word, for
+	// no password where they give none: they can read it anyway.
+	Peers bool
 }
 
 func (a Access) withDefaults() Access {
@@ -54,7 +55,7 @@ func (a Access) login(r *http.Request) (reader bool, err error) {
 	full := same(user, a.User) & same(password, a.Password)
 	reads := same(user, a.Reader) & same(password, a.ReaderPassword)
 	switch {
-	case full == 1, a.OwnerOnly && user == a.User:
+	case full == 1, a.Peers && password == "" && user == a.User && isPeer(r.Context()):
 		return false, nil
 	case reads == 1 && a.ReaderPassword != "":
 		return true, nil
@@ -83,10 +84,21 @@ const (
 	otherConns = 64        // connections of all others, such as a dashboard's
 )
 
-// guard bounds the connections of a listener and, where that is asked for, takes
-// only those of this process's user.
-func (a Access) guard(ln net.Listener) net.Listener {
-	return owner.Listen(ln, owner.Config{Own: ownConns, Foreign: otherConns, Only: a.OwnerOnly})
+// guard bounds the connections of a listener.
+func guard(ln net.Listener) net.Listener {
+	return owner.Listen(ln, owner.Config{Own: ownConns, Foreign: otherConns})
+}
+
+type peerKey struct{}
+
+// withPeer notes whether a connection is of this process's user or of root.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, peerKey{}, owner.Own(c))
+}
+
+func isPeer(ctx context.Context) bool {
+	own, _ := ctx.Value(peerKey{}).(bool)
+	return own
 }
 
 // readerMaxRequest bounds a read-only request: it holds a query and no rows.

@@ -18,21 +18,19 @@ import (
 
 // Config bounds a listener.
 type Config struct {
-	Own     int  // connections of this process's user and of root at once
-	Foreign int  // connections of all others at once
-	Only    bool // take none of others
+	Own     int // connections of this process's user and of root at once
+	Foreign int // connections of all others at once
 }
 
 // Listen bounds a listener so that other users of the machine cannot hold the places
 // that this one needs. Connections above a bound are closed at once.
 func Listen(ln net.Listener, cfg Config) net.Listener {
-	return &listener{Listener: ln, own: make(chan struct{}, cfg.Own), foreign: make(chan struct{}, cfg.Foreign), only: cfg.Only}
+	return &listener{Listener: ln, own: make(chan struct{}, cfg.Own), foreign: make(chan struct{}, cfg.Foreign)}
 }
 
 type listener struct {
 	net.Listener
 	own, foreign chan struct{}
-	only         bool
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -42,15 +40,14 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		places := l.foreign
-		if uid, err := Of(c); err == nil && (uid == 0 || uid == os.Geteuid()) {
+		uid, err := Of(c)
+		own := err == nil && (uid == 0 || uid == os.Geteuid())
+		if own {
 			places = l.own
-		} else if l.only {
-			_ = c.Close()
-			continue
 		}
 		select {
 		case places <- struct{}{}:
-			return &conn{Conn: c, leave: sync.OnceFunc(func() { <-places })}, nil
+			return &conn{Conn: c, own: own, leave: sync.OnceFunc(func() { <-places })}, nil
 		default:
 			_ = c.Close()
 		}
@@ -60,7 +57,15 @@ func (l *listener) Accept() (net.Conn, error) {
 // conn gives its place back when it is closed.
 type conn struct {
 	net.Conn
+	own   bool
 	leave func()
+}
+
+// Own reports whether a connection that Listen's listener took is of this process's user
+// or of root. Both can read what this process can, its secrets included.
+func Own(c net.Conn) bool {
+	o, ok := c.(*conn)
+	return ok && o.own
 }
 
 func (c *conn) Close() error {

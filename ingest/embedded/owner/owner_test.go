@@ -47,7 +47,7 @@ func TestListen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := owner.Listen(inner, owner.Config{Own: 2, Only: true})
+	ln := owner.Listen(inner, owner.Config{Own: 2})
 	defer ln.Close()
 	accepted := make(chan net.Conn, 8)
 	go func() {
