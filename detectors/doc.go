@@ -24,7 +24,10 @@
 // records to be paired with what other lanes tell (96 at most). While unknown sources
 // send, or credentials were made of late, a watch of 400 bytes and its lists stands
 // beside it; for ten minutes after an hour's beginning the past by which the hour
-// before is judged does. An address is 130 bytes and lists of 256 logins and 512
+// before is judged does. Few accounts keep more aside: bounces and complaints of two days,
+// so that what is told again counts once (12 KB a day at most), the state of before a
+// clock that may be ahead (32 KB at most), and that nothing but failed logins was heard of
+// them, which a lane remembers of 2,048. An address is 130 bytes and lists of 256 logins and 512
 // alarmed accounts at most; five days after its last record it is forgotten, and a
 // lane holds half a million. An employee is a plain struct of at most 256 KB. After
 // 30 quiet days an account keeps its beginning, its profile and four sources; that
