@@ -103,7 +103,7 @@ func (p *player) event(rec *history.Recorded) error {
 	if p.st.Events%4096 == 0 {
 		p.progress(false)
 	}
-	return p.st.run.Event(replay.Recorded{Event: rec.Event, Arrival: at, Source: rec.Source, Origin: rec.Origin, Network: rec.Network, Double: double})
+	return p.st.run.Event(replay.Recorded{Event: rec.Event, Arrival: at, Source: rec.Source, Trust: rec.Trust, Origin: rec.Origin, Network: rec.Network, Double: double})
 }
 
 // request gives a person's request as it stood in the inbox, bound to what the person saw.
