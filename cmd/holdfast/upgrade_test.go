@@ -94,7 +94,11 @@ func (r *rolling) start(name string, old bool) {
 			r.t.Logf("%s:\n%s", name, b[max(0, len(b)-4000):])
 		}
 	})
-	eventually(r.t, name+" to have lanes", func() bool { return owns(r.t, r.dir, name) })
+	eventually(r.t, name+" to have lanes", func() bool {
+		b, err := os.ReadFile(log.Name())
+		// The first release tells of each lane, this version of all of them at once.
+		return owns(r.t, r.dir, name) || err == nil && strings.Contains(string(b), `msg="lane restored" role=detect`)
+	})
 }
 
 // stop ends a process and waits for its end.
