@@ -26,7 +26,7 @@ const (
 )
 
 // Error says why a record was refused: which record, which field, what was wrong
-// and how to mend it.
+// and how to fix it.
 type Error struct {
 	Reason Reason
 	Record string // the record's id, where it could be read

@@ -20,7 +20,7 @@ type Input struct {
 	// one: stored, not scored. Folds that count by offset still see the record.
 	Duplicate bool
 	Partition int32
-	ID        string // header "id": by which doubles are known
+	ID        string // header "id": by which duplicates are known
 	Source    string
 	// Trust is how much the record's source is trusted; empty is full.
 	Trust Trust

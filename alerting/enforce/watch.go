@@ -21,7 +21,7 @@ type Summary struct {
 	since       time.Time
 }
 
-// Summaries tells of each receiver, in their order.
+// Summaries reports on each receiver, in their order.
 func (e *Enforcer) Summaries() []Summary {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,7 +1,7 @@
 // Package policy turns signals into verdicts. A policy file (YAML) names
 // conditions over the signals of one entity and the verdict that follows; Parse
 // checks all of it before anything runs and reports every mistake with its line,
-// its column and how to mend it. What was parsed is immutable and pure: the same
+// its column and how to fix it. What was parsed is immutable and pure: the same
 // signals always give the same answer, no clock is read and nothing is kept.
 //
 // A condition is an expression of github.com/expr-lang/expr and must be a bool.

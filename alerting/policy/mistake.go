@@ -15,7 +15,7 @@ type Mistake struct {
 	Fix          string
 }
 
-// Error puts it as compilers do: file:line:column: what: how to mend it.
+// Error puts it as compilers do: file:line:column: what: how to fix it.
 func (m *Mistake) Error() string {
 	at := m.File
 	if m.Line > 0 {

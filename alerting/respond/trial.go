@@ -166,7 +166,7 @@ func (f *Fold) forgetTrials(entity string, offset int64) {
 	for name, e := range all {
 		st, err := f.state(entity, &e)
 		if err != nil {
-			continue // it is told of when it is judged
+			continue // it is reported when it is judged
 		}
 		st.Signals = slices.DeleteFunc(st.Signals, func(k kept) bool { return !k.History })
 		if payload, version, err := st.encode(f.level); err == nil {

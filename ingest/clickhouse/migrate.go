@@ -29,7 +29,7 @@ type MigrateOptions struct {
 	// 0 keeps them for ever. Tables not named are left as they are.
 	Retention map[string]int
 	Logger    *slog.Logger
-	// steps stands in for Migrations in tests.
+	// steps replaces Migrations in tests.
 	steps []Migration
 }
 

@@ -45,7 +45,7 @@ type Position struct {
 }
 
 // Count is what one table holds. A table is whole when Rows and Positions are
-// the number of its journal's records; Rows may be more until doubles are merged.
+// the number of its journal's records; Rows may be more until duplicates are merged.
 type Count struct {
 	Table     string `json:"table"`
 	Rows      uint64 `json:"rows"`

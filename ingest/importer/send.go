@@ -117,7 +117,7 @@ func (l *line) record(ctx context.Context, event []byte) {
 	}
 }
 
-// refuse tells of a line and keeps what remains of it on the rejected topic.
+// refuse reports a line and keeps what remains of it on the rejected topic.
 func (l *line) refuse(ctx context.Context, what intake.Remains, why *schemas.Error) {
 	f := l.file
 	l.sent.counts.Refused++

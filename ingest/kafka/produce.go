@@ -60,7 +60,7 @@ func (c *Client) Produce(ctx context.Context, tp TopicPartition, p Producer, bas
 
 // Write writes records as one batch without a producer identity and waits until
 // all replicas in sync have it. A retry inside may double the batch: readers
-// know doubles by their ids.
+// know duplicates by their ids.
 func (c *Client) Write(ctx context.Context, tp TopicPartition, records []Record) error {
 	_, err := c.write(ctx, tp, nobody, -1, records)
 	return err

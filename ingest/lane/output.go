@@ -245,7 +245,7 @@ func (l *lane) produce(at kafka.TopicPartition, sequence int32, records []kafka.
 	}
 }
 
-// restarts tells whether an error is mended by taking a new epoch.
+// restarts tells whether an error is fixed by taking a new epoch.
 func restarts(err error) bool {
 	return errors.Is(err, kafka.ErrFenced) || errors.Is(err, kafka.ErrSequence)
 }

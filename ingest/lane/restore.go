@@ -231,7 +231,7 @@ func (l *lane) resume() error {
 			pos = max(pos-pos%l.r.cfg.block, span.Start)
 		}
 		l.pos[i], l.fetchAt[i] = pos, pos
-		if in.Doubles {
+		if in.Duplicates {
 			if l.rings[i], err = l.prime(at, max(pos-l.r.cfg.reach, span.Start), pos); err != nil {
 				return err
 			}

@@ -36,9 +36,9 @@ type Role struct {
 // Input is a topic that a role's lanes fold.
 type Input struct {
 	Topic schemas.Topic
-	// Doubles says that records are known as doubles by their ids, over
+	// Duplicates says that records are known as duplicates by their ids, over
 	// schemas.DuplicateReach offsets.
-	Doubles bool
+	Duplicates bool
 	// BlockStart says that reading resumes at the start of the block of
 	// schemas.CountBlock offsets in which the committed offset lies.
 	BlockStart bool
@@ -80,7 +80,7 @@ func Detect() Role {
 	return Role{
 		Name: "detect",
 		Inputs: []Input{
-			{Topic: schemas.TopicEvents, Doubles: true, BlockStart: true},
+			{Topic: schemas.TopicEvents, Duplicates: true, BlockStart: true},
 			{Topic: schemas.TopicFacts},
 		},
 		State:   schemas.TopicStateDetect,
@@ -95,7 +95,7 @@ func Detect() Role {
 func Respond() Role {
 	return Role{
 		Name:    "respond",
-		Inputs:  []Input{{Topic: schemas.TopicInbox, Doubles: true}},
+		Inputs:  []Input{{Topic: schemas.TopicInbox, Duplicates: true}},
 		State:   schemas.TopicStateRespond,
 		Once:    []Once{{schemas.TopicDecisions, 4096}, {schemas.TopicCases, 4096}, {schemas.TopicOperator, 4096}},
 		Fences:  []Fence{{Topic: schemas.TopicDecisions}, {Topic: schemas.TopicStatus}},
@@ -108,7 +108,7 @@ func Respond() Role {
 func Gate() Role {
 	return Role{
 		Name:   "gate",
-		Inputs: []Input{{Topic: schemas.TopicProposals, Doubles: true}},
+		Inputs: []Input{{Topic: schemas.TopicProposals, Duplicates: true}},
 		State:  schemas.TopicStateGate,
 		Fences: []Fence{{Topic: schemas.TopicInbox, All: true}},
 		Single: true,

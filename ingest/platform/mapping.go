@@ -118,7 +118,7 @@ func (m *mapping) translate(out []member) {
 	}
 }
 
-// coerce mends what platforms commonly write otherwise: numbers for texts, one
+// coerce fixes what platforms commonly write otherwise: numbers for texts, one
 // text for a list, times in other formats.
 func (m *mapping) coerce(kind schemas.FieldKind, v jsontext.Value) jsontext.Value {
 	switch kind {

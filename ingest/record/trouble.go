@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// trouble tells of what is tried again and again, over all partitions together: the
+// trouble reports what is tried again and again, over all partitions together: the
 // first failure of a spell, then once a minute how many there were, and its end.
 type trouble struct {
 	log   *slog.Logger

@@ -12,7 +12,7 @@ import (
 )
 
 // OpenEnrichment reads the files that cfg names. The Enricher works even where err
-// tells of files that it had to leave out.
+// reports files that it had to leave out.
 func OpenEnrichment(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (*enrich.Enricher, error) {
 	c := cfg.Enrichment
 	return enrich.New(enrich.Config{Hosting: c.HostingFiles, VPN: c.VPNFiles, City: c.CityFile, ASN: c.ASNFile, ReloadEvery: c.ReloadEvery},

@@ -33,7 +33,7 @@ func newSight() *sight { return &sight{logs: map[logID]*log{}, days: map[int64]b
 const day = 24 * time.Hour
 
 // event notes an event and reports whether its id stands among those before it in
-// its log. Read in another order than the log's, doubles are looked for among the
+// its log. Read in another order than the log's, duplicates are looked for among the
 // events that were read before.
 func (s *sight) event(r *history.Recorded, order history.Order) bool {
 	if s.events == 0 || r.Event.Time < s.first {

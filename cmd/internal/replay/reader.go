@@ -94,7 +94,7 @@ type reader struct {
 	seen     *schemas.Ring
 	pace     pace
 	events   int64
-	ids      []string // of a block, and which of them are doubles
+	ids      []string // of a block, and which of them are duplicates
 	doubles  []bool
 }
 
@@ -224,7 +224,7 @@ func (r *reader) decode(b *block) {
 }
 
 // name gives the block's events their keys, which last as long as the block's lines, and
-// marks doubles.
+// marks duplicates.
 func (r *reader) name(b *block) {
 	r.doubles = r.seen.SeenAll(r.events, source, r.ids, r.doubles[:0])
 	b.events, b.duplicates = int64(len(r.ids)), 0

@@ -93,7 +93,7 @@ type Replay struct {
 type stream struct {
 	fold   fold
 	offset int64
-	seen   *schemas.Ring // nil where doubles are known otherwise
+	seen   *schemas.Ring // nil where duplicates are known otherwise
 }
 
 // New joins the folds.

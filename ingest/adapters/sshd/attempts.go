@@ -227,7 +227,7 @@ func (r *Reader) spent(c *conn, m message, at time.Time) {
 	}
 }
 
-// fail tells of a failure that is certain; a module of PAM's word on it is no other.
+// fail reports a failure that is certain; a module of PAM's word on it is no other.
 func (r *Reader) fail(c *conn, m message, at time.Time) {
 	if len(c.pam) > 0 {
 		c.pam = c.pam[1:]
@@ -238,7 +238,7 @@ func (r *Reader) fail(c *conn, m message, at time.Time) {
 	r.write(r.nextID(), m, at)
 }
 
-// tell tells of a failure that became certain.
+// tell reports a failure that became certain.
 func (r *Reader) tell(c *conn, t told, at time.Time) {
 	if !t.msg.peer.known() {
 		t.msg.peer = c.peer
@@ -257,7 +257,7 @@ func (m message) invalid() message {
 	return m
 }
 
-// flush tells of what only the connection's end makes certain.
+// flush reports what only the connection's end makes certain.
 func (c *conn) flush(r *Reader) {
 	if u := c.unknown; u != nil && (u.msg.peer.known() || c.peer.known()) {
 		r.tell(c, told{u.msg.invalid(), u.at, u.id}, u.at)
