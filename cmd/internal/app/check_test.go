@@ -14,7 +14,7 @@ import (
 // mistakes checks a configuration file as `holdfast config check` and `run` do.
 func mistakes(t *testing.T, path string, o CheckOptions) []string {
 	t.Helper()
-	environ := []string{"HOLDFAST_DATA_DIR=" + t.TempDir()}
+	environ := []string{"HOLDFAST_DATA_DIR=" + filepath.Join(t.TempDir(), "data")}
 	if text, err := os.ReadFile(path); err == nil && !strings.Contains(string(text), "observability:") {
 		environ = append(environ, "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0")
 	}
@@ -32,6 +32,11 @@ func TestMistakesInConfigurations(t *testing.T) {
 	files, err := filepath.Glob("testdata/config/*.yaml")
 	if err != nil || len(files) < 20 {
 		t.Fatal(len(files), err)
+	}
+	for _, secret := range []string{"webhook-secret", "empty"} { // a clone leaves them readable by all
+		if err := os.Chmod(filepath.Join("testdata/config", secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, path := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".yaml"), func(t *testing.T) {
@@ -90,6 +95,10 @@ func TestPortInUse(t *testing.T) {
 	}
 	// The instance that runs on the data folder may be asked about its own configuration,
 	// and no second one can start.
+	dir = filepath.Join(dir, "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	cfg, places, err := config.LoadPlaces(path, []string{"HOLDFAST_DATA_DIR=" + dir})
 	if err != nil {
 		t.Fatal(err)
