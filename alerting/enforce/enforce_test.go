@@ -215,7 +215,7 @@ func TestNothingIsGivenUp(t *testing.T) {
 		if got := w.outcomes(); len(got) != 2 || strings.Contains(fmt.Sprint(got), "done") {
 			t.Errorf("one outcome each, not one an attempt: %v", got)
 		}
-		if s := w.state(t, "a"); s.Receivers["platform"].Failing == nil || s.Receivers["platform"].Failing.Error != "away" || s.Receivers["platform"].Failing.Next.Sub(time.Now()) > 2*time.Hour {
+		if s := w.state(t, "a"); s.Receivers["platform"].Failing == nil || s.Receivers["platform"].Failing.Error != "away" || time.Until(s.Receivers["platform"].Failing.Next) > 2*time.Hour {
 			t.Errorf("what is kept does not say why: %+v", s.Receivers["platform"])
 		}
 		paged := func() (n, over int) {

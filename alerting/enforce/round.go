@@ -304,7 +304,7 @@ func (l *line) pause(t *task) time.Duration {
 		d *= 2
 	}
 	d = min(d, l.e.cfg.MaxBackoff)
-	return d*3/4 + rand.N(d/2+1)
+	return d*3/4 + rand.N(d/2+1) // #nosec G404 -- jitter
 }
 
 // succeeded says that the receiver took something: where it took nothing before, all that

@@ -11,8 +11,8 @@ func (g *Gateway) short() *problem {
 	if g.deps.Short == nil {
 		return nil
 	}
-	for _, s := range g.deps.Short() {
-		status := http.StatusServiceUnavailable
+	if short := g.deps.Short(); len(short) > 0 {
+		s, status := short[0], http.StatusServiceUnavailable
 		if s.Resource == pressure.Disk {
 			status = http.StatusInsufficientStorage
 		}

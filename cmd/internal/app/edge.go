@@ -177,7 +177,7 @@ func listenOn(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket != 0 {
 		// A process that was killed left it. Who still listens there is not disturbed.
-		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", path); err == nil {
 			_ = c.Close()
 			return nil, fmt.Errorf("%s is in use by another process", path)
 		}
@@ -189,7 +189,7 @@ func listenOn(ctx context.Context, addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, os.Chmod(path, 0o660)
+	return l, os.Chmod(path, 0o660) // #nosec G302 -- a socket for its group
 }
 
 func kumoConfig(cfg *config.Config) kumomta.Config {

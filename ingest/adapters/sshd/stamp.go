@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 )
@@ -362,7 +363,7 @@ func (c *cursor) time() (time.Time, bool) {
 
 func isWeekday(s string) bool {
 	s = strings.TrimSuffix(s, ",")
-	return len(s) == 3 && strings.Contains("Mon Tue Wed Thu Fri Sat Sun", s)
+	return len(s) == 3 && slices.Contains([]string{"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}, s)
 }
 
 func number(s string) (int, bool) {

@@ -257,7 +257,7 @@ func testGetReads(t *testing.T, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, body := do(t, req); resp.StatusCode == 200 {
+	if resp, body := do(t, req); resp.StatusCode == http.StatusOK {
 		t.Errorf("GET with a body: %s", body)
 	}
 	if code, body := askAs(t, addr, "default", fullPassword, nil, "SELECT count() FROM holdfast.t"); code != 200 || body != "1\n" {

@@ -23,7 +23,7 @@ func Private(dir string) error {
 	if err != nil || shut {
 		return err
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
+	if err := os.Chmod(dir, 0o700); err != nil { // #nosec G302 -- a folder
 		return fmt.Errorf("data folder: %w: run `chmod 700 %s`", err, dir)
 	}
 	return nil
