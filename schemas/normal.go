@@ -55,13 +55,37 @@ func NormalDomain(s string) string {
 	return strings.TrimRight(s, ".")
 }
 
-// folded is a text in NFKC without case. Folding may undo the form, so that it is made
-// again; a text that is folded already stays as it is.
+// folded is a text in NFKC without case. It is taken apart before it is folded, since a
+// Greek iota below a letter becomes one of its own, which stands behind all accents
+// (Unicode 3.13, D145). Folding may undo the form, so that both are made until the text
+// stays as it is: nearly always at once.
 func folded(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+	s = norm.NFKC.String(foldCase(norm.NFKD.String(s)))
+	for range 3 {
+		t := norm.NFKC.String(foldCase(s))
+		if t == s {
+			break
+		}
+		s = t
+	}
+	return s
+}
+
+// foldCase is Unicode's full case folding. Cherokee letters fold to their capitals
+// (CaseFolding.txt), where package cases takes each of a pair for the other.
+func foldCase(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 0xab70 && r <= 0xabbf:
+			return r - 0xab70 + 0x13a0
+		case r >= 0x13f8 && r <= 0x13fd:
+			return r - 8
+		}
+		return r
+	}, cases.Fold().String(s))
 }
 
 // plainLower reports whether a text is ASCII without capitals. It looks at eight bytes
