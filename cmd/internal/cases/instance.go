@@ -93,7 +93,7 @@ func (i *instance) start() error {
 	if i.log, err = os.Create(filepath.Join(i.h.temp, "log")); err != nil {
 		return err
 	}
-	i.proc = exec.Command(i.h.binary, "run", "--config", i.config)
+	i.proc = exec.CommandContext(context.WithoutCancel(i.h.ctx), i.h.binary, "run", "--config", i.config) // stop ends it in its own time
 	i.proc.Env, i.proc.Stderr, i.proc.Dir = environment(), i.log, i.h.temp
 	if err := i.proc.Start(); err != nil {
 		return err
