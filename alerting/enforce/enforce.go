@@ -31,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -121,26 +122,30 @@ func (e *Enforcer) Run(ctx context.Context) error {
 // lastWrite is how long the end may take to write down what was done.
 const lastWrite = 5 * time.Second
 
-// load takes up what earlier owners left.
+// load takes up what earlier owners left. A compacted topic may still hold older records of
+// an entity: only the last one counts, and only that may be written again.
 func (e *Enforcer) load(ctx context.Context) error {
+	changed := map[string]*entity{}
 	err := e.deps.Store.Load(ctx, func(partition int32, s *State) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		key := s.Entity.Key()
 		delete(e.entities, key)
-		switch changed := e.owedTo(s); {
-		case s.rests(e.names) && !changed:
+		delete(changed, key)
+		owed := e.owedTo(s)
+		if s.rests(e.names) && !owed {
 			e.rested.put(key, s.Last)
-		default:
-			x := e.track(&entity{State: *s, partition: partition})
-			if e.entities[key] = x; changed {
-				e.queueSave(x)
-			}
+			return
+		}
+		x := e.track(&entity{State: *s, partition: partition})
+		if e.entities[key] = x; owed {
+			changed[key] = x
 		}
 	})
 	if err != nil {
 		return fmt.Errorf("read what was carried out: %w", err)
 	}
+	e.queueSave(slices.Collect(maps.Values(changed))...)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, x := range e.entities {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"holdfast/alerting/decision"
 	"holdfast/alerting/enforce"
 	"holdfast/schemas"
 )
@@ -68,6 +69,35 @@ func TestReceiversComeAndGo(t *testing.T) {
 		w.pass(t, time.Minute)
 		if got := strings.Join(w.platform.calls[calls:], ","); got != "a suspended" || len(other.calls) != 1 {
 			t.Errorf("the one that is back was told %q, the other %v", got, other.calls)
+		}
+	})
+}
+
+// A compacted topic still holds older records of an entity. What they say is not written
+// again when a receiver is new: it is told what stands, once, and nothing that is over.
+func TestANewReceiverIsNotToldWhatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.platforms = nil
+		w.run(t, func() {
+			for _, r := range []*decision.Record{
+				record("dec_1", "a", schemas.VerdictSuspend), record("dec_2", "b", schemas.VerdictSuspend), record("dec_3", "b", schemas.VerdictRelease),
+			} {
+				w.add(r)
+				time.Sleep(time.Second)
+			}
+		})
+		w.platforms = []enforce.Platform{w.platform}
+		for range 3 { // starts
+			w.pass(t, time.Minute)
+			for _, account := range []string{"a", "b"} {
+				if left := w.state(t, account).Undelivered(); len(left) != 0 {
+					t.Errorf("%s: undelivered %+v", account, left)
+				}
+			}
+		}
+		if !slices.Equal(w.platform.calls, []string{"a suspended"}) {
+			t.Errorf("the receiver was told %v", w.platform.calls)
 		}
 	})
 }
