@@ -105,8 +105,13 @@ func eventRecords(lane int32, from, n int) []kafka.Record {
 // counts waits until the store has what is wanted and looks once more later.
 func (b *bed) counts(want map[string]uint64) {
 	b.t.Helper()
+	b.countsWithin(90*time.Second, want)
+}
+
+func (b *bed) countsWithin(patience time.Duration, want map[string]uint64) {
+	b.t.Helper()
 	h := history.New(b.store)
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		got := map[string]history.Count{}
 		counts, err := h.Counts(b.t.Context())
@@ -124,7 +129,7 @@ func (b *bed) counts(want map[string]uint64) {
 			return
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("after 90 s the store has %+v (%v), want %v", counts, err, want)
+			b.t.Fatalf("after %v the store has %+v (%v), want %v", patience, counts, err, want)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

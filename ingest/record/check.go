@@ -66,12 +66,15 @@ func (c *checker) run(ctx context.Context) {
 		}
 		next = c.r.cfg.CheckEvery
 		tries := c.r.trouble.attempt("comparing the audit store with the log")
-		for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		for pause := time.Second; ; pause = min(max(2*pause, time.Second), time.Minute) {
 			err := c.check(ctx)
 			if err == nil || ctx.Err() != nil || errors.Is(err, kafka.ErrStaleGeneration) {
 				break
 			}
 			tries.failed(err)
+			if c.r.setAside(ctx, err) {
+				pause = 0
+			}
 			if !wait(ctx, c.d.gen.Done, pause) {
 				break
 			}
@@ -87,11 +90,7 @@ func (c *checker) check(ctx context.Context) error {
 		n, err := c.checkTable(ctx, t)
 		missing += n
 		if err != nil {
-			part, failed := c.r.deps.Store.SetAside(ctx, t.Name, err)
-			if part != "" {
-				c.r.log.Error("a part of the audit store cannot be read; it is set aside, and what it held is recorded again", "table", t.Name, "part", part, "error", err)
-			}
-			return fmt.Errorf("%s: %w", t.Name, errors.Join(err, failed))
+			return fmt.Errorf("%s: %w", t.Name, err)
 		}
 	}
 	c.began = true

@@ -2,8 +2,6 @@ package record
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -180,43 +178,4 @@ func TestEngineStartsAgainAfterAFullDisk(t *testing.T) {
 	time.Sleep(time.Second)
 	empty()
 	b.counts(map[string]uint64{"events": uint64(n) * testLanes, "rejected": 0})
-}
-
-// A part whose marks are empty, as a merge on a full disk leaves it, makes the whole
-// table unreadable: it is set aside, and what it held is recorded again.
-func TestEngineCannotReadAPart(t *testing.T) {
-	b := newBed(t, kafkatest.Embedded(t))
-	stop := b.record()
-	b.write(schemas.TopicEvents, 0, eventRecords(0, 0, 3000))
-	// Nothing reads the part before: its marks would be in memory.
-	tp := kafka.TopicPartition{Topic: b.prefix + "events"}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		at, err := b.client.Committed(t.Context(), b.prefix+"record", []kafka.TopicPartition{tp})
-		if err == nil && at[tp].Offset == 3000 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%+v is committed (%v), want 3000", at[tp], err)
-		}
-	}
-	stop()
-	var part string
-	if err := b.store.QueryRow(t.Context(), "SELECT path FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active LIMIT 1").Scan(&part); err != nil {
-		t.Fatal(err)
-	}
-	marks, err := filepath.Glob(filepath.Join(part, "*mrk*"))
-	if err != nil || len(marks) == 0 {
-		t.Fatalf("no marks in %s (%v)", part, err)
-	}
-	for _, m := range marks {
-		if err := os.Truncate(m, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var n uint64
-	if err := b.store.QueryRow(t.Context(), "SELECT uniqExact(id) FROM events").Scan(&n); err == nil {
-		t.Fatalf("%d rows can be read although their marks are gone", n)
-	}
-	b.record()
-	b.counts(map[string]uint64{"events": 3000, "gaps": 0})
 }

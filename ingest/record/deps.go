@@ -98,8 +98,8 @@ type Comparer interface {
 	Held(ctx context.Context, table string, r Range) (map[Held]bool, error)
 	// Rejected lists the records of a range that the store has refused.
 	Rejected(ctx context.Context, r Range) ([]RejectedRow, error)
-	// SetAside detaches the part of a table that cannot be read, if err names one.
-	SetAside(ctx context.Context, table string, err error) (part string, _ error)
+	// SetAside detaches the part that cannot be read, if err names one.
+	SetAside(ctx context.Context, err error) (table, part string, _ error)
 	// InGap tells whether a range is part of a gap that is recorded.
 	InGap(ctx context.Context, r Range) (bool, error)
 }

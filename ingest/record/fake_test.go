@@ -405,7 +405,7 @@ func (n *node) Rejected(ctx context.Context, r Range) ([]RejectedRow, error) {
 	return out, nil
 }
 
-func (n *node) SetAside(context.Context, string, error) (string, error) { return "", nil }
+func (n *node) SetAside(context.Context, error) (table, part string, _ error) { return "", "", nil }
 
 func (n *node) InGap(ctx context.Context, r Range) (bool, error) {
 	if err := n.step(ctx); err != nil {

@@ -189,6 +189,9 @@ func (j *job) persist(ctx context.Context, what string, f func() error) error {
 			return err
 		}
 		tries.failed(err, "range", j.b.Token())
+		if j.r.setAside(ctx, err) {
+			pause = 50 * time.Millisecond
+		}
 		if err := j.pause(ctx, pause); err != nil {
 			return err
 		}
