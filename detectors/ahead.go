@@ -66,7 +66,11 @@ func (e *Engine) goBack(in *schemas.Input, a *account, ms int64) bool {
 		e.countAhead(1)
 		return true
 	}
-	if in.Origin == schemas.OriginLive || a.brought != 0 || a.clock-hourStart(a.first) > historyDays*msDay || a.isNobody(&e.store) {
+	if in.Origin == schemas.OriginLive || a.brought != 0 {
+		return false
+	}
+	// Where nothing but failed logins was heard of it, its history has not begun.
+	if a.clock-hourStart(a.first) > schemas.NewFor.Milliseconds() && !a.isNobody(&e.store) {
 		return false
 	}
 	e.startAnew(a)
@@ -124,12 +128,9 @@ func (v *beforeValue) load(a *account, s *store) {
 	}
 }
 
-// historyDays is how long an account is new: records of before its first one that are
-// imported in that time are its history. It begins anew with them, as what was seen of it
-// so far says little beside them. Later ones are late.
-const historyDays = 7
-
-// startAnew forgets everything but what snapshots and other entities said.
+// startAnew forgets everything but what snapshots and other entities said: an account that
+// is new begins anew with its imported history, beside which what was seen of it so far
+// says little.
 func (e *Engine) startAnew(a *account) {
 	e.recent.forget(a)
 	a.forget(&e.store)

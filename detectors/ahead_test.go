@@ -141,6 +141,15 @@ func TestHistoryAfterTheFirstLiveRecords(t *testing.T) {
 	if s := after.engines[0].Stats(); s.Late != 0 || s.Anew != 1 {
 		t.Errorf("%d late, %d began anew", s.Late, s.Anew)
 	}
+	// Whose name was only guessed at so far, however long ago, has no history that began.
+	var guessed life
+	guessed.n = 400_000
+	for day := range int64(20) {
+		guessed.add(today-(20-day)*msDay+msHour, `"type":"login","account":"shop","user":"ann","ip":"198.51.100.7","outcome":"failure"`)
+	}
+	if s := play(guessed.out, history.out).engines[0].Stats(); s.Late != 0 || s.Anew != 1 {
+		t.Errorf("an account that was only guessed at: %d late, %d began anew", s.Late, s.Anew)
+	}
 	var weeks life
 	weeks.n = 300_000
 	for day := range int64(9) {

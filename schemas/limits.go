@@ -18,6 +18,9 @@ const (
 	FutureTolerance = 5 * time.Minute
 	// Lateness is how far behind its entity's clock an event is still counted.
 	Lateness = 10 * time.Minute
+	// NewFor is how long after it was first heard of an account is new: history that is
+	// imported in that time, for the first time, is its own, however old. Later it is late.
+	NewFor = 7 * 24 * time.Hour
 	// FactWindowLife is how long windows that are fed by facts live.
 	FactWindowLife = 26 * time.Hour
 	// AgeLimit is how long after it happened an event may arrive and still give

@@ -33,7 +33,7 @@ import (
 
 type importCmd struct {
 	Files    []string `arg:"" help:"Files, plain or compressed (gzip, zstd, bzip2, xz); - is standard input."`
-	Live     bool     `help:"The records may be acted on; without it they stop nobody."`
+	Live     bool     `help:"The records may be acted on; without it they stop nobody, and are history."`
 	Format   string   `enum:"ndjson,sshd" default:"ndjson" help:"ndjson, or sshd for OpenSSH's log."`
 	Year     int      `placeholder:"YEAR" help:"The year of an OpenSSH log's first line, or of the oldest of its rotated files (default: from each file's own time)."`
 	Timezone string   `placeholder:"ZONE" help:"The zone of an OpenSSH log's times that have none: Europe/Berlin, +01:00 or UTC (default: this machine's)."`
@@ -42,6 +42,13 @@ type importCmd struct {
 	Rate     float64  `placeholder:"N" help:"At most so many records a second."`
 	Progress string   `name:"progress-file" placeholder:"FILE" help:"Where to go on from, should the import be interrupted (default: in the data folder)."`
 	Quiet    bool     `short:"q" help:"Show no progress."`
+}
+
+// Help tells when history teaches.
+func (importCmd) Help() string {
+	return fmt.Sprintf("Without --live records are history: detection learns from them, and they stop nobody. Import an account's history before its first live record, "+
+		"or within the %d days after it, all at once and sorted by time. Later it lies behind what the account has done since: it is recorded and teaches nothing, "+
+		"and the import says so. Where that is every record, the exit status is 1.", newDays)
 }
 
 const (
@@ -86,13 +93,19 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	machine := app.WatchInstance(&cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	g.Go(func() error { return machine.Run(run) })
 
+	var past importer.Past
+	if !i.Live {
+		var closed func()
+		past, closed = openPast(&cfg)
+		defer closed()
+	}
 	told, shown, early := 0, 0, false
 	bar := newBar(i.Quiet)
 	sum, err := importer.Run(ctx, importer.Config{
 		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff, Location: zone},
 		Live: i.Live, Source: i.Source, Rate: i.Rate, Progress: progress, Topic: cfg.Kafka.Prefix + string(schemas.TopicEvents),
 	}, importer.Deps{
-		Writer: pressure.Writer{To: producer, Watcher: machine}, Log: client, Networks: networks, Logger: quiet(), Progress: bar.show,
+		Writer: pressure.Writer{To: producer, Watcher: machine}, Log: client, Networks: networks, Past: past, Logger: quiet(), Progress: bar.show,
 		Refused: func(r importer.Refusal) {
 			early = early || r.Err.Reason == schemas.ReasonFuture
 			if told++; told <= maxTold {
@@ -130,7 +143,7 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	if err == nil && sum.Lines > 0 && sum.Accepted == 0 {
 		err = fmt.Errorf("not one line was taken: is it a file of --format %s?", i.Format)
 	}
-	return err
+	return errors.Join(err, tellUntaught(sum))
 }
 
 // tellZone says by which zone times were read that have none, where that is not UTC, or

@@ -95,9 +95,12 @@ type Deps struct {
 	// goroutine. Its text is valid during the call only.
 	Unreadable func(Unreadable)
 	Networks   intake.Networks
-	Logger     *slog.Logger
-	Metrics    *intake.Metrics
-	Now        func() time.Time
+	// Past is the audit store. With it an import that is not live finds out which of its
+	// records teach nothing.
+	Past    Past
+	Logger  *slog.Logger
+	Metrics *intake.Metrics
+	Now     func() time.Time
 }
 
 func (d *Deps) setDefaults() {
@@ -133,6 +136,11 @@ type Counts struct {
 	// versions wrote them, and those that cannot be read, as ignored.
 	Irrelevant int64 `json:"ignored"`
 	Unreadable int64 `json:"unreadable,omitzero"` // lines that an adapter cannot read
+	// Late are events that teach nothing because more was recorded of their account or
+	// employee before this import, Unsorted those that lie so far behind earlier records
+	// of the import itself. Both are among the accepted.
+	Late     int64 `json:"late,omitzero"`
+	Unsorted int64 `json:"unsorted,omitzero"`
 }
 
 func (c *Counts) add(d Counts) {
@@ -141,6 +149,8 @@ func (c *Counts) add(d Counts) {
 	c.Refused += d.Refused
 	c.Irrelevant += d.Irrelevant
 	c.Unreadable += d.Unreadable
+	c.Late += d.Late
+	c.Unsorted += d.Unsorted
 }
 
 // less is what c has beyond d.
@@ -148,6 +158,7 @@ func (c Counts) less(d Counts) Counts {
 	return Counts{
 		Lines: c.Lines - d.Lines, Accepted: c.Accepted - d.Accepted, Refused: c.Refused - d.Refused,
 		Irrelevant: c.Irrelevant - d.Irrelevant, Unreadable: c.Unreadable - d.Unreadable,
+		Late: c.Late - d.Late, Unsorted: c.Unsorted - d.Unsorted,
 	}
 }
 
@@ -193,5 +204,7 @@ type Summary struct {
 	Shifted time.Duration
 	Counts
 	Resumed Counts // done by earlier runs, not counted above
-	Elapsed time.Duration
+	// Untaught is of whom records teach nothing, where that was looked at.
+	Untaught Untaught
+	Elapsed  time.Duration
 }

@@ -29,8 +29,7 @@ const (
 // Run imports the files one after the other. When ctx ends it stops reading,
 // waits a little for what was sent, and returns ctx's error; the summary says
 // what was done.
-func Run(ctx context.Context, cfg Config, deps Deps) (Summary, error) {
-	var sum Summary
+func Run(ctx context.Context, cfg Config, deps Deps) (sum Summary, err error) {
 	if err := cfg.Validate(); err != nil {
 		return sum, err
 	}
@@ -50,9 +49,14 @@ func Run(ctx context.Context, cfg Config, deps Deps) (Summary, error) {
 	if cfg.Format == SSHD {
 		files = rotated(files)
 	}
+	var clocks *lives
+	if deps.Past != nil && !cfg.Live {
+		clocks = newLives(deps.Past, book.begun(began))
+		defer func() { sum.Untaught = clocks.found }()
+	}
 	var before *file
 	for i, name := range files {
-		f := &file{cfg: &cfg, deps: &deps, src: cfg.source(), book: book, name: name, index: i, after: before, pace: pacer{rate: cfg.Rate}, checker: intake.Checker{Networks: deps.Networks}}
+		f := &file{cfg: &cfg, deps: &deps, src: cfg.source(), book: book, name: name, index: i, after: before, lives: clocks, pace: pacer{rate: cfg.Rate}, checker: intake.Checker{Networks: deps.Networks}}
 		before = f
 		err = f.run(ctx, &sum)
 		sum.Elapsed = time.Since(began)
@@ -81,7 +85,8 @@ type file struct {
 	reader  reader
 	checker intake.Checker
 	stands  standing
-	fault   error // why reading ended early; set before the blocks end
+	lives   *lives // nil: not looked at
+	fault   error  // why reading ended early; set before the blocks end
 }
 
 // sent is a block whose records are on their way.
@@ -90,6 +95,7 @@ type sent struct {
 	receipt intake.Receipt
 	counts  Counts
 	ends    []int64
+	records []happened // of entities that have a baseline, where that is looked at
 }
 
 func (f *file) run(ctx context.Context, sum *Summary) (err error) {
@@ -220,6 +226,9 @@ func (f *file) settle(ctx context.Context, from <-chan *sent) error {
 	for s := range from {
 		if err := s.receipt.Wait(patient); err != nil {
 			return err
+		}
+		if f.lives != nil {
+			s.counts.Late, s.counts.Unsorted = f.lives.follow(patient, s.records)
 		}
 		f.deps.Metrics.Accepted(f.src, int(s.counts.Accepted))
 		f.deps.Metrics.Ignored(f.src, int(s.counts.Irrelevant+s.counts.Unreadable))

@@ -22,9 +22,11 @@ type ledger struct {
 	path   string
 	synced time.Time
 	state  struct {
-		Version int      `json:"version"`
-		Format  Format   `json:"format"`
-		Files   []*entry `json:"files"`
+		Version int    `json:"version"`
+		Format  Format `json:"format"`
+		// Began is when the first run began: what arrived later is the import's own.
+		Began time.Time `json:"began,omitzero"`
+		Files []*entry  `json:"files"`
 	}
 }
 
@@ -67,6 +69,14 @@ func openLedger(path string, format Format) (*ledger, error) {
 		return nil, fmt.Errorf("import: %s belongs to an import of format %s: remove it to import from the beginning, or name another", path, l.state.Format)
 	}
 	return l, nil
+}
+
+// begun is when the import's first run began, which is now where there was none.
+func (l *ledger) begun(now time.Time) time.Time {
+	if l.state.Began.IsZero() {
+		l.state.Began = now.UTC().Truncate(time.Millisecond)
+	}
+	return l.state.Began
 }
 
 // find returns the file's entry, a new one where there is none. Standard input

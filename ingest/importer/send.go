@@ -108,12 +108,15 @@ func (l *line) record(ctx context.Context, event []byte) {
 		l.refuse(ctx, intake.Keep(event), bad)
 		return
 	}
-	if f.stands.take(&rec) {
-		l.sent.counts.Accepted++
+	if !f.stands.take(&rec) {
+		l.err = f.deps.Writer.Send(ctx, &l.sent.receipt, schemas.TopicEvents, rec.Record)
+	}
+	if l.err != nil {
 		return
 	}
-	if l.err = f.deps.Writer.Send(ctx, &l.sent.receipt, schemas.TopicEvents, rec.Record); l.err == nil {
-		l.sent.counts.Accepted++
+	l.sent.counts.Accepted++
+	if f.lives != nil && f.lives.watches(rec.Key) {
+		l.sent.records = append(l.sent.records, happened{rec.Key, rec.Happened})
 	}
 }
 

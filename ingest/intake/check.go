@@ -27,8 +27,9 @@ type Source struct {
 // Checked is a record that may be written, and what it is.
 type Checked struct {
 	kafka.Record
-	ID   string
-	Type schemas.EventType
+	ID       string
+	Type     schemas.EventType
+	Happened int64 // the event's time, Unix milliseconds
 }
 
 // Networks tells what is known of an address, as *enrich.Enricher does. It is asked once
@@ -112,6 +113,6 @@ func envelope(data []byte, src *Source, e *schemas.Event, at int64, network sche
 	}
 	return Checked{
 		Record: kafka.Record{Time: at, Key: buf[:key:key], Value: data, Headers: headers},
-		ID:     e.ID, Type: e.Type,
+		ID:     e.ID, Type: e.Type, Happened: e.Time,
 	}
 }
