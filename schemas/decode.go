@@ -226,7 +226,7 @@ func syntaxError(data []byte, err error) *Error {
 	}
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		return &Error{Reason: ReasonDuplicateKey, What: fmt.Sprintf("byte %d: a key stands twice in one object", at), Fix: "write each key once"}
+		return &Error{Reason: ReasonDuplicateKey, What: fmt.Sprintf("byte %d: a key appears twice in one object", at), Fix: "write each key once"}
 	case !utf8.Valid(data):
 		return &Error{Reason: ReasonBadUTF8, What: fmt.Sprintf("byte %d: is not UTF-8", invalidAt(data)), Fix: "encode text as UTF-8"}
 	}

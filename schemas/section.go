@@ -94,7 +94,7 @@ func CutSection(payload []byte, last uint64) (s Section, rest []byte, err error)
 		return s, nil, fmt.Errorf("%w: section %d is cut", ErrStateDamaged, head>>3)
 	}
 	if head>>3 <= last {
-		return s, nil, fmt.Errorf("%w: section %d stands behind section %d", ErrStateDamaged, head>>3, last)
+		return s, nil, fmt.Errorf("%w: section %d follows section %d", ErrStateDamaged, head>>3, last)
 	}
 	end := n + m + int(size)
 	return Section{Tag: head >> 3, Version: byte(head & MaxSectionVersion), Body: payload[n+m : end : end], Raw: payload[:end:end]}, payload[end:], nil

@@ -37,7 +37,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		actions:    counter("holdfast_enforce_actions_total", "Outcomes of changes at receivers, by receiver.", "channel", "outcome"),
 		notices:    counter("holdfast_enforce_notices_total", "Notices by their outcome.", "channel", "audience", "outcome"),
 		attempts:   counter("holdfast_enforce_attempts_total", "Attempts at changes and notices, by receiver or channel, and by outcome (confirmed, failed, refused).", "channel", "outcome"),
-		reconciles: counter("holdfast_enforce_reconciles_total", "Statuses held against the receiver's, by result (same, told, differs, failed).", "channel", "result"),
+		reconciles: counter("holdfast_enforce_reconciles_total", "Statuses compared with the receiver's, by result (same, told, differs, failed).", "channel", "result"),
 		seconds:    prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "holdfast_enforce_call_seconds", Help: "How long one attempt took.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}, []string{"channel"}),
 		pending:    gauge("holdfast_enforce_pending", "Entities whose status a receiver has yet to confirm, and notices under way, by receiver or channel.", "channel"),
 		refused:    gauge("holdfast_enforce_refused", "Of the pending ones, those that the receiver refuses as they are.", "channel"),

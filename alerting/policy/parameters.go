@@ -48,7 +48,7 @@ func (r *reader) pairs(n *yaml.Node, what, fix string, each func(key, value *yam
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		if seen[k.Value] {
-			r.at(k, fmt.Sprintf("%s.%s stands here twice", what, k.Value), "remove one of them")
+			r.at(k, fmt.Sprintf("%s.%s appears twice", what, k.Value), "remove one of them")
 			continue
 		}
 		seen[k.Value] = true

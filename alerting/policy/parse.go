@@ -162,9 +162,9 @@ func (r *reader) name(n *yaml.Node, seen map[string]bool) string {
 	case !namePattern.MatchString(n.Value):
 		r.at(n, fmt.Sprintf("name %q is not a name", n.Value), "use lower case letters, digits and dashes, at most 63")
 	case n.Value == "operator":
-		r.at(n, "the name operator stands for people", "choose another name")
+		r.at(n, "the name operator is reserved for decisions of people", "choose another name")
 	case seen[n.Value]:
-		r.at(n, fmt.Sprintf("policy %q stands here twice", n.Value), "give each policy a name of its own")
+		r.at(n, fmt.Sprintf("policy %q appears twice", n.Value), "give each policy a name of its own")
 	}
 	seen[n.Value] = true
 	return n.Value

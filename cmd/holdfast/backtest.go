@@ -20,7 +20,7 @@ type backtestCmd struct {
 	To       string   `placeholder:"WHEN" help:"Until when, not included (default: now)."`
 	WarmUp   string   `default:"28d" name:"warm-up" help:"How much before that is replayed, so that accounts have a past."`
 	Policy   string   `placeholder:"FILE" help:"Policies and detectors' numbers to try (default: those in force at each time)."`
-	Accounts []string `placeholder:"ID" sep:"," help:"Tell of these alone: accounts' ids, or kind:id. All are replayed."`
+	Accounts []string `placeholder:"ID" sep:"," help:"Report these alone: accounts' ids, or kind:id. All are replayed."`
 	AsLive   bool     `help:"Take imported events as live ones that arrived when they happened."`
 	Limit    int      `default:"50" help:"Name at most so many stops of each kind; 0 is all."`
 	JSON     bool     `help:"One JSON object a line: a summary, then policies, stops, cases and what is missing."`

@@ -18,7 +18,7 @@ type rebuildCmd struct {
 	Since    string `placeholder:"WHEN" help:"Of the past, take what arrived since then: a length of time (90d), a time or a day (default: all that the store holds)."`
 	ToPrefix string `placeholder:"PREFIX" help:"Make new topics with this prefix instead of replacing the state of the present ones."`
 	Lanes    int    `help:"How many lanes the new topics have (default: as many as now)."`
-	Notes    string `placeholder:"FILE" help:"Where is written down how far this has come, so that it can go on (default: rebuild.zst in the data folder)."`
+	Notes    string `placeholder:"FILE" help:"Holds the progress, so that an interrupted rebuild can continue (default: rebuild.zst in the data folder)."`
 	DryRun   bool   `help:"Rebuild in memory and compare with what was decided; write nothing."`
 	Actor    string `placeholder:"NAME" help:"Who asks (default: the user of this machine)."`
 	JSON     bool   `help:"As JSON."`

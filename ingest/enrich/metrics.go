@@ -23,6 +23,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		failing: gauge("failing", "Files that cannot be used as they are now; the last usable one stays in force."),
 		entries: gauge("entries", "Ranges, or nodes of a database's tree, in force."),
 		loads: f.NewCounterVec(prometheus.CounterOpts{Namespace: "holdfast", Subsystem: "enrichment", Name: "loads_total",
-			Help: "Readings of a file that was new or changed, by how they went."}, []string{"kind", "result"}),
+			Help: "Loads of new or changed files, by result."}, []string{"kind", "result"}),
 	}
 }

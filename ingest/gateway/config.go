@@ -70,7 +70,7 @@ func (c *Config) Validate() error {
 	seen := map[string]bool{}
 	for i, t := range c.Tokens {
 		if seen[t.Name] && t.Name != "" {
-			all = append(all, fmt.Errorf("tokens[%d]: the name %q stands twice: sources are told apart by it", i, t.Name))
+			all = append(all, fmt.Errorf("tokens[%d]: the name %q appears twice: sources are told apart by it", i, t.Name))
 		}
 		seen[t.Name] = true
 		for _, err := range t.mistakes() {

@@ -305,7 +305,7 @@ func TestValidateTellsEveryMistake(t *testing.T) {
 	if err == nil {
 		t.Fatal("no mistake found")
 	}
-	for _, part := range []string{"max_body", "sha256: write 64", "stands twice", "exactly one", "name: write", "sned", "replay"} {
+	for _, part := range []string{"max_body", "sha256: write 64", "appears twice", "exactly one", "name: write", "sned", "replay"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not told in:\n%v", part, err)
 		}

@@ -49,7 +49,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	if stdin > 1 {
-		all = append(all, errors.New("import: - stands twice: standard input can be read once"))
+		all = append(all, errors.New("import: - appears twice: standard input can be read once"))
 	}
 	switch c.Format {
 	case "", NDJSON, SSHD:

@@ -33,7 +33,7 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 	m := &metrics{
 		role:       role,
 		records:    s.counterVec("records_total", "Records folded in, by input topic; fences are left out.", "topic", "partition"),
-		duplicates: s.counterVec("duplicates_total", "Records whose id stands among the 65,536 offsets before.", "partition"),
+		duplicates: s.counterVec("duplicates_total", "Duplicates: records whose id and source are among the 65,536 offsets before.", "partition"),
 		forwarded:  s.counterVec("forwarded_total", "Records sent on to the partition that their key maps to.", "partition"),
 		outputs:    s.counterVec("outputs_total", "Outputs acknowledged, by topic.", "topic"),
 		rejected:   s.counterVec("rejected_total", "Records rejected, by reason.", "reason"),
@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 		stuck: s.gaugeVec("stuck_seconds", "How long a fold has been busy with one record, where that is 10 s or longer; otherwise 0.", "partition"),
 
 		panics:        s.counter("panics_total", "Panics of a fold that were caught."),
-		withheld:      s.counter("withheld_total", "Outputs not newer than what stood on the guarded projection, or published before a restart."),
+		withheld:      s.counter("withheld_total", "Outputs withheld: not newer than the value on the guarded projection, or published before a restart."),
 		gaps:          s.counter("gaps_total", "Stretches of a log that could not be read."),
 		retries:       s.counter("retries_total", "Requests that failed and were tried again."),
 		restarts:      s.counter("restarts_total", "Lanes that were restored again after an error."),

@@ -88,7 +88,7 @@ func (c *Config) Validate() error {
 	for i := range c.Topics {
 		t := &c.Topics[i]
 		if seen[t.Topic] {
-			all = append(all, fmt.Errorf("topics[%d]: %s stands twice: give each topic one mapping", i, t.Topic))
+			all = append(all, fmt.Errorf("topics[%d]: %s appears twice: give each topic one mapping", i, t.Topic))
 		}
 		seen[t.Topic] = true
 		for _, err := range t.mistakes() {

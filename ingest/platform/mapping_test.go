@@ -156,7 +156,7 @@ topics:
 		t.Fatal("no mistake found")
 	}
 	for _, part := range []string{"max_bytes", `"sned" is unknown`, `"noon"`, `"middle"`, `"replay"`, `"a.b"`, "both become id", "empty part",
-		"comes from z already", "stands twice", `no field "recipients"`, `no field "size"`, "name it"} {
+		"comes from z already", "appears twice", `no field "recipients"`, `no field "size"`, "name it"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not told in:\n%v", part, err)
 		}

@@ -224,7 +224,7 @@ func (m *members) next() error {
 		}
 	}
 	if err := m.z.Reset(m.in); err != nil {
-		return fmt.Errorf("behind the last member of the gzip file stands what is not gzip: %w", err)
+		return fmt.Errorf("data after the last member of the gzip file is not gzip: %w", err)
 	}
 	m.z.Multistream(false)
 	return nil

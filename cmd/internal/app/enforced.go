@@ -140,7 +140,7 @@ func (s *enforcedStore) before(ctx context.Context, at kafka.Position, known map
 	for d, st := range missing {
 		each(p, s.fromStatus(st, outcomes[d]))
 	}
-	s.e.log.Info("statuses that were decided before are held against what was carried out", "partition", p, "statuses", len(missing))
+	s.e.log.Info("statuses that were decided before are compared with what was carried out", "partition", p, "statuses", len(missing))
 	return nil
 }
 

@@ -49,8 +49,8 @@ func (e *enforcement) register(reg prometheus.Registerer) {
 		return promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{Namespace: "holdfast", Subsystem: "enforce", Name: name, Help: help}, labels)
 	}
 	e.metrics = enforce.NewMetrics(reg)
-	e.lag = gauge("lag_records", "Decisions that stand in the log and are not fetched yet.", "partition")
-	e.noticeLag = gauge("notice_lag_records", "Notices that stand in the outbox and are not fetched yet, by channel.", "channel", "partition")
+	e.lag = gauge("lag_records", "Decisions in the log that are not fetched yet.", "partition")
+	e.noticeLag = gauge("notice_lag_records", "Notices in the outbox that are not fetched yet, by channel.", "channel", "partition")
 }
 
 // Run carries out until ctx ends.

@@ -15,7 +15,7 @@ var (
 	signalsDesc = prometheus.NewDesc("holdfast_detect_signals_total", "Signals that the live detectors raised, by detector; a restart may raise the newest again.", []string{"detector"}, nil)
 	lateDesc    = prometheus.NewDesc("holdfast_detect_late_total", "Records that lay behind their entity's clock by more than the lateness of 10 minutes: recorded, not scored.", nil, nil)
 	aheadDesc   = prometheus.NewDesc("holdfast_detect_ahead_total", "Imported records that lay days ahead of those around them, and of which the effect was taken back.", nil, nil)
-	anewDesc    = prometheus.NewDesc("holdfast_detect_accounts_restarted_total", "Accounts in their first week whose baseline began anew with imported history.", nil, nil)
+	anewDesc    = prometheus.NewDesc("holdfast_detect_accounts_restarted_total", "Accounts in their first week whose baseline was reset for imported history.", nil, nil)
 
 	trippedDesc = prometheus.NewDesc("holdfast_gate_tripped", "1 while the brake on automatic stops is on, otherwise 0.", nil, nil)
 	countedDesc = prometheus.NewDesc("holdfast_gate_stops", "Automatic stops that the gate counts within an hour of event time, up to the newest.", nil, nil)

@@ -92,7 +92,7 @@ func comments(t *testing.T) map[string]map[string]string {
 
 func TestReferenceOfSettings(t *testing.T) {
 	said, b := comments(t), new(bytes.Buffer)
-	fmt.Fprint(b, "Keys of the YAML file. `HOLDFAST_` and the key in capitals, with `_` for each dot, sets a key in\nthe environment, unless it stands in a list. `holdfast config print` prints what is in force.\n")
+	fmt.Fprint(b, "Keys of the YAML file. `HOLDFAST_` and the key in capitals, with `_` for each dot, sets a key in\nthe environment, unless it is in a list. `holdfast config print` prints what is in force.\n")
 	var lists []func()
 	var walk func(v reflect.Value, key string)
 	table := func(title string) {

@@ -96,13 +96,13 @@ type Intake struct {
 
 // HTTP is the gateway. It listens only where an address is given.
 type HTTP struct {
-	Listen        string        `yaml:"listen"`
-	CertFile      string        `yaml:"cert_file" file:"yes"`
+	Listen        string        `yaml:"listen"`                 // host:port; empty: no intake by HTTP
+	CertFile      string        `yaml:"cert_file" file:"yes"`   // server certificate, PEM; empty: no TLS
 	KeyFile       string        `yaml:"key_file" file:"secret"` // its key, PEM
 	Tokens        []Token       `yaml:"tokens"`
-	MaxBody       int64         `yaml:"max_body"`
-	MaxConcurrent int           `yaml:"max_concurrent"`
-	Timeout       time.Duration `yaml:"timeout"`
+	MaxBody       int64         `yaml:"max_body"`       // bytes of a request's body as sent
+	MaxConcurrent int           `yaml:"max_concurrent"` // requests that are worked on at once
+	Timeout       time.Duration `yaml:"timeout"`        // of one request, until the broker has acknowledged it
 	// MinRate is how fast a body must come, in bytes a second, after 5 s of grace.
 	MinRate int64 `yaml:"min_rate"`
 	// MaxConnections bounds the connections at once. Above it the oldest ones that have
@@ -112,18 +112,17 @@ type HTTP struct {
 
 // Token is one sender's credential.
 type Token struct {
-	Name      string   `yaml:"name"`                                                                 // becomes the source http:NAME
-	TokenFile string   `yaml:"token_file" file:"secret"`                                             // holds the token
-	SHA256    string   `yaml:"sha256"`                                                               // of the token, in hexadecimal; in place of token_file
-	Types     []string `yaml:"types" one:"send,delivery,login,credential,access,connection,account"` // event types that it may send; none: all
-	Origin    string   `yaml:"origin" one:",live,import"`                                            // import: what it sends teaches and stops nobody
-	// Accounts and AccountPrefix list the accounts that it may name; none of both: all.
-	Accounts      []string `yaml:"accounts"`
-	AccountPrefix string   `yaml:"account_prefix"`
-	Employees     bool     `yaml:"employees"` // also of employees, where it is bound to accounts
-	Trust         string   `yaml:"trust" one:",full,evidence"`
-	Rate          int      `yaml:"rate"`  // records a second; 0: any
-	Burst         int      `yaml:"burst"` // records at once; 0: those of ten seconds
+	Name          string   `yaml:"name"`                                                                 // becomes the source http:NAME
+	TokenFile     string   `yaml:"token_file" file:"secret"`                                             // holds the token
+	SHA256        string   `yaml:"sha256"`                                                               // of the token, in hexadecimal; in place of token_file
+	Types         []string `yaml:"types" one:"send,delivery,login,credential,access,connection,account"` // event types that it may send; none: all
+	Origin        string   `yaml:"origin" one:",live,import"`                                            // import: what it sends teaches and stops nobody
+	Accounts      []string `yaml:"accounts"`                                                             // accounts that it may name; without these and a prefix: all
+	AccountPrefix string   `yaml:"account_prefix"`                                                       // also all accounts whose id begins with it
+	Employees     bool     `yaml:"employees"`                                                            // also of employees, where it is bound to accounts
+	Trust         string   `yaml:"trust" one:",full,evidence"`                                           // evidence: never enough for an automatic stop; empty: full
+	Rate          int      `yaml:"rate"`                                                                 // records a second; 0: any
+	Burst         int      `yaml:"burst"`                                                                // records at once; 0: those of ten seconds
 }
 
 // Enrichment names files that tell of addresses; none is needed. That they are there

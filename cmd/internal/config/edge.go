@@ -15,44 +15,44 @@ type Edge struct {
 
 // EdgeHTTP is the lookup by HTTP, with lists, bulk and a stream of changes.
 type EdgeHTTP struct {
-	Listen     string   `yaml:"listen"`
-	CertFile   string   `yaml:"cert_file" file:"yes"`
-	KeyFile    string   `yaml:"key_file" file:"secret"`
+	Listen     string   `yaml:"listen"`                    // host:port; empty: no lookups by HTTP
+	CertFile   string   `yaml:"cert_file" file:"yes"`      // server certificate, PEM; empty: no TLS
+	KeyFile    string   `yaml:"key_file" file:"secret"`    // its key, PEM
 	TokenFiles []string `yaml:"token_files" file:"secret"` // any of these tokens is taken
 }
 
 // EdgePostfix is Postfix's policy delegation. The actions are as access(5) has them.
 type EdgePostfix struct {
-	Listen     []string        `yaml:"listen"`
-	Accounts   []EdgeAttribute `yaml:"accounts"` // the first that has a value names the account
-	Address    string          `yaml:"address"`  // attribute with the client's address; empty: not looked at
-	Suspended  string          `yaml:"suspended"`
-	Blocked    string          `yaml:"blocked"`
-	Throttled  string          `yaml:"throttled"`
-	Unknown    string          `yaml:"unknown"`
+	Listen     []string        `yaml:"listen"`      // host:port or unix:PATH of each; empty: off
+	Accounts   []EdgeAttribute `yaml:"accounts"`    // ways in which a request names an account; the first that has a value is used.
+	Address    string          `yaml:"address"`     // attribute with the client's address; empty: not looked at
+	Suspended  string          `yaml:"suspended"`   // action for a suspended account, as in access(5)
+	Blocked    string          `yaml:"blocked"`     // action for a blocked address
+	Throttled  string          `yaml:"throttled"`   // action for a throttled account above rate
+	Unknown    string          `yaml:"unknown"`     // action where nothing is known of the account; see stale_limit
 	StaleLimit time.Duration   `yaml:"stale_limit"` // beyond it unknown is the action; 0: never
 	Rate       int             `yaml:"rate"`        // recipients an hour for a throttled account
 }
 
 // EdgeAttribute is a way in which a policy request names an account.
 type EdgeAttribute struct {
-	Attribute string `yaml:"attribute"`
-	Take      string `yaml:"take" one:",whole,local_part,domain"`
-	MapFile   string `yaml:"map_file" file:"yes"` // lines of value,account
+	Attribute string `yaml:"attribute"`                           // of the policy request, such as sasl_username
+	Take      string `yaml:"take" one:",whole,local_part,domain"` // part of the value that counts; empty: whole
+	MapFile   string `yaml:"map_file" file:"yes"`                 // lines of value,account
 }
 
 // EdgeLine is the protocol of one line, as Exim's readsocket speaks it.
 type EdgeLine struct {
-	Listen []string `yaml:"listen"`
+	Listen []string `yaml:"listen"` // host:port or unix:PATH of each; empty: off
 }
 
 // EdgeKumoMTA is the KumoMTA node beside the edge, whose suspensions it keeps. Without a
 // url there is none.
 type EdgeKumoMTA struct {
-	URL      string        `yaml:"url"`
-	Prefix   string        `yaml:"prefix"` // before the account in a tenant's name
-	Duration time.Duration `yaml:"duration"`
-	Timeout  time.Duration `yaml:"timeout"`
+	URL      string        `yaml:"url"`      // of the node's HTTP API; empty: no KumoMTA
+	Prefix   string        `yaml:"prefix"`   // before the account in a tenant's name
+	Duration time.Duration `yaml:"duration"` // of each suspension; it is renewed before its end
+	Timeout  time.Duration `yaml:"timeout"`  // of one request
 }
 
 func defaultEdge() Edge {

@@ -56,7 +56,7 @@ func (e *Engine) Session() (*Session, error) {
 	defer saved.restore()
 	conn := e.lib.connect(int32(len(e.args)), unsafe.Pointer(&argv[0]))
 	if conn == nil {
-		return nil, errors.New("the engine refused the connection; its reason stands on standard error")
+		return nil, errors.New("the engine refused the connection; see standard error for its reason")
 	}
 	return &Session{engine: e, conn: (*unsafe.Pointer)(conn)}, nil
 }

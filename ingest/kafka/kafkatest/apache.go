@@ -161,7 +161,7 @@ func scriptPath() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("deploy/kafka/start-kafka.sh stands in none of the folders above this test")
+			return "", errors.New("deploy/kafka/start-kafka.sh is in none of the folders above this test")
 		}
 		dir = parent
 	}
