@@ -46,7 +46,7 @@ func (e *Engine) accountEvent(in *schemas.Input, ev *schemas.Event, emit func(sc
 	if ev.Type == schemas.TypeAccount || ev.Type == schemas.TypeCredential {
 		handOn(in, emit)
 	}
-	if ev.Type == schemas.TypeLogin && ev.Outcome == "failure" && (a == nil || a.isNobody(&e.store)) {
+	if ev.Type == schemas.TypeLogin && ev.Outcome == "failure" && a.unheard(&e.store) {
 		return e.visit(in, ev, a, emit)
 	}
 	if a != nil && a.clock != 0 {

@@ -3,6 +3,7 @@ package detectors
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"holdfast/detectors/sketch"
 	"holdfast/schemas"
@@ -76,19 +77,26 @@ func (a *account) visitedOn(s *store, d sketch.Day) bool {
 // tried least, so that guesses at one account are remembered beside any number of names.
 const maxVisited = 2048
 
+// unheard reports whether nothing but failed logins and facts was ever heard of the account,
+// whichever of them came first.
+func (a *account) unheard(s *store) bool { return a == nil || a.clock == 0 || a.isNobody(s) }
+
 // visit notes a failed login at an account of which nothing else was ever heard, so that
 // a login that succeeds after it is known for what it is. A name of which the platform
 // says that it does not exist cannot be broken into, and takes no memory. Below the feature
-// level schemas.LevelSections none of this is saved, and a lane that begins anew forgets it.
+// level schemas.LevelSections only facts are saved of such an account, and a lane that
+// begins anew forgets the logins.
 func (e *Engine) visit(in *schemas.Input, ev *schemas.Event, a *account, emit func(schemas.Output)) bool {
-	if a == nil && (ev.Reason == reasonUnknownUser || !ev.IP.IsValid()) {
-		e.tryOfNobody(in, ev, emit)
-		return false
-	}
 	s, ar := &e.store, &e.store.Arena
-	if a == nil {
+	if a == nil || !a.isNobody(s) {
+		if ev.Reason == reasonUnknownUser || !ev.IP.IsValid() {
+			e.tryOfNobody(in, ev, emit)
+			return false
+		}
 		e.makeRoomForVisit()
-		a = e.newAccount(in.Key)
+		if a = e.findAccount(in.Key); a == nil {
+			a = e.newAccount(in.Key)
+		}
 		a.beside(s).nobody = true
 		e.visited = append(e.visited, e.byAccount.find(in.Key))
 	}
@@ -149,7 +157,23 @@ func (e *Engine) makeRoomForVisit() {
 				least = h
 			}
 		}
-		e.forget(e.accountKey(least), schemas.KindAccount)
+		e.forgetTries(least)
+	}
+}
+
+// forgetTries forgets the failed logins at an account, and the account where nothing else
+// was told of it.
+func (e *Engine) forgetTries(h uint32) {
+	a := e.accounts.At(h)
+	if a.records.n == 0 {
+		e.forget(e.accountKey(h), schemas.KindAccount)
+		return
+	}
+	e.leaveVisited(func(o uint32) bool { return o == h })
+	e.startAnew(a)
+	a.dropAside(&e.store)
+	if len(e.gone) < maxGone {
+		e.gone = append(e.gone, strings.Clone(e.accountKey(h))) // to be saved as it is now
 	}
 }
 

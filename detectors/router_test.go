@@ -228,21 +228,21 @@ func (r *router) emit(out schemas.Output) {
 // faults saves some of what changed, and sometimes loses the process: its
 // successor restores what was saved and reads on from the last commit.
 func (r *router) faults(i int) {
-	for key := range r.dirty[i] {
+	for _, key := range shuffledKeys(r.rng, r.dirty[i]) {
 		if r.rng.Float64() < 0.2 {
 			r.save(i, key)
 		}
 	}
 	if r.rng.Float64() < r.cut {
-		for key := range r.dirty[i] {
+		for _, key := range shuffledKeys(r.rng, r.dirty[i]) {
 			r.save(i, key)
 		}
 		r.checkpoint[i] = maps.Clone(r.read[i])
 	}
 	if r.rng.Float64() < r.cut {
 		r.start(i)
-		for key, value := range r.saved[i] {
-			if err := r.folds[i].Restore(key, value); err != nil {
+		for _, key := range shuffledKeys(r.rng, r.saved[i]) {
+			if err := r.folds[i].Restore(key, r.saved[i][key]); err != nil {
 				r.t.Fatal(err)
 			}
 		}
@@ -250,6 +250,14 @@ func (r *router) faults(i int) {
 		r.dirty[i] = map[string]bool{}
 		r.read[i] = maps.Clone(r.checkpoint[i])
 	}
+}
+
+// shuffledKeys is a map's keys in an order that only the seed decides, so that what fails
+// with a seed fails with it again.
+func shuffledKeys[V any](rng *rand.Rand, m map[string]V) []string {
+	keys := slices.Sorted(maps.Keys(m))
+	rng.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	return keys
 }
 
 func (r *router) save(i int, key string) {

@@ -33,9 +33,13 @@ func (e *Engine) saveAt(level schemas.Level, key string, emit func(key string, v
 	switch schemas.EntityKind(kind) {
 	case schemas.KindAccount:
 		a := e.findAccount(key)
-		if a == nil || level < schemas.LevelSections && a.isNobody(&e.store) {
+		nobody := a != nil && level < schemas.LevelSections && a.isNobody(&e.store)
+		if a == nil || nobody && a.records.n == 0 {
 			emit(key, nil)
 			return nil
+		}
+		if nobody {
+			a = &account{records: a.records, applied: a.applied}
 		}
 		appendSections(accountSections, a, &w, &e.store, level, unknown)
 		applied = a.applied
