@@ -12,6 +12,7 @@ import (
 	"holdfast/alerting/gate"
 	"holdfast/alerting/respond"
 	"holdfast/detectors"
+	"holdfast/ingest/clickhouse"
 	"holdfast/ingest/kafka"
 	"holdfast/ingest/lane"
 	"holdfast/ingest/record"
@@ -141,10 +142,10 @@ func (a *App) prepareStore(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if !retryStore(err) {
+		if !clickhouse.Passing(err) {
 			return err
 		}
-		a.log.Warn("the audit store cannot be reached, recording waits for it", "error", err)
+		a.log.Warn("the audit store is away or short of something, recording waits for it", "error", err)
 		_ = pause(ctx, 5*time.Second)
 	}
 	return nil

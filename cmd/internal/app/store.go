@@ -2,13 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"strings"
-	"syscall"
 	"time"
 
 	"holdfast/cmd/internal/config"
@@ -80,18 +76,10 @@ func (a *App) migrateOrCheck(ctx context.Context) error {
 	}
 	defer c.Close()
 	if err := clickhouse.Check(ctx, c); err != nil {
-		if retryStore(err) {
+		if clickhouse.Passing(err) {
 			return err
 		}
 		return fmt.Errorf("%w: %w", errStoreOld, err)
 	}
 	return nil
-}
-
-// retryStore reports whether err is the store being away, which passes, and not
-// its word that something is wrong.
-func retryStore(err error) bool {
-	var refused *clickhouse.Refused
-	var net net.Error
-	return !errors.As(err, &refused) && !errors.Is(err, clickhouse.ErrNewerStore) && (errors.As(err, &net) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNREFUSED))
 }

@@ -30,3 +30,30 @@ func TestFullDiskIsNotTheRowsFault(t *testing.T) {
 		t.Errorf("%s rows, want 1000", body)
 	}
 }
+
+// A declaration that finds no room is refused and leaves nothing: the engine itself would
+// write an empty file in its place.
+func TestFullDiskTakesNoDeclarations(t *testing.T) {
+	dir := clickhousetest.SmallDisk(t, "64")
+	addr := clickhousetest.Supervise(t, clickhouse.Config{Dir: dir}).Addr()
+	if _, body := post(t, addr, nil, "CREATE TABLE lines (n Int32) ENGINE = MergeTree ORDER BY n"); body != "" {
+		t.Fatal(body)
+	}
+	declarations := []string{
+		"CREATE TABLE others (n Int32) ENGINE = MergeTree ORDER BY n",
+		"/* a */ alter TABLE lines ADD COLUMN s String",
+		"ALTER TABLE lines MODIFY COMMENT 'PART'",
+	}
+	empty := clickhousetest.Fill(t, dir)
+	for _, sql := range declarations {
+		if _, body := post(t, addr, nil, sql); !strings.HasPrefix(body, "Code: 243.") {
+			t.Errorf("%s: %s, want Code: 243", sql, body)
+		}
+	}
+	empty()
+	for _, sql := range declarations {
+		if _, body := post(t, addr, nil, sql); body != "" {
+			t.Errorf("%s: %s", sql, body)
+		}
+	}
+}

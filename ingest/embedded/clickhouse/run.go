@@ -119,6 +119,9 @@ func (e *engine) prepare(req *request) (*prepared, error) {
 	if err := e.checker.examine(text, "", req.onlyReads()); err != nil {
 		return nil, err
 	}
+	if err := e.roomFor(text); err != nil {
+		return nil, err
+	}
 	return &prepared{sql: text, st: st}, nil
 }
 
