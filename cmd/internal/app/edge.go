@@ -148,12 +148,7 @@ func serveEdgeHTTP(ctx context.Context, g *errgroup.Group, l net.Listener, h htt
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	g.Go(func() error {
 		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		if s.Shutdown(grace) != nil {
-			return s.Close()
-		}
-		return nil
+		return endServer(ctx, s, 2*time.Second)
 	})
 	g.Go(func() error {
 		var err error

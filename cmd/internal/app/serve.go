@@ -93,8 +93,11 @@ func newRegistry() *prometheus.Registry {
 // obsConnections bounds the connections of the observability listener.
 const obsConnections = 256
 
+// requestGrace is how long requests may take to finish once the process is told to end.
+const requestGrace = 5 * time.Second
+
 // listen serves a handler until ctx ends, over so many connections at once, then lets
-// requests finish for 5 s.
+// requests finish for requestGrace.
 func listen(ctx context.Context, g *errgroup.Group, addr string, h http.Handler, cert, key string, connections int) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -105,9 +108,7 @@ func listen(ctx context.Context, g *errgroup.Group, addr string, h http.Handler,
 	s := door.Server(h)
 	g.Go(func() error {
 		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return s.Shutdown(grace)
+		return endServer(ctx, s, requestGrace)
 	})
 	g.Go(func() error {
 		var err error
@@ -122,6 +123,19 @@ func listen(ctx context.Context, g *errgroup.Group, addr string, h http.Handler,
 		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
 	})
 	return l.Addr().String(), nil
+}
+
+// endServer lets requests finish for the time of grace, then cuts off those that still
+// run, such as events that wait for a broker that is away. Their senders got no answer and
+// send again, so that this is no failure of the process.
+func endServer(ctx context.Context, s *http.Server, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	err := s.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return s.Close()
+	}
+	return err
 }
 
 func (a *App) startObservability(ctx context.Context, g *errgroup.Group) error {
