@@ -48,21 +48,21 @@ func ForOperator(r *decision.Record, receivers []string) Text {
 		headline = "The brake has tripped: more automatic stops than allowed. From now on suspects are throttled and wait for you."
 		next = "look whether the stops are right, then holdfast gate release --why …"
 	case r.Braked:
-		headline = name + " is to be throttled and waits for you: the brake is on."
+		headline = "Decided: throttle " + name + ". It waits for you: the brake is on."
 		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", arg, arg)
 	case r.Verdict == schemas.VerdictRelease:
-		headline = name + " is to be released."
+		headline = "Decided: release " + name + "."
 	case r.Again:
-		headline = fmt.Sprintf("%s was to be %s before and goes on: the platform is told again.", name, done(r.Verdict))
+		headline = fmt.Sprintf("%s goes on, though it was decided to %s it: the platform is told again.", name, r.Verdict)
 		next = "look whether the platform keeps it stopped"
 	case r.Verdict.Stops():
-		headline = fmt.Sprintf("%s is to be %s.", name, done(r.Verdict))
+		headline = fmt.Sprintf("Decided: %s %s.", r.Verdict, name)
 		next = release
 	case r.Verdict == schemas.VerdictThrottle:
-		headline = name + " is to be throttled."
+		headline = "Decided: throttle " + name + "."
 		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast release %s --why …", arg, arg)
 	default:
-		headline = name + " is to be reviewed."
+		headline = "Please review " + name + "."
 		next = fmt.Sprintf("holdfast suspend %s --why …, or holdfast dismiss %s --why …", arg, arg)
 	}
 	return Text{"decided", oneLine(headline), operatorBody(r, headline, stateOf(r, receivers), next)}

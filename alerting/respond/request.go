@@ -93,7 +93,11 @@ func (w *work) stopByHand(r *schemas.Request, v schemas.Verdict) string {
 	if now.rank() >= v.Rank() {
 		return "it is " + now.word() + " already"
 	}
-	d := w.byHand(r, v, max(now.Episode, w.st.Base, cellOf(r.Time.UnixMilli())), "Our team has stopped this account after looking at its activity.")
+	notice := "Our team has stopped this account after looking at its activity."
+	if v == schemas.VerdictBlock {
+		notice = "Our team has blocked this address after looking at its activity."
+	}
+	d := w.byHand(r, v, max(now.Episode, w.st.Base, cellOf(r.Time.UnixMilli())), notice)
 	w.st.Pending = nil
 	w.st.Top = max(w.st.Top, d.Episode)
 	w.enact(d, note{})
@@ -137,12 +141,20 @@ func (w *work) end(r *schemas.Request, notice string) {
 	w.closeCase(d, r.Why)
 }
 
+// days writes a length of time in days where it is whole ones.
+func days(d time.Duration) string {
+	if d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	return d.String()
+}
+
 func (w *work) snooze(r *schemas.Request) string {
 	if !r.Until.After(r.Time) {
 		return "the snooze has no end after now: say until when"
 	}
 	if most := w.fold.cfg.SnoozeMax; most > 0 && r.Until.Sub(r.Time) > most {
-		return fmt.Sprintf("a snooze lasts at most %s (respond.snooze_max): end it sooner", most)
+		return fmt.Sprintf("a snooze lasts at most %s (respond.snooze_max): end it sooner", days(most))
 	}
 	w.st.Snooze = &snooze{Until: r.Until.UnixMilli(), By: clip(r.Actor, 256), Why: clip(r.Why, schemas.MaxText)}
 	return ""

@@ -120,7 +120,7 @@ func TestSnoozesEnd(t *testing.T) {
 	until := func(d time.Duration) func(*schemas.Request) {
 		return func(r *schemas.Request) { r.Until = r.Time.Add(d) }
 	}
-	if op := b.request("snooze", alice, noon, until(25*time.Hour)); !strings.Contains(op.Refused, "at most 24h") || !op.Until.IsZero() {
+	if op := b.request("snooze", alice, noon, until(25*time.Hour)); !strings.Contains(op.Refused, "at most 1d ") || !op.Until.IsZero() {
 		t.Errorf("too long: %+v", op)
 	}
 	if op := b.request("unsnooze", alice, noon); !strings.Contains(op.Refused, "not snoozed") {

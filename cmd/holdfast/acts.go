@@ -36,6 +36,9 @@ func ask(ctx context.Context, client *kafka.Client, cfg *config.Config, r schema
 		if r.Act == gate.ActRelease {
 			return fmt.Errorf("releasing the gate was refused: %s", op.Refused)
 		}
+		if r.Act == "unsnooze" {
+			return fmt.Errorf("ending the snooze of %s was refused: %s", subject(r), op.Refused)
+		}
 		return fmt.Errorf("%s %s was refused: %s", r.Act, subject(r), op.Refused)
 	}
 	if !asJSON {
@@ -55,6 +58,9 @@ func (s *suspendCmd) Run(ctx context.Context, c *common) error {
 	e, err := entity(s.Entity)
 	if err != nil {
 		return err
+	}
+	if e.Kind == schemas.KindIP {
+		return fmt.Errorf("addresses are blocked, accounts and employees suspended: holdfast block %s --why …", schemas.MailArg(e.Key()))
 	}
 	cfg, client, err := c.cluster()
 	if err != nil {
@@ -166,15 +172,23 @@ func recordedEver(ctx context.Context, cfg config.Config, e schemas.Entity) (boo
 func done(r schemas.Request, op schemas.Operator) string {
 	switch r.Act {
 	case "unsnooze":
-		return fmt.Sprintf("%s: the snooze has ended, and it is %s as before", subject(r), op.After)
+		return fmt.Sprintf("%s: the snooze has ended, and it is %s as before", subject(r), phrase(op.After))
 	case "snooze":
-		return fmt.Sprintf("%s: snoozed until %s, and %s as before", subject(r), r.Until.Format(time.RFC3339), op.After)
+		return fmt.Sprintf("%s: snoozed until %s, and %s as before", subject(r), r.Until.Format(time.RFC3339), phrase(op.After))
 	case "confirm":
-		return fmt.Sprintf("%s: confirmed, and %s as before", subject(r), op.After)
+		return fmt.Sprintf("%s: confirmed, and %s as before", subject(r), phrase(op.After))
 	case "dismiss":
-		return fmt.Sprintf("%s: dismissed; %s, before it was %s", subject(r), op.After, op.Before)
+		return fmt.Sprintf("%s: dismissed; %s, before it was %s", subject(r), phrase(op.After), phrase(op.Before))
 	}
-	return fmt.Sprintf("%s: %s, before it was %s", subject(r), op.After, op.Before)
+	return fmt.Sprintf("%s: %s, before it was %s", subject(r), phrase(op.After), phrase(op.Before))
+}
+
+// phrase is a status within a sentence.
+func phrase(status string) string {
+	if status == "review" {
+		return "under review"
+	}
+	return status
 }
 
 // subject is what a request is about.
@@ -185,13 +199,26 @@ func subject(r schemas.Request) string {
 	return r.Entity.Key()
 }
 
-// Run asks for what the command's own name says.
+// Run asks for what the command's own name says. What changes at the platform is not done
+// before the platform has confirmed it: it says so.
 func (a *actCmd) Run(ctx context.Context, k *kong.Context, c *common) error {
 	e, err := entity(a.Entity)
 	if err != nil {
 		return err
 	}
-	return a.ask(ctx, c, schemas.Request{Entity: e, Act: k.Selected().Name})
+	act := k.Selected().Name
+	if a.JSON || act != "block" && act != "release" {
+		return a.ask(ctx, c, schemas.Request{Entity: e, Act: act})
+	}
+	cfg, client, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := ask(ctx, client, &cfg, schemas.Request{Entity: e, Act: act, Why: a.Why, Actor: a.actor()}, false); err != nil {
+		return err
+	}
+	return tellEnforced(ctx, client, &cfg, e)
 }
 
 type gateCmd struct {

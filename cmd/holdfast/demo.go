@@ -21,7 +21,7 @@ import (
 
 type demoCmd struct {
 	Check bool   `help:"Exit after the story, with an error unless exactly the attacked were stopped."`
-	Seed  uint64 `default:"1" help:"Which platform is made up: the same seed, the same customers and attacks."`
+	Seed  uint64 `default:"1" help:"The same seed gives the same customers and attacks."`
 	Keep  bool   `help:"Keep the data folder of an earlier demo."`
 }
 

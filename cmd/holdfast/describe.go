@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -82,9 +83,9 @@ func describeFinding(e history.Entry) string {
 	case schemas.KindAnswer:
 		return from(e, func(a schemas.Answer) string {
 			if a.Go {
-				return "the gate says go"
+				return "the gate allows the stop"
 			}
-			return "the gate brakes: " + a.Reason
+			return "the gate holds the stop back: " + a.Reason
 		})
 	}
 	return string(e.Body)
@@ -160,9 +161,9 @@ func describeEvent(e *schemas.Event) string {
 	case schemas.TypeSend:
 		return fmt.Sprintf("send to %s%s with %s as %s", count(e.Volume(), "recipient", "recipients"), at, orNone(e.Credential), orNone(e.Sender))
 	case schemas.TypeDelivery:
-		return fmt.Sprintf("delivery to %s: %s %s", orNone(e.Recipient), e.Outcome, e.Reason)
+		return fmt.Sprintf("delivery to %s: %s", orNone(e.Recipient), words(string(e.Outcome), e.Reason))
 	case schemas.TypeLogin:
-		return fmt.Sprintf("login of %s%s: %s %s %s", e.User, at, e.Outcome, e.Reason, e.Method)
+		return fmt.Sprintf("login of %s%s: %s", e.User, at, words(string(e.Outcome), e.Reason, e.Method))
 	case schemas.TypeCredential:
 		return fmt.Sprintf("%s %s %s%s by %s", e.Kind, e.Credential, e.Change, at, orNone(firstOf(e.User, e.Employee)))
 	case schemas.TypeAccess:
@@ -178,6 +179,11 @@ func describeEvent(e *schemas.Event) string {
 			count(len(e.Users), "user", "users"), count(len(e.Domains), "domain", "domains"))
 	}
 	return string(e.Type)
+}
+
+// words are those that are not empty.
+func words(all ...string) string {
+	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), " ")
 }
 
 func firstOf(a, b string) string {

@@ -90,7 +90,7 @@ func curlCommand(at app.Endpoints) string {
 	if r == nil || at.ClickHouseURL == "" || r.PasswordFile == "" {
 		return ""
 	}
-	return fmt.Sprintf(`printf 'user = "%s:%%s"' "$(cat %s)" | curl -sS -K - '%s/?database=%s' --data-binary 'SELECT count() FROM events'`,
+	return fmt.Sprintf(`printf 'user = "%s:%%s"' "$(cat %s)" | curl -sS -K - '%s/?database=%s' --data-binary "SELECT count() FROM events_unique"`,
 		r.User, quoted(r.PasswordFile), at.ClickHouseURL, r.Database)
 }
 

@@ -31,7 +31,7 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	var c cli
 	parser, err := kong.New(&c, kong.Name("holdfast"), kong.UsageOnError(),
-		kong.Description("Notices when somebody else uses a mail platform's accounts, stops them, and keeps the proof."),
+		kong.Description("Detects compromised accounts on a mail platform, suspends them, and keeps an audit trail."),
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "holdfast:", err)
@@ -97,11 +97,11 @@ type cli struct {
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of a record."`
 	Import   importCmd   `cmd:"" help:"Load files of events."`
 	Replay   replayCmd   `cmd:"" help:"Run detection and policies over files, without broker or database."`
-	Backtest backtestCmd `cmd:"" help:"Replay history by other policies and compare with what was decided."`
+	Backtest backtestCmd `cmd:"" help:"Replay history with other policies and compare with what was decided."`
 	Policies policiesCmd `cmd:"" help:"Print or check the policies and the detectors' numbers."`
 	Series   seriesCmd   `cmd:"" help:"Score a series of counts row by row, each from the rows before it."`
 
-	Simulate simulateCmd `cmd:"" help:"Make up a platform's traffic with labelled attacks, into files or into a running instance."`
+	Simulate simulateCmd `cmd:"" help:"Generate a platform's traffic with labelled attacks, into files or into a running instance."`
 
 	Suspend  suspendCmd  `cmd:"" help:"Suspend an account or an employee by hand."`
 	Block    actCmd      `cmd:"" help:"Block an address by hand."`

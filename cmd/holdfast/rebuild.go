@@ -26,9 +26,9 @@ type rebuildCmd struct {
 
 // Help tells what a rebuild needs.
 func (rebuildCmd) Help() string {
-	return "The state of detect, respond and the gate is made anew from the audit store: events in the order of their arrival, with origin, network and arrival as recorded, " +
+	return "The state of detect, respond and the gate is rebuilt from the audit store: events in the order of their arrival, with origin, network and arrival as recorded, " +
 		"and what people asked for in between. The broker and the store must run, the roles detect and respond must not. Statuses and ids stay; nothing is published. " +
-		"What is older than the store's retention is forgotten, but for the standing of entities, which is taken from the status topic. " +
+		"What is older than the store's retention is forgotten, but for the statuses of entities, which are taken from the status topic. " +
 		"With --to-prefix, set kafka.prefix and kafka.lanes afterwards and start once with --new-log."
 }
 
@@ -83,7 +83,7 @@ func (r *rebuildCmd) Run(ctx context.Context, c *common) error {
 	if r.DryRun {
 		did = "not written (--dry-run)"
 	}
-	fmt.Printf("%d events and %d requests in %s; state of %d entities in detect and %d in respond %s, %d deleted, %d standings taken from the status topic\n", out.Events, out.Requests,
+	fmt.Printf("%d events and %d requests in %s; state of %d entities in detect and %d in respond %s, %d deleted, %d statuses taken from the status topic\n", out.Events, out.Requests,
 		time.Since(begun).Round(time.Millisecond), out.Values[schemas.TopicStateDetect], out.Values[schemas.TopicStateRespond], did, out.Deleted, out.Adopted)
 	fmt.Printf("decisions: %d follow again, %d in the store do not, %d follow that were never made\n", out.Same, len(out.Missing), len(out.Extra))
 	if r.ToPrefix != "" && !r.DryRun {

@@ -42,8 +42,8 @@ func (setupCmd) Run(ctx context.Context) error {
 }
 
 type topicsCmd struct {
-	Create topicsCreateCmd `cmd:"" help:"Create what is missing."`
-	Check  topicsCheckCmd  `cmd:"" help:"Say what differs."`
+	Create topicsCreateCmd `cmd:"" help:"Create the topics that are missing."`
+	Check  topicsCheckCmd  `cmd:"" help:"Report topics that are missing or differ from what Holdfast needs."`
 }
 
 type topicsCreateCmd struct{}
@@ -120,7 +120,7 @@ func (migrateCmd) Run(ctx context.Context, c *common) error {
 
 type configCmd struct {
 	Print configPrintCmd `cmd:"" help:"Print every setting in force, secrets hidden."`
-	Check configCheckCmd `cmd:"" help:"Report every mistake."`
+	Check configCheckCmd `cmd:"" help:"Check the configuration; report every mistake."`
 }
 
 type configPrintCmd struct {

@@ -13,7 +13,7 @@ import (
 )
 
 type snoozeCmd struct {
-	Add  snoozeAddCmd  `cmd:"" default:"withargs" help:"Answer no signal of an entity for a while."`
+	Add  snoozeAddCmd  `cmd:"" default:"withargs" help:"Suppress an entity's signals for a while: none is answered."`
 	List snoozeListCmd `cmd:"" help:"Who is snoozed, until when, by whom and why."`
 	End  snoozeEndCmd  `cmd:"" help:"End a snooze: signals are answered again."`
 }

@@ -73,19 +73,20 @@ func (c *Config) Validate() error {
 			all = append(all, fmt.Errorf("tokens[%d]: the name %q appears twice: sources are told apart by it", i, t.Name))
 		}
 		seen[t.Name] = true
-		for _, err := range t.mistakes() {
+		for _, err := range t.Mistakes() {
 			all = append(all, fmt.Errorf("tokens[%d] (%s): %w", i, t.Name, err))
 		}
 	}
 	return errors.Join(all...)
 }
 
-func (t *Token) mistakes() (all []error) {
+// Mistakes is what is wrong with a token, without a look at its file.
+func (t *Token) Mistakes() (all []error) {
 	if t.Name == "" || len(t.Name) > 64 {
 		all = append(all, errors.New("name: write 1 to 64 bytes"))
 	}
 	if (t.SecretFile == "") == (t.SHA256 == "") {
-		all = append(all, errors.New("write exactly one of secret_file and sha256"))
+		all = append(all, errors.New("write exactly one of token_file and sha256"))
 	}
 	if b, err := hex.DecodeString(t.SHA256); t.SHA256 != "" && (err != nil || len(b) != sha256.Size) {
 		all = append(all, errors.New("sha256: write 64 hexadecimal digits, as sha256sum prints them"))

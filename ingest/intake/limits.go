@@ -122,10 +122,10 @@ func (s *Source) allowed(e *schemas.Event) *schemas.Error {
 		return &schemas.Error{Reason: schemas.ReasonNotAccount, Record: strings.Clone(e.ID), Field: field, What: what, Fix: fix}
 	}
 	other := func(field, account string) *schemas.Error {
-		return refuse(field, fmt.Sprintf("source %s may not speak of account %q", s.Name, account), "use a source that may, or add the account in the configuration")
+		return refuse(field, fmt.Sprintf("source %s may not send events of account %q", s.Name, account), "use a source that may, or add the account in the configuration")
 	}
 	if e.Employee != "" && !l.Employees {
-		return refuse("employee", fmt.Sprintf("source %s may not speak of employees", s.Name), "use a source that may, or set employees in the configuration")
+		return refuse("employee", fmt.Sprintf("source %s may not send events of employees", s.Name), "use a source that may, or set employees in the configuration")
 	}
 	named := false
 	if e.Account != "" {

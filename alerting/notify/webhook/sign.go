@@ -30,14 +30,14 @@ const (
 func parseSecret(s string) ([]byte, error) {
 	text, ok := strings.CutPrefix(s, secretPrefix)
 	if !ok {
-		return nil, fmt.Errorf("the secret does not begin with %s", secretPrefix)
+		return nil, fmt.Errorf("the secret does not begin with %s: make one with `openssl rand -base64 32 | sed s/^/%[1]s/`", secretPrefix)
 	}
 	key, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, fmt.Errorf("the secret after %s is not base64", secretPrefix)
 	}
 	if len(key) < minSecret || len(key) > maxSecret {
-		return nil, fmt.Errorf("the secret has %d bytes: use %d to %d", len(key), minSecret, maxSecret)
+		return nil, fmt.Errorf("the secret has %d bytes after base64: use %d to %d", len(key), minSecret, maxSecret)
 	}
 	return key, nil
 }

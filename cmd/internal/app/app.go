@@ -122,6 +122,7 @@ func (a *App) Run(ctx context.Context) error {
 	engines, engineCtx := errgroup.WithContext(below)
 	a.runEngines(engineCtx, engines)
 
+	defer context.AfterFunc(ctx, func() { a.log.Info("holdfast stops: it was asked to") })()
 	roles, roleCtx := errgroup.WithContext(ctx)
 	roles.Go(func() error { return a.machine.Run(roleCtx) })
 	context.AfterFunc(engineCtx, func() { roles.Go(func() error { return context.Cause(engineCtx) }) })
@@ -138,7 +139,8 @@ func (a *App) Run(ctx context.Context) error {
 	if engineErr := engines.Wait(); err == nil || errors.Is(err, context.Canceled) {
 		err = engineErr
 	}
-	if errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		a.log.Info("holdfast has stopped")
 		return nil
 	}
 	return err

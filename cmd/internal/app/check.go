@@ -1,10 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -50,12 +52,38 @@ func Check(cfg *config.Config, places config.Places, loaded error, o CheckOption
 		}
 	}
 	checkPorts(cfg, o, wrong)
+	loading := slices.Clone(found)
 	for _, err := range parts {
-		if !reported(err, found) {
+		if !reported(err, found) && !ofToken(err, loading) {
 			found = append(found, err)
 		}
 	}
+	slices.SortStableFunc(found, byLine)
 	return found
+}
+
+// byLine orders mistakes as they stand in the file; those without a line come last.
+func byLine(a, b error) int {
+	line := func(err error) int {
+		if m := (*config.Mistake)(nil); errors.As(err, &m) && m.Line > 0 {
+			return m.Line
+		}
+		return math.MaxInt
+	}
+	return cmp.Compare(line(a), line(b))
+}
+
+// ofToken says whether err is about an intake token of which a mistake is known: what was
+// left at its default because of that need not be said.
+func ofToken(err error, earlier []error) bool {
+	var m *config.Mistake
+	if !errors.As(err, &m) || !strings.HasPrefix(m.Key, "intake.http.tokens[") {
+		return false
+	}
+	return slices.ContainsFunc(earlier, func(e error) bool {
+		var before *config.Mistake
+		return errors.As(e, &before) && strings.HasPrefix(before.Key, m.Key)
+	})
 }
 
 // flat lists the errors that err joins.
@@ -111,7 +139,11 @@ func checkPorts(cfg *config.Config, o CheckOptions, wrong func(key string, err e
 		if l.Addr == "" || intake && len(o.Roles) > 0 && !slices.Contains(o.Roles, RoleIntake) {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(l.Addr); err != nil {
+		_, port, err := net.SplitHostPort(l.Addr)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
 			continue // reported before
 		}
 		s, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", l.Addr)

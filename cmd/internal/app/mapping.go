@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 
 	"go.yaml.in/yaml/v4"
@@ -40,9 +41,9 @@ func CheckParts(cfg *config.Config, places config.Places) []error {
 		wrong(fmt.Sprintf("intake.platform[%d]", i), decodeMapping(p, new(platform.Config)))
 	}
 	for i, t := range gatewayConfig(cfg).Tokens {
-		one := gateway.Config{Tokens: []gateway.Token{t}}
-		err := one.Validate()
+		err := errors.Join(t.Mistakes()...)
 		if err == nil {
+			one := gateway.Config{Tokens: []gateway.Token{t}}
 			err = one.CheckSecrets()
 		}
 		wrong(fmt.Sprintf("intake.http.tokens[%d]", i), err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -148,7 +149,7 @@ func (r *reader) oneOf(line int, text, key string, allowed []string) {
 			return
 		}
 	}
-	r.bad(line, key, fmt.Sprintf("%q is not allowed", text), suggest(text, allowed))
+	r.bad(line, key, fmt.Sprintf("%q is not allowed", text), suggest(text, slices.DeleteFunc(allowed, func(a string) bool { return a == "" })))
 }
 
 func readable(path string) error {

@@ -56,8 +56,13 @@ func lineOf(lines map[string]int, key string) int {
 }
 
 func (r *reader) hostPort(key, addr string) {
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "" {
 		r.at(key, fmt.Sprintf("%q is not an address", addr), "write host:port")
+		return
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		r.at(key, fmt.Sprintf("%q has no port that exists", addr), "write a port from 1 to 65535")
 	}
 }
 
