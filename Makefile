@@ -35,11 +35,11 @@ demo: setup
 demo-test: setup
 	$(BIN) demo --check
 
-# A line for each package as it ends, then the failures and a count.
 # Small inputs that once gave a wrong value, each with a control; about two minutes.
 cases: setup
 	$(GO) run ./cmd/internal/cases -binary $(BIN)
 
+# A line for each package as it ends, then the failures and a count.
 test: setup kafka
 	@if $(GOTESTSUM) --version >/dev/null 2>&1; then $(GOTESTSUM) --packages ./... -- -timeout 30m; \
 	else $(GO) test -timeout 30m ./...; fi
