@@ -11,7 +11,7 @@ const (
 	maxSources   = 256 // addresses; beyond that new ones are kept by network
 	maxNetworks  = 256 // networks beside them, 12 bytes each: 6 KB in all
 	knownHalf    = sketch.MaxFingerprints / 2
-	maxFresh     = 4096 // recipients learnt in one hour: 12 KB
+	maxFresh     = 4096 // recipients learnt in one hour, those of the least hashes: 12 KB
 	maxTold      = 256  // facts a day about sources that sign in
 	maxToldUse   = 512  // with those about sources that send, which guesses leave room for
 	hourMemory   = 28 * 24

@@ -210,7 +210,7 @@ func (v *accountView) countStrangers(actor bool) {
 	w.listed = plus(w.listed, uint32(len(v.event.Recipients)))
 	for _, h := range v.listed() {
 		stranger, learn := a.stranger(&v.e.store, v.hourNo, h)
-		fresh := learn && w.fresh.Add(&s.Arena, h, maxFresh)
+		fresh := learn && w.fresh.AddLeast(&s.Arena, h, maxFresh)
 		if !stranger {
 			continue
 		}

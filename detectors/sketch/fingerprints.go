@@ -127,6 +127,26 @@ func (f *Fingerprints) Add(a *slab.Arena, h uint64, limit int) bool {
 	return true
 }
 
+// AddLeast inserts the hash's fingerprint as Add does, but a full set gives up its largest
+// member for a lesser one: what it holds depends on the values only, not on their order. It
+// reports whether the fingerprint was inserted.
+func (f *Fingerprints) AddLeast(a *slab.Arena, h uint64, limit int) bool {
+	if int(f.n) < min(limit, MaxFingerprints) {
+		return f.Add(a, h, limit)
+	}
+	if f.n == 0 {
+		return false
+	}
+	b, v := a.Block(f.ref), print24(h)
+	at, ok := f.search(b, v)
+	if ok || at == int(f.n) {
+		return false
+	}
+	copy(b[(at+1)*printBytes:int(f.n)*printBytes], b[at*printBytes:])
+	put24(b, at, v)
+	return true
+}
+
 // Remove takes the hash's fingerprint out.
 func (f *Fingerprints) Remove(a *slab.Arena, h uint64) {
 	if f.n == 0 {
