@@ -28,6 +28,8 @@ func (c *Config) Without(rules ...string) {
 			c.faults.noAckBeforeCommit = true
 		case "guard":
 			c.faults.noGuard = true
+		case "once":
+			c.Role.Once = nil
 		case "parts together":
 			c.faults.splitParts = true
 		default:

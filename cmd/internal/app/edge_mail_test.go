@@ -218,12 +218,12 @@ func TestPostfixAsksTheEdge(t *testing.T) {
 // installs one mail server at a time.
 func exim(t *testing.T) string {
 	t.Helper()
-	path := os.Getenv("HOLDFAST_EXIM")
+	path := os.Getenv("EXIM4")
 	if path == "" {
 		path, _ = exec.LookPath("exim4")
 	}
 	if path == "" {
-		missing(t, "exim4 is missing: install it, or unpack Debian's exim4-daemon-light and name its exim4 in HOLDFAST_EXIM")
+		missing(t, "exim4 is missing: install it, or unpack Debian's exim4-daemon-light and name its exim4 in EXIM4")
 	}
 	if os.Getuid() != 0 {
 		missing(t, "exim takes another configuration from root alone")
@@ -269,10 +269,13 @@ plain:
 		t.Fatalf("exim: %v\n%s", err, said.String())
 	}
 	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(out.String(), "\r", "")), "\n")
-	if len(lines) < 3 {
-		t.Fatalf("exim said %q\n%s", lines, said.String())
+	for i, line := range lines { // a long text takes several lines
+		if strings.HasPrefix(line, "250 OK") && i+1 < len(lines) {
+			return lines[i+1]
+		}
 	}
-	return lines[len(lines)-2]
+	t.Fatalf("exim said %q\n%s", lines, said.String())
+	return ""
 }
 
 // A real Exim refuses a suspended account's recipients, and takes the others'.
@@ -289,7 +292,7 @@ func TestEximAsksTheEdge(t *testing.T) {
 	act(t, a, schemas.Entity{Kind: schemas.KindAccount, ID: "acct-1"}, "suspend")
 	within(t, time.Minute, "the edge does not hear of the suspension", func() bool { return ask(t, socket, "acct-1\n") == "suspended\n" })
 	stop()
-	if got := eximRcpt(t, path, socket, "acct-1"); !strings.HasPrefix(got, "550 5.7.1") {
+	if got := eximRcpt(t, path, socket, "acct-1"); !strings.HasPrefix(got, "550") || !strings.Contains(got, "5.7.1") {
 		t.Errorf("a suspended account is answered %q", got)
 	}
 	if got := eximRcpt(t, path, socket, "acct-2"); !strings.HasPrefix(got, "250") {
