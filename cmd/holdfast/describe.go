@@ -161,9 +161,9 @@ func describeEvent(e *schemas.Event) string {
 	case schemas.TypeSend:
 		return fmt.Sprintf("send to %s%s with %s as %s", count(e.Volume(), "recipient", "recipients"), at, orNone(e.Credential), orNone(e.Sender))
 	case schemas.TypeDelivery:
-		return fmt.Sprintf("delivery to %s: %s", orNone(e.Recipient), words(string(e.Outcome), e.Reason))
+		return fmt.Sprintf("delivery to %s: %s", orNone(e.Recipient), words(e.Outcome, e.Reason))
 	case schemas.TypeLogin:
-		return fmt.Sprintf("login of %s%s: %s", e.User, at, words(string(e.Outcome), e.Reason, e.Method))
+		return fmt.Sprintf("login of %s%s: %s", e.User, at, words(e.Outcome, e.Reason, e.Method))
 	case schemas.TypeCredential:
 		return fmt.Sprintf("%s %s %s%s by %s", e.Kind, e.Credential, e.Change, at, orNone(firstOf(e.User, e.Employee)))
 	case schemas.TypeAccess:

@@ -136,7 +136,7 @@ func TestTheStoreIsAskedOnce(t *testing.T) {
 		if len(past.asked) != 1 || past.names != 100 {
 			t.Errorf("asked %d times, for %d names", len(past.asked), past.names)
 		}
-		if u := sum.Untaught; u.Err != err || (err == nil) != (u.Unchecked == 0) || err != nil && u.Unchecked != 1000 {
+		if u := sum.Untaught; !errors.Is(u.Err, err) || (err == nil) != (u.Unchecked == 0) || err != nil && u.Unchecked != 1000 {
 			t.Errorf("unchecked: %+v", u)
 		}
 	}

@@ -141,7 +141,7 @@ func checkPorts(cfg *config.Config, o CheckOptions, wrong func(key string, err e
 		}
 		_, port, err := net.SplitHostPort(l.Addr)
 		if err == nil {
-			_, err = net.LookupPort("tcp", port)
+			_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
 		}
 		if err != nil {
 			continue // reported before

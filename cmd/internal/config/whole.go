@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -61,7 +62,7 @@ func (r *reader) hostPort(key, addr string) {
 		r.at(key, fmt.Sprintf("%q is not an address", addr), "write host:port")
 		return
 	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
+	if _, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", port); err != nil {
 		r.at(key, fmt.Sprintf("%q has no port that exists", addr), "write a port from 1 to 65535")
 	}
 }
