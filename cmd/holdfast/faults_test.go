@@ -167,6 +167,10 @@ func TestKilledAtRandom(t *testing.T) {
 		}
 	})
 	r.endpoints()
+	hashAsReplay(t, &common{DataDir: r.dir})
+	r.end(syscall.SIGTERM) // a process reads the secret at its start
+	r.start()
+	r.endpoints()
 	imported := make(chan string, 1)
 	go func() {
 		for t.Context().Err() == nil {

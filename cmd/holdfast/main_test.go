@@ -339,7 +339,7 @@ func snoozes(t *testing.T, data string) {
 		}
 	}
 	do(0, "nothing is snoozed", "list")
-	do(1, "at most 720h", "acct-1", "--why", "x", "--for", "31d")
+	do(1, "at most 30d", "acct-1", "--why", "x", "--for", "31d")
 	do(0, "snoozed until", "acct-1", "--why", "their launch", "--for", "7d")
 	do(0, "their launch", "list")
 	do(0, "the snooze has ended", "end", "acct-1", "--why", "launched")

@@ -155,13 +155,9 @@ func idSet(t *testing.T, path string) map[string]bool {
 
 // hashAsReplay gives a new installation the secret by which replay hashes, so that
 // sketches at their margin count alike.
-func hashAsReplay(t *testing.T, config string) {
+func hashAsReplay(t *testing.T, c *common) {
 	t.Helper()
-	cfg, err := (&common{ConfigFile: config}).load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := kafka.New(kafka.Config{Brokers: cfg.Kafka.Brokers})
+	cfg, client, err := c.cluster()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +208,7 @@ func TestRollingUpgrade(t *testing.T) {
 	if out, err := create.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	hashAsReplay(t, r.config)
+	hashAsReplay(t, &common{ConfigFile: r.config})
 	finish := func() (string, int) {
 		_, errs, code := holdfast(t, "-c", r.config, "upgrade", "finish", "--why", "the test is over")
 		return errs, code

@@ -140,7 +140,7 @@ func TestBreaks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := io.ReadAll(r); string(got) != text || err == nil || !strings.Contains(err.Error(), "behind the last member") {
+	if got, err := io.ReadAll(r); string(got) != text || err == nil || !strings.Contains(err.Error(), "after the last member") {
 		t.Errorf("%q: %v", got, err)
 	}
 	if _, err := New(strings.NewReader("\x1f\x8bno gzip"), "file", "replay"); err == nil || !strings.Contains(err.Error(), "looks like gzip and is not") {

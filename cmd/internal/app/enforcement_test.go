@@ -116,7 +116,8 @@ func TestASuspensionOutlivesTheProcess(t *testing.T) {
 			x, err := ReadEnforced(ctx, a.client, &cfg, e)
 			return err == nil && x.Receivers["platform"].Confirmed != nil && len(x.Undelivered()) == 0
 		})
-		if got := outcomesOf(t, a, e); !slices.Equal(got, []string{enforce.OutcomeFailing, enforce.OutcomeDone}) {
+		// A process that stops between a record and its state writes the record again, by its id.
+		if got := slices.Compact(outcomesOf(t, a, e)); !slices.Equal(got, []string{enforce.OutcomeFailing, enforce.OutcomeDone}) {
 			t.Errorf("outcomes %v", got)
 		}
 		stop()
