@@ -239,6 +239,7 @@ func TestNothingIsGivenUp(t *testing.T) {
 			w.platform.set(nil)
 			began := time.Now()
 			time.Sleep(2 * time.Minute)
+			synctest.Wait()
 			for _, a := range w.actions {
 				if a.Outcome == enforce.OutcomeDone && a.Time.Sub(began) > time.Minute {
 					t.Errorf("%s was told %s after the outage", a.Entity, a.Time.Sub(began))
@@ -335,6 +336,7 @@ func TestANewerChangeGoesInstead(t *testing.T) {
 			began := time.Now()
 			w.add(record("dec_2", "a", schemas.VerdictSuspend))
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if a := w.actions[len(w.actions)-1]; a.Outcome != enforce.OutcomeDone || a.Time.Sub(began) > time.Second {
 				t.Errorf("the stop waited for the throttle: %+v", w.actions)
 			}
@@ -442,6 +444,7 @@ func TestUndeliveredIsBounded(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if w.committed > 12 {
 				t.Errorf("%d decisions were fetched, 10 may wait", w.committed)
 			}
