@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,9 +190,10 @@ func TestLaneThatDoesNotWorkIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster()
 		putState(c, 1, "account:bad", 200)
-		broken := true
+		var broken atomic.Bool
+		broken.Store(true)
 		r, reg, _ := runChoosy(t, c, "one", func(key string) error {
-			if broken && key == "account:bad" {
+			if broken.Load() && key == "account:bad" {
 				return errors.New("the moon is full")
 			}
 			return nil
@@ -210,7 +212,7 @@ func TestLaneThatDoesNotWorkIsNamed(t *testing.T) {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
 		}
-		broken = false
+		broken.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if h := r.Health(); !h.Ready() {
