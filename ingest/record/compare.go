@@ -98,6 +98,7 @@ func (c *checker) recordAgain(ctx context.Context, j *job, lacks map[int64]bool)
 			only[o] = o >= b.From && o < b.To
 		}
 		again := &job{s: j.s, b: b, only: only, done: make(chan struct{})}
+		rows := b.block.Rows() // the block is the reader's from here on
 		select {
 		case c.d.repairs <- again:
 		case <-ctx.Done():
@@ -108,7 +109,7 @@ func (c *checker) recordAgain(ctx context.Context, j *job, lacks map[int64]bool)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		c.r.metrics.again.WithLabelValues(string(j.s.place.topic)).Add(float64(b.block.Rows()))
+		c.r.metrics.again.WithLabelValues(string(j.s.place.topic)).Add(float64(rows))
 	}
 	if size > c.r.cfg.Memory/8 {
 		c.r.check()
