@@ -16,7 +16,7 @@ import (
 // first. What it keeps is empty where the section is missing, is kept below the feature
 // level schemas.LevelSections in memory only, and needs no other change: saving,
 // restoring, trials and older programs follow from the table. Then run the tests of
-// golden_test.go with -update, which writes a golden file for the new set of sections.
+// golden_test.go with -write-golden, which writes a golden file for the new set of sections.
 type section[E, V any] struct {
 	tag     uint64
 	version byte // the present one; a reader finds the one that was written in reader.version
