@@ -152,7 +152,11 @@ func (e *Edge) follow(ctx context.Context, away *bool) error {
 
 // renewal is the reading of another log than the copy's: what it does not name is
 // forgotten at its end, and not before.
-type renewal struct{ seen map[string]bool }
+// Until then the copy counts as of the log before: a reading that is cut begins again.
+type renewal struct {
+	seen map[string]bool
+	at   map[int32]int64
+}
 
 // take puts a batch into both copies and tells the streams.
 func (e *Edge) take(b *Batch, fresh *renewal) error {
@@ -178,10 +182,23 @@ func (e *Edge) take(b *Batch, fresh *renewal) error {
 		e.asOf.Store(now.UnixMilli())
 	}
 	e.deps.Metrics.took(len(b.Changes))
-	if len(b.Changes) == 0 && (asOf.IsZero() || now.Sub(e.noted) < noteEvery) {
+	if fresh == nil && len(b.Changes) == 0 && (asOf.IsZero() || now.Sub(e.noted) < noteEvery) {
 		return nil
 	}
-	e.at, e.installation, e.noted = merged(e.at, b.Next), b.Installation, now
+	if fresh != nil {
+		fresh.at = merged(fresh.at, b.Next)
+	}
+	switch write := *b; {
+	case fresh != nil && !b.AtEnd:
+		write.Next, write.Installation = nil, ""
+		b = &write
+	case fresh != nil:
+		e.at, e.installation, write.Next = fresh.at, b.Installation, fresh.at
+		b = &write
+	default:
+		e.at, e.installation = merged(e.at, b.Next), b.Installation
+	}
+	e.noted = now
 	if err := e.store.Write(b, asOf); err != nil {
 		// The copy in memory is right; a restart reads the log again from where the file is.
 		e.log.Error("the edge's copy on disk is behind", "error", err)

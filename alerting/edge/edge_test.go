@@ -206,6 +206,46 @@ func TestAnotherLogReplacesTheCopyOnlyWhenItIsRead(t *testing.T) {
 	}
 }
 
+// cutOnce breaks off the first reading of its topic behind the first record.
+type cutOnce struct {
+	*topic
+	cuts, opens int
+}
+
+func (f *cutOnce) Open(ctx context.Context, at map[int32]int64, installation string) (bool, error) {
+	f.opens++
+	return f.topic.Open(ctx, at, installation)
+}
+
+func (f *cutOnce) Next(ctx context.Context) (Batch, error) {
+	if f.opens > 1 {
+		return f.topic.Next(ctx)
+	}
+	if f.cuts++; f.cuts > 1 {
+		return Batch{}, errAway
+	}
+	return Batch{Changes: f.log[:1], Next: map[int32]int64{0: 1}, Installation: f.installation}, nil
+}
+
+// A reading of another log that is cut begins again: what that log does not name is
+// forgotten all the same.
+func TestACutReadingOfAnotherLogBeginsAgain(t *testing.T) {
+	cfg := Default()
+	cfg.File = filepath.Join(t.TempDir(), "edge.db")
+	f := newTopic()
+	f.say("account:acct-1", "suspended", 9, 1)
+	e, stop := running(t, f, cfg)
+	until(t, "reading", e.Ready)
+	stop()
+	other := newTopic()
+	other.installation = "two"
+	other.say("account:acct-2", "throttled", 1, 1)
+	other.say("account:acct-3", "suspended", 1, 1)
+	e, _ = running(t, &cutOnce{topic: other}, cfg)
+	until(t, "reading the other log", func() bool { return word(e, "account:acct-3") == "suspended" })
+	until(t, "forgetting", func() bool { return word(e, "account:acct-1") == "unknown" })
+}
+
 func TestTheFileIsHeldByOneProcess(t *testing.T) {
 	cfg := Default()
 	cfg.File = filepath.Join(t.TempDir(), "edge.db")
