@@ -166,7 +166,7 @@ func testGzip(t *testing.T, addr string) {
 
 // testReadsPass fills every slot for writing and asks a query meanwhile.
 func testReadsPass(t *testing.T, addr string) {
-	const slow = "INSERT INTO lines SELECT 100, toString(sleepEachRow(0.5)) FROM numbers(4) SETTINGS max_block_size = 1"
+	const slow = "INSERT INTO lines SELECT 100, toString(sleepEachRow(0.5)) FROM numbers(40) SETTINGS max_block_size = 1"
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{}, 4)
 	for range 4 {
@@ -187,7 +187,7 @@ func testReadsPass(t *testing.T, addr string) {
 			t.Error(body)
 		}
 	}
-	if took := time.Since(started); took > 1500*time.Millisecond {
+	if took := time.Since(started); took > 10*time.Second {
 		t.Errorf("ten queries took %v behind slow inserts", took)
 	}
 	cancel()
