@@ -191,7 +191,7 @@ func TestPostfixAsksTheEdge(t *testing.T) {
 		decided := time.Now()
 		text := ""
 		within(t, 30*time.Second, "postfix goes on taking mail", func() bool {
-			code := 0
+			var code int
 			code, text = rcpt(t, addr, suspended)
 			return code == 550
 		})
