@@ -99,6 +99,11 @@ type Signal struct {
 	Origin     Origin    `json:"origin"`  // the trigger's
 	Arrival    time.Time `json:"arrival"` // the trigger's
 	Evidence   Evidence  `json:"evidence"`
+	// Address and User are whom the trigger came from, where it is one that the account did
+	// not know; Usual is the account's recipients a day, 95th percentile, 0 where unknown.
+	Address string `json:"address,omitempty"`
+	User    string `json:"user,omitempty"`
+	Usual   int64  `json:"usual,omitzero"`
 	// Mode is shadow, and Trial its name, where numbers on trial raised the signal.
 	Mode  Mode   `json:"mode,omitempty"`
 	Trial string `json:"trial,omitempty"`
@@ -141,7 +146,7 @@ type Seen struct {
 // (Episode, Step) only grow.
 type Status struct {
 	Entity   Entity    `json:"entity"`
-	Status   string    `json:"status"` // active, review, throttled, suspended, blocked
+	Status   string    `json:"status"` // active, review, throttled, revoked, suspended, blocked
 	Episode  int       `json:"episode"`
 	Step     int       `json:"step"`
 	Verdict  Verdict   `json:"verdict"`
@@ -149,6 +154,13 @@ type Status struct {
 	Since    time.Time `json:"since"`
 	Reason   string    `json:"reason"` // as the customer may read it
 	By       string    `json:"by,omitempty"`
+	Until    time.Time `json:"until,omitzero"` // when it ends by itself
+	Case     string    `json:"case,omitempty"`
+	// Revoked are the credentials that are taken away while the entity goes on, status
+	// "revoked". PerDay is the sending limit of probation in recipients a day, 0 where
+	// there is none; the status is active then.
+	Revoked []string `json:"revoked,omitempty"`
+	PerDay  int64    `json:"per_day,omitzero"`
 }
 
 // Newer reports whether s stands after t.
@@ -190,21 +202,6 @@ type Notice struct {
 	Detail   string    `json:"detail,omitempty"`
 }
 
-// Case is one compromise from decision to closing; each record is its whole
-// present state.
-type Case struct {
-	ID        string    `json:"id"` // from (entity, episode)
-	Time      time.Time `json:"time"`
-	Entity    Entity    `json:"entity"`
-	Account   string    `json:"account,omitempty"`
-	Episode   int       `json:"episode"`
-	State     string    `json:"state"` // open, closed
-	Opened    time.Time `json:"opened"`
-	Decisions []string  `json:"decisions"`
-	By        string    `json:"by,omitempty"`
-	Why       string    `json:"why,omitempty"`
-}
-
 // Operator is a person's act, with the entity's status before and after it.
 type Operator struct {
 	ID      string    `json:"id"`
@@ -217,6 +214,13 @@ type Operator struct {
 	After   string    `json:"after"`
 	Refused string    `json:"refused,omitempty"` // why it changed nothing
 	Until   time.Time `json:"until,omitzero"`    // when a snooze ends
+	Case    string    `json:"case,omitempty"`
+	Item    string    `json:"item,omitempty"`
+	Text    string    `json:"text,omitempty"`
+	Second  string    `json:"second,omitempty"` // who approved it
+	From    string    `json:"from,omitempty"`
+	// Awaits says that it was taken, and waits for a second person.
+	Awaits bool `json:"awaits,omitzero"`
 }
 
 // Gap is a stretch that could not be seen.
@@ -250,13 +254,33 @@ type Request struct {
 	ID      string    `json:"id"`
 	Time    time.Time `json:"time"`
 	Entity  Entity    `json:"entity"`
-	Act     string    `json:"act"` // suspend, release, snooze, unsnooze, block, confirm, dismiss; release_brake for the gate
+	Act     string    `json:"act"` // see alerting/respond; release_brake for the gate
 	Actor   string    `json:"actor"`
 	Why     string    `json:"why"`
 	Until   time.Time `json:"until,omitzero"`
 	Episode *int      `json:"episode,omitempty"` // the status that the person saw
 	Step    *int      `json:"step,omitempty"`
+	// Version is the case that the person saw. An act on one that has changed is refused.
+	Version *int `json:"version,omitempty"`
+	// Item is what of the case is meant: a step's id, a trace, a hold's owner, a credential,
+	// a ticket, a person.
+	Item string `json:"item,omitempty"`
+	Text string `json:"text,omitempty"` // a note, an answer
+	// Verdict and Reason judge the case, see CaseReasons.
+	Verdict CaseVerdict `json:"verdict,omitempty"`
+	Reason  string      `json:"reason,omitempty"`
+	Other   Entity      `json:"other,omitzero"` // the case's entity to merge into
+	// Second is who has approved it, where two people are needed.
+	Second string `json:"second,omitempty"`
+	// From says what kind of actor it is: a person (empty), the customer, or Holdfast.
+	From string `json:"from,omitempty"`
 }
+
+// The values of Request.From beside a person.
+const (
+	FromCustomer = "customer" // through the customer's page
+	FromHoldfast = "holdfast" // what is due by the clock
+)
 
 // Proposal asks the gate whether an automatic stop may go ahead.
 type Proposal struct {

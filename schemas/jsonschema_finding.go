@@ -35,14 +35,17 @@ func findingNames() []string {
 func words() map[reflect.Type]*jsonschema.Schema {
 	list := func(values ...any) *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Enum: values} }
 	return map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[EntityKind](): list(KindAccount, KindIP, KindEmployee),
-		reflect.TypeFor[Family]():     list(FamilyVolume, FamilyNetwork, FamilyIdentity, FamilyCredential, FamilyReputation, FamilyInsider, FamilySource),
-		reflect.TypeFor[Severity]():   list(SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical),
-		reflect.TypeFor[Verdict]():    list(VerdictObserve, VerdictReview, VerdictThrottle, VerdictSuspend, VerdictBlock, VerdictRevoke, VerdictRelease),
-		reflect.TypeFor[Mode]():       list(ModeLive, ModeShadow, ModeHistory),
-		reflect.TypeFor[Origin]():     list(OriginLive, OriginImport, OriginReplay),
-		reflect.TypeFor[time.Time]():  {Type: "string", Format: "date-time"},
-		reflect.TypeFor[[]byte]():     {Type: "string", ContentEncoding: "base64"},
+		reflect.TypeFor[EntityKind]():  list(KindAccount, KindIP, KindEmployee),
+		reflect.TypeFor[Family]():      list(FamilyVolume, FamilyNetwork, FamilyIdentity, FamilyCredential, FamilyReputation, FamilyInsider, FamilySource),
+		reflect.TypeFor[Severity]():    list(SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical),
+		reflect.TypeFor[Verdict]():     list(VerdictObserve, VerdictReview, VerdictThrottle, VerdictSuspend, VerdictBlock, VerdictRevoke, VerdictRelease),
+		reflect.TypeFor[Mode]():        list(ModeLive, ModeShadow, ModeHistory),
+		reflect.TypeFor[Origin]():      list(OriginLive, OriginImport, OriginReplay),
+		reflect.TypeFor[Stage]():       list(StageOpen, StageContained, StageRecovering, StageProbation, StageClosed),
+		reflect.TypeFor[CaseVerdict](): list(CaseUndetermined, CaseCompromised, CaseExpected, CaseFalseAlarm),
+		reflect.TypeFor[Basis]():       list(BasisObserved, BasisInferred, BasisSaid),
+		reflect.TypeFor[time.Time]():   {Type: "string", Format: "date-time"},
+		reflect.TypeFor[[]byte]():      {Type: "string", ContentEncoding: "base64"},
 	}
 }
 

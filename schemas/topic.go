@@ -29,6 +29,7 @@ const (
 	TopicStatus       Topic = "status"
 	TopicEnforced     Topic = "enforced" // what receivers have confirmed of each status
 	TopicControl      Topic = "control"
+	TopicCasebook     Topic = "casebook" // each entity's newest case
 )
 
 // MaxMessageBytes is max.message.bytes of every topic: a record of MaxRecord and
@@ -71,6 +72,7 @@ func Topics() []TopicSpec {
 		{Topic: TopicStatus, Compacted: true},
 		{Topic: TopicEnforced, Compacted: true},
 		{Topic: TopicControl, Compacted: true, Single: true},
+		{Topic: TopicCasebook, Compacted: true},
 	}
 }
 

@@ -13,7 +13,7 @@ func (w *work) openCase(d schemas.Decision) {
 	if w.st.Case == nil {
 		w.st.Case = &schemas.Case{
 			ID: schemas.DeriveID("case", d.Entity.Key(), itoa(d.Episode)), Entity: d.Entity, Account: d.Account,
-			Episode: d.Episode, State: "open", Opened: d.Time, By: d.By,
+			Episode: d.Episode, Stage: schemas.StageOpen, Opened: d.Time, By: d.By,
 		}
 	}
 	w.extendCase(d)
@@ -36,7 +36,7 @@ func (w *work) closeCase(d schemas.Decision, why string) {
 	if c == nil {
 		return
 	}
-	c.State, c.Time, c.By, c.Why = "closed", d.Time, d.By, why
+	c.Stage, c.Time, c.By, c.Why = schemas.StageClosed, d.Time, d.By, why
 	if len(c.Decisions) < maxDecisions {
 		c.Decisions = append(c.Decisions, d.ID)
 	}

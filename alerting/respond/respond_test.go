@@ -216,7 +216,7 @@ func TestCases(t *testing.T) {
 	ids := map[string]bool{}
 	for _, o := range b.of(schemas.KindCase) {
 		c := decode[schemas.Case](t, o)
-		states = append(states, fmt.Sprintf("%s %d", c.State, len(c.Decisions)))
+		states = append(states, fmt.Sprintf("%s %d", c.Stage, len(c.Decisions)))
 		ids[c.ID] = true
 	}
 	want := []string{"open 1", "open 2", "open 3", "open 3", "closed 4"}

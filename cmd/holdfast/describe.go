@@ -69,7 +69,7 @@ func describeFinding(e history.Entry) string {
 		})
 	case schemas.KindCase:
 		return from(e, func(c schemas.Case) string {
-			return fmt.Sprintf("%s is %s with %s%s", c.ID, c.State, count(len(c.Decisions), "decision", "decisions"), told(c.Why))
+			return fmt.Sprintf("%s is %s with %s%s", c.ID, c.Stage, count(len(c.Decisions), "decision", "decisions"), told(c.Why))
 		})
 	case schemas.KindOperator:
 		return from(e, func(o schemas.Operator) string {

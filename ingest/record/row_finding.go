@@ -191,7 +191,7 @@ func whichCase(k *schemas.Case, c *common) func(*row) {
 	c.fill(k.ID, k.Time, k.Entity, k.Account)
 	return func(w *row) {
 		w.whole(k.Episode)
-		w.word(k.State)
+		w.word(string(k.Stage))
 		w.text(k.By)
 	}
 }

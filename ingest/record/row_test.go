@@ -171,7 +171,7 @@ func findingValues() map[schemas.Topic]map[schemas.Kind]any {
 		schemas.TopicDecisions: {schemas.KindDecision: schemas.Decision{ID: "i", Time: at, Entity: e, Verdict: "suspend", Proposed: "suspend", Policy: "p", PolicyVersion: 3, Mode: "live", Episode: 4, Score: .7, Braked: true, By: "ann", Signals: []string{"s1", "s2"}, Shares: []float64{.75, .25}}},
 		schemas.TopicActions:   {schemas.KindAction: schemas.Action{ID: "i", Time: at, Entity: e, Decision: "d1", Verdict: "suspend", Channel: "webhook", Target: "t", Outcome: "done", Attempts: 2}},
 		schemas.TopicNotices:   {schemas.KindNotice: schemas.Notice{ID: "i", Time: at, Entity: e, Decision: "d1", Audience: "customer", Channel: "mail", To: "x@y.example", Outcome: "sent", Attempts: 1}},
-		schemas.TopicCases:     {schemas.KindCase: schemas.Case{ID: "i", Time: at, Entity: e, Episode: 4, State: "open", By: "ann"}},
+		schemas.TopicCases:     {schemas.KindCase: schemas.Case{ID: "i", Time: at, Entity: e, Episode: 4, Stage: schemas.StageOpen, By: "ann"}},
 		schemas.TopicOperator:  {schemas.KindOperator: schemas.Operator{ID: "i", Time: at, Entity: e, Actor: "ann", Act: "suspend", Why: "asked", Refused: "no"}},
 		schemas.TopicGaps:      {schemas.KindGap: schemas.Gap{ID: "i", Time: at, Topic: "events", Partition: 5, From: 6, To: 7, Reason: "gone"}},
 		schemas.TopicRejected:  {schemas.KindRejected: schemas.Rejected{ID: "i", Time: at, Topic: "events", Partition: 5, Offset: 6, Reason: "not_json", Detail: "x", Head: []byte{0, 255}, Size: 2, SHA256: "ff"}},
