@@ -25,6 +25,10 @@ type Record struct {
 	Status *schemas.Status `json:"status,omitempty"`
 	// Contacts are the account's people to tell, at most MaxContacts.
 	Contacts []schemas.Contact `json:"contacts,omitempty"`
+	// Plan is the account's, Severity that of the gravest signal where the verdict does not say
+	// it already. Notices are routed by them.
+	Plan     string           `json:"plan,omitempty"`
+	Severity schemas.Severity `json:"severity,omitempty"`
 	// Again says that the entity was stopped already, in an earlier episode, and yet
 	// goes on: the stop is repeated, but nobody outside is told a second time.
 	Again bool `json:"again,omitempty"`

@@ -71,6 +71,14 @@ var severities = []schemas.Severity{"none", schemas.SeverityLow, schemas.Severit
 // SeverityRank orders severities: none 0, low 1, medium 2, high 3, critical 4.
 func SeverityRank(s schemas.Severity) int { return max(0, slices.Index(severities, s)) }
 
+// SeverityOf is the severity of a rank, empty where there is none.
+func SeverityOf(rank int) schemas.Severity {
+	if rank <= 0 || rank >= len(severities) {
+		return ""
+	}
+	return severities[rank]
+}
+
 // NewEnv sums signals up for conditions. The slice is kept.
 func NewEnv(e Entity, h History, signals []Signal) *Env {
 	env := &Env{Entity: e, History: h, Signals: signals, Low: 1, Medium: 2, High: 3, Critical: 4}

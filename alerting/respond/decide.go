@@ -96,7 +96,7 @@ func (w *work) enact(d schemas.Decision, n note) {
 	default:
 		s := w.stand(d)
 		w.st.Standing.Gravity = n.gravity
-		w.decideRecord(decision.Record{Decision: d, Status: &s, Page: n.page, Pending: n.pending, Again: d.Verdict.Stops() && rank == now.rank()})
+		w.decideRecord(decision.Record{Decision: d, Status: &s, Severity: policy.SeverityOf(n.gravity), Page: n.page, Pending: n.pending, Again: d.Verdict.Stops() && rank == now.rank()})
 		w.openCase(d)
 	}
 }
@@ -126,7 +126,7 @@ func (w *work) decide(d schemas.Decision, s *schemas.Status) {
 }
 
 func (w *work) decideNoted(d schemas.Decision, n note) {
-	w.decideRecord(decision.Record{Decision: d, Page: n.page, Pending: n.pending})
+	w.decideRecord(decision.Record{Decision: d, Severity: policy.SeverityOf(n.gravity), Page: n.page, Pending: n.pending})
 }
 
 // reviewOnly makes the decision that evidence-only sources alone would have led to a
@@ -146,7 +146,7 @@ func (w *work) decideRecord(r decision.Record) {
 		return
 	}
 	if r.Mode == schemas.ModeLive && r.Verdict != schemas.VerdictObserve && w.st.Account != nil {
-		r.Contacts = w.st.Account.Contacts
+		r.Contacts, r.Plan = w.st.Account.Contacts, w.st.Account.Plan
 	}
 	w.emit(schemas.TopicDecisions, schemas.KindDecision, r.ID, r.Entity.Key(), &r)
 }
