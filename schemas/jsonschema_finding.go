@@ -21,6 +21,7 @@ var findings = map[Kind]reflect.Type{
 	KindRequest:  reflect.TypeFor[Request](),
 	KindProposal: reflect.TypeFor[Proposal](),
 	KindAnswer:   reflect.TypeFor[Answer](),
+	"change":     reflect.TypeFor[Change](), // to the platform, on no topic
 }
 
 func findingNames() []string {
@@ -39,6 +40,7 @@ func words() map[reflect.Type]*jsonschema.Schema {
 		reflect.TypeFor[Family]():      list(FamilyVolume, FamilyNetwork, FamilyIdentity, FamilyCredential, FamilyReputation, FamilyInsider, FamilySource),
 		reflect.TypeFor[Severity]():    list(SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical),
 		reflect.TypeFor[Verdict]():     list(VerdictObserve, VerdictReview, VerdictThrottle, VerdictSuspend, VerdictBlock, VerdictRevoke, VerdictRelease),
+		reflect.TypeFor[Verb]():        list(VerbThrottle, VerbRevoke, VerbSuspend, VerbSessions, VerbHold, VerbBlock, VerbLimit, VerbRelease, VerbRestore),
 		reflect.TypeFor[Mode]():        list(ModeLive, ModeShadow, ModeHistory),
 		reflect.TypeFor[Origin]():      list(OriginLive, OriginImport, OriginReplay),
 		reflect.TypeFor[Stage]():       list(StageOpen, StageContained, StageRecovering, StageProbation, StageClosed),

@@ -24,10 +24,14 @@ type Config struct {
 type Postfix struct {
 	Accounts []Attribute // what names the account: the first that has a value counts
 	Address  string      // attribute with the client's address; empty: addresses are not looked at
+	// Credential is the attribute with the credential's id; empty: credentials are not looked
+	// at.
+	Credential string
 
 	Suspended string // action for suspended accounts, "550 5.7.1 …"
+	Revoked   string // action for a revoked credential of an account that goes on
 	Blocked   string // action for blocked addresses
-	Throttled string // action for throttled accounts beyond Rate
+	Throttled string // action beyond Rate for throttled accounts, and beyond the day's limit in probation
 	Unknown   string // action where nothing is known of the account, or no attribute names one
 	// StaleLimit is the age beyond which the copy is not believed any more and Unknown is
 	// the answer; 0: it always is.
@@ -49,6 +53,7 @@ func Default() Config {
 		Postfix: Postfix{
 			Accounts: []Attribute{{Name: "sasl_username", Take: "whole"}}, Address: "client_address",
 			Suspended: "550 5.7.1 This account is suspended. The account's owner has been sent what to do.",
+			Revoked:   "550 5.7.1 This credential is revoked. The account's owner has been sent what to do.",
 			Blocked:   "550 5.7.1 Mail from this address is not accepted.",
 			Throttled: "450 4.7.1 This account is limited for now. Try again later.",
 			Unknown:   "DUNNO", Rate: 60,
@@ -71,7 +76,7 @@ func (c *Config) Validate() error {
 	}
 	p := &c.Postfix
 	for _, a := range [...]struct{ name, action string }{
-		{"suspended", p.Suspended}, {"blocked", p.Blocked}, {"throttled", p.Throttled}, {"unknown", p.Unknown},
+		{"suspended", p.Suspended}, {"revoked", p.Revoked}, {"blocked", p.Blocked}, {"throttled", p.Throttled}, {"unknown", p.Unknown},
 	} {
 		switch {
 		case a.action == "" || strings.ContainsAny(a.action, "\r\n"):

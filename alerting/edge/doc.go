@@ -10,5 +10,5 @@
 //
 // What is bounded: a request's size and time, connections and streams (Config), the changes
 // kept for streams that come back (changesKept), and the counters of slowed-down accounts
-// (maxLimited). An entity takes some 180 bytes of memory, ten million some 1.8 GB; see BenchmarkMemory.
+// (maxLimited). An entity takes some 130 bytes of memory, ten million some 1.3 GB; see BenchmarkMemory.
 package edge

@@ -54,6 +54,7 @@ type Edge struct {
 	store   *Store
 	changes *changes
 	limits  *limits
+	days    days
 	asOf    atomic.Int64 // Unix milliseconds; 0: never
 	lists   lists
 	streams atomic.Int64

@@ -17,7 +17,7 @@ const maxQuestion = 1024
 // ServeLine answers the one-line protocol, as Exim's readsocket speaks it: a line with an
 // entity (kind:id, or a bare id of the configured kind), an answer in one line, then the
 // connection is closed. The answer is the status in one word (active, review, throttled,
-// suspended, blocked, unknown), after "stale " where the copy is older than it should be.
+// revoked, suspended, blocked, unknown), after "stale " where the copy is older than it should be.
 // A question that is none gets no answer.
 func (e *Edge) ServeLine(ctx context.Context, l net.Listener) error {
 	return e.serveConns(ctx, l, func(c net.Conn) {

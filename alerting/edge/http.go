@@ -190,8 +190,8 @@ func (e *Edge) serveStopped(w http.ResponseWriter, r *http.Request) {
 	case kind != schemas.KindAccount && kind != schemas.KindIP && kind != schemas.KindEmployee:
 		problem(w, http.StatusBadRequest, fmt.Sprintf("kind %q is unknown: use account, ip or employee", kind))
 		return
-	case slices.ContainsFunc(statuses, func(s string) bool { return s != statusThrottled && s != statusSuspended && s != statusBlocked }):
-		problem(w, http.StatusBadRequest, fmt.Sprintf("status %q: list some of throttled, suspended, blocked", q.Get("status")))
+	case slices.ContainsFunc(statuses, func(s string) bool { return strictness(s) < strictness(statusThrottled) }):
+		problem(w, http.StatusBadRequest, fmt.Sprintf("status %q: list some of throttled, revoked, suspended, blocked", q.Get("status")))
 		return
 	case format != "" && format != "text" && format != "json":
 		problem(w, http.StatusBadRequest, fmt.Sprintf("format %q is unknown: use text or json", format))

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// maxLimited bounds the accounts whose rate is counted: 65,536 of some 100 bytes. Beyond it
-// one is forgotten, which lets it send a little more.
+// maxLimited bounds the accounts whose rate is counted, and those whose day is: 65,536 of some
+// 100 bytes. Beyond it one is forgotten, which lets it send a little more.
 const maxLimited = 1 << 16
 
 // limits counts what throttled accounts send: a token bucket each, of a quarter of an
@@ -63,4 +63,34 @@ func (l *limits) prune(now time.Time) {
 		}
 		delete(l.by, account)
 	}
+}
+
+// days counts what accounts in probation send, by UTC day. It forgets all at midnight, and
+// what it forgets at a restart, or for room, lets an account send a little more that day.
+type days struct {
+	mu  sync.Mutex
+	day int64
+	by  map[string]int64
+}
+
+// allow takes one recipient of an account's day and reports whether there was one.
+func (d *days) allow(account string, perDay int64, now time.Time) bool {
+	day := now.Unix() / 86_400
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.by == nil || d.day != day {
+		d.day, d.by = day, map[string]int64{}
+	}
+	n, had := d.by[account]
+	if n >= perDay {
+		return false
+	}
+	for other := range d.by {
+		if had || len(d.by) < maxLimited {
+			break
+		}
+		delete(d.by, other)
+	}
+	d.by[account] = n + 1
+	return true
 }

@@ -41,7 +41,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	byWord := f.NewCounterVec(opts("lookups_total", "Answers by protocol and status."), []string{"protocol", "status"})
 	for _, way := range []string{viaHTTP, viaPostfix, viaLine} {
 		m.lookups[way] = map[string]prometheus.Counter{}
-		for _, word := range []string{"active", "review", statusThrottled, statusSuspended, statusBlocked, statusUnknown, "other"} {
+		for _, word := range []string{"active", "review", statusThrottled, statusRevoked, statusSuspended, statusBlocked, statusUnknown, "other"} {
 			m.lookups[way][word] = byWord.WithLabelValues(way, word)
 		}
 		m.silent.WithLabelValues(way)
@@ -57,7 +57,7 @@ func (m *Metrics) Watch(reg prometheus.Registerer, e *Edge) {
 	}
 	gauge("streams", "Streams of changes that are open.", nil, func() float64 { return float64(e.streams.Load()) })
 	gauge("entities", "Entities in the copy.", nil, func() float64 { return float64(e.table.Len()) })
-	for _, status := range []string{statusThrottled, statusSuspended, statusBlocked} {
+	for _, status := range []string{statusThrottled, statusRevoked, statusSuspended, statusBlocked} {
 		gauge("stopped_entities", "Entities by status.", prometheus.Labels{"status": status}, func() float64 { return float64(e.table.Counts()[status]) })
 	}
 	gauge("age_seconds", "How long ago the copy last held all that the status topic had; -1: never.", nil, func() float64 {

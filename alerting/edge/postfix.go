@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,12 +64,13 @@ func (e *Edge) ServePostfix(ctx context.Context, l net.Listener) error {
 type question struct {
 	accounts []string // by Postfix.Accounts; empty: not there, or without a value
 	address  string
+	key      string // the credential
 	state    string // the protocol state: RCPT, DATA, END-OF-MESSAGE …
 }
 
 // read takes one request apart.
 func (q *question) read(in *bufio.Reader, cfg *Postfix) error {
-	q.accounts, q.address, q.state = append(q.accounts[:0], make([]string, len(cfg.Accounts))...), "", ""
+	q.accounts, q.address, q.key, q.state = append(q.accounts[:0], make([]string, len(cfg.Accounts))...), "", "", ""
 	request := false
 	for n := 0; ; n++ {
 		line, err := in.ReadSlice('\n')
@@ -102,6 +104,9 @@ func (q *question) read(in *bufio.Reader, cfg *Postfix) error {
 		}
 		if q.address == "" && string(name) == cfg.Address {
 			q.address = string(value)
+		}
+		if q.key == "" && cfg.Credential != "" && string(name) == cfg.Credential {
+			q.key = string(value)
 		}
 		for i := range cfg.Accounts {
 			if q.accounts[i] == "" && string(name) == cfg.Accounts[i].Name {
@@ -156,7 +161,11 @@ func (e *Edge) judge(q *question) string {
 		return p.Unknown
 	case answer.Status == statusSuspended || answer.Status == statusBlocked:
 		return p.Suspended
-	case answer.Status == statusThrottled && q.state == "RCPT" && !e.limits.allow(account, e.now()):
+	case q.key != "" && slices.Contains(answer.Revoked, q.key):
+		return p.Revoked
+	case q.state != "RCPT":
+	case answer.Status == statusThrottled && !e.limits.allow(account, e.now()),
+		answer.PerDay > 0 && !e.days.allow(account, answer.PerDay, e.now()):
 		return p.Throttled
 	}
 	return "DUNNO"

@@ -10,11 +10,12 @@ import (
 	"holdfast/schemas"
 )
 
-// The words of an answer beside schemas.Status's own (active, review, throttled, suspended,
-// blocked).
+// The words of an answer beside schemas.Status's own (active, review, throttled, revoked,
+// suspended, blocked).
 const (
 	statusUnknown   = "unknown"
 	statusThrottled = "throttled"
+	statusRevoked   = "revoked"
 	statusSuspended = "suspended"
 	statusBlocked   = "blocked"
 )
@@ -23,6 +24,8 @@ const (
 func strictness(status string) int {
 	switch status {
 	case statusSuspended, statusBlocked:
+		return 4
+	case statusRevoked:
 		return 3
 	case statusThrottled:
 		return 2
@@ -34,16 +37,18 @@ func strictness(status string) int {
 
 // Standing is what the edge keeps of one entity's status.
 type Standing struct {
-	Status  string    // active, review, throttled, suspended, blocked
+	Status  string    // active, review, throttled, revoked, suspended, blocked
 	Episode int       // of the decision behind it
 	Step    int       // within the episode; rises with each change
 	Since   time.Time // of the decision
 	Reason  string    // as the customer may read it
+	Revoked []string  // credentials that must not work, whatever the status is
+	PerDay  int64     // recipients a day that probation allows; 0: no limit
 }
 
 // standingOf takes a record of the status topic over.
 func standingOf(s *schemas.Status) Standing {
-	return Standing{Status: s.Status, Episode: s.Episode, Step: s.Step, Since: s.Since.UTC(), Reason: s.Reason}
+	return Standing{Status: s.Status, Episode: s.Episode, Step: s.Step, Since: s.Since.UTC(), Reason: s.Reason, Revoked: s.Revoked, PerDay: s.PerDay}
 }
 
 // Answer is one lookup's result.
@@ -82,6 +87,20 @@ func (a *Answer) appendJSON(b []byte) []byte {
 		if a.Reason != "" {
 			b = append(b, `,"reason":`...)
 			b = appendString(b, a.Reason)
+		}
+		if len(a.Revoked) > 0 {
+			b = append(b, `,"revoked":[`...)
+			for i, id := range a.Revoked {
+				if i > 0 {
+					b = append(b, ',')
+				}
+				b = appendString(b, id)
+			}
+			b = append(b, ']')
+		}
+		if a.PerDay > 0 {
+			b = append(b, `,"per_day":`...)
+			b = strconv.AppendInt(b, a.PerDay, 10)
 		}
 	}
 	if !a.AsOf.IsZero() {

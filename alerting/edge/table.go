@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"holdfast/schemas"
 )
@@ -22,7 +23,7 @@ type Table struct {
 
 	version atomic.Uint64 // of the stopped entities; rises with each change of one
 	mu      sync.Mutex
-	stopped map[string]string // status of each that is throttled, suspended or blocked
+	stopped map[string]string // status of each that is throttled, revoked, suspended or blocked
 	changed time.Time         // when one of them last changed
 }
 
@@ -31,11 +32,11 @@ type shard struct {
 	by map[string]packed
 }
 
-// packed is a Standing in 48 bytes. Reasons are few texts, each kept once.
+// packed is a Standing in 24 bytes.
 type packed struct {
-	status, reason string
-	since          int64 // Unix milliseconds
-	episode, step  int32
+	words         unique.Handle[words]
+	since         int64 // Unix milliseconds
+	episode, step int32
 }
 
 // NewTable returns an empty table.
@@ -60,13 +61,14 @@ func (t *Table) Get(key string) (Standing, bool) {
 	if !ok {
 		return Standing{}, false
 	}
-	return Standing{p.status, int(p.episode), int(p.step), time.UnixMilli(p.since).UTC(), p.reason}, true
+	w := p.words.Value()
+	return Standing{w.status, int(p.episode), int(p.step), time.UnixMilli(p.since).UTC(), w.reason, w.credentials(), w.perDay}, true
 }
 
 // Put takes one status over and reports whether it differs from what was there. now is when
 // the edge learnt it.
 func (t *Table) Put(key string, st Standing, now time.Time) (changed bool) {
-	p := packed{intern(st.Status), intern(st.Reason), st.Since.UnixMilli(), int32(st.Episode), int32(st.Step)}
+	p := packed{intern(&st), st.Since.UnixMilli(), int32(st.Episode), int32(st.Step)}
 	s := t.shard(key)
 	s.mu.Lock()
 	old, had := s.by[key]
@@ -79,7 +81,7 @@ func (t *Table) Put(key string, st Standing, now time.Time) (changed bool) {
 	}
 	s.by[key] = p
 	s.mu.Unlock()
-	t.list(key, p.status, now)
+	t.list(key, p.words.Value().status, now)
 	return true
 }
 
@@ -146,7 +148,7 @@ func (t *Table) Len() (n int) {
 
 // Counts is how many of the stopped entities there are by status.
 func (t *Table) Counts() map[string]int {
-	out := map[string]int{statusThrottled: 0, statusSuspended: 0, statusBlocked: 0}
+	out := map[string]int{statusThrottled: 0, statusRevoked: 0, statusSuspended: 0, statusBlocked: 0}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, status := range t.stopped {

@@ -71,11 +71,11 @@ type Platform interface {
 	Change(ctx context.Context, c notify.Change) (retry bool, err error)
 }
 
-// Reporter is a Platform that can say which status it keeps of an entity. Reports tells
+// Reporter is a Platform that can say which standing it keeps of an entity. Reports tells
 // whether it is configured to.
 type Reporter interface {
 	Reports() bool
-	Status(ctx context.Context, e schemas.Entity) (string, error)
+	Status(ctx context.Context, e schemas.Entity) (notify.Report, error)
 }
 
 // Directory says whom a channel tells.

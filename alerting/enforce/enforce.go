@@ -172,7 +172,7 @@ func (e *Enforcer) owedTo(s *State) (changed bool) {
 		r := s.receipt(name)
 		r.Pending = slices.DeleteFunc(r.Pending, func(d string) bool { return s.Change(d) == nil })
 		last := s.Change(s.Last.Decision)
-		if !r.Waits() && last != nil && s.Last.Status != active && (r.Confirmed == nil || r.Confirmed.Decision != s.Last.Decision) {
+		if !r.Waits() && last != nil && s.Last.binds() && (r.Confirmed == nil || r.Confirmed.Decision != s.Last.Decision) {
 			r.Pending, changed = []string{s.Last.Decision}, true
 		}
 		if !r.Waits() {

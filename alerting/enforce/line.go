@@ -109,7 +109,7 @@ func (l *line) resume(t *task) {
 		l.schedule(t, time.Time{})
 	case r.Waits():
 		l.schedule(t, r.Failing.Next)
-	case t.ent.Last.Status != active && l.e.cfg.Reconcile > 0:
+	case t.ent.Last.binds() && l.e.cfg.Reconcile > 0:
 		at := now
 		if r.Confirmed != nil {
 			at = r.Confirmed.At

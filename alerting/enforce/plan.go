@@ -66,7 +66,7 @@ func (e *Enforcer) plan(it Item) (*entity, []notify.Letter) {
 	}
 	old := e.tooOld(r)
 	var x *entity
-	if changes(r) {
+	if changes(r) || e.lowers(r) {
 		x = e.want(it, old)
 	}
 	switch {
@@ -141,9 +141,23 @@ func (e *Enforcer) retry(id schemas.Entity) []*entity {
 	return []*entity{x}
 }
 
-// changes reports whether receivers have something to do.
+// changes reports whether receivers have something to do: the status that was published
+// with the decision is one that they carry out. A step of probation's ramp is one too,
+// whatever its verdict. A review is theirs only where it ends something, see lowers.
 func changes(r *decision.Record) bool {
+	return r.Status != nil && (r.Verdict == schemas.VerdictRelease || r.Status.Binds() || r.Verdict.Rank() < schemas.VerdictReview.Rank())
+}
+
+// decides reports whether the decision stops, slows down or releases somebody.
+func decides(r *decision.Record) bool {
 	return r.Status != nil && (r.Verdict.Rank() >= schemas.VerdictThrottle.Rank() || r.Verdict == schemas.VerdictRelease)
+}
+
+// lowers reports whether a review takes the place of what is in force: the platform knows
+// no review, so that ends there. The lock is held.
+func (e *Enforcer) lowers(r *decision.Record) bool {
+	x := e.entities[r.Entity.Key()]
+	return r.Status != nil && x != nil && x.Last.binds()
 }
 
 func (e *Enforcer) tellsOperators(r *decision.Record) bool {
@@ -153,7 +167,7 @@ func (e *Enforcer) tellsOperators(r *decision.Record) bool {
 	case r.Verdict == schemas.VerdictReview:
 		return e.cfg.NotifyReviews
 	}
-	return changes(r) && !r.Pending
+	return decides(r) && !r.Pending
 }
 
 // tellsCustomer reports whether something changes for the account's people. A throttle
@@ -165,8 +179,8 @@ func tellsCustomer(r *decision.Record) bool {
 	return r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease || r.Verdict == schemas.VerdictThrottle && !r.Pending && !r.Braked
 }
 
-// tooOld reports whether a person must be asked: what caused an automatic decision
-// arrived so long ago that the entity may be another's by now.
+// tooOld reports whether a person must be asked: what caused an automatic decision that
+// takes something away arrived so long ago that the entity may be another's by now.
 func (e *Enforcer) tooOld(r *decision.Record) bool {
-	return e.cfg.AgeLimit > 0 && r.Automatic() && changes(r) && e.now().Sub(r.Arrival) > e.cfg.AgeLimit
+	return e.cfg.AgeLimit > 0 && r.Automatic() && r.Status != nil && r.Verdict.Rank() >= schemas.VerdictThrottle.Rank() && e.now().Sub(r.Arrival) > e.cfg.AgeLimit
 }

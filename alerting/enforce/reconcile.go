@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"time"
@@ -29,13 +30,12 @@ func (l *line) reconcile(ctx context.Context, t *task, c call) {
 		ctx, cancel := context.WithTimeout(ctx, l.e.cfg.Timeout)
 		defer cancel()
 		is, err := reporter.Status(ctx, c.change.Entity)
-		switch {
-		case err != nil:
+		if err != nil {
 			l.e.deps.Metrics.reconcile(l.name, "failed")
-		case is == c.change.Status:
+		} else if what := is.Differs(&c.change); what != "" {
+			l.differs(t, c, errors.New(what))
+		} else {
 			l.e.deps.Metrics.reconcile(l.name, "same")
-		default:
-			l.differs(t, c, fmt.Errorf("the platform says that it is %q, not %q", is, c.change.Status))
 		}
 		return
 	}

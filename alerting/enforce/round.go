@@ -65,7 +65,7 @@ func (l *line) begin(t *task) (calls []call, newest *call) {
 	if r.Held {
 		return nil, nil
 	}
-	for len(r.Pending) > 1 && (len(r.Pending) > maxChanges || r.Tries[r.Pending[0]] > 0 && (t.ent.Last.Status == active || t.fails >= graceRounds && now.Sub(t.first) > grace)) {
+	for len(r.Pending) > 1 && (len(r.Pending) > maxChanges || r.Tries[r.Pending[0]] > 0 && (t.ent.Last.active() || t.fails >= graceRounds && now.Sub(t.first) > grace)) {
 		l.supersede(t, r.Pending[0], t.ent.Last.Decision)
 	}
 	for _, d := range r.Pending {
@@ -75,7 +75,7 @@ func (l *line) begin(t *task) (calls []call, newest *call) {
 			r.settle(d) // it cannot be: what is pending is kept
 		}
 	}
-	if w := t.ent.Change(t.ent.Last.Decision); len(calls) == 0 && w != nil && t.ent.Last.Status != active {
+	if w := t.ent.Change(t.ent.Last.Decision); len(calls) == 0 && w != nil && t.ent.Last.binds() {
 		newest = &call{w.Record.ID, l.e.changeOf(w, l.name)}
 	}
 	return calls, newest
@@ -83,10 +83,9 @@ func (l *line) begin(t *task) (calls []call, newest *call) {
 
 func (e *Enforcer) changeOf(w *Wanted, target string) notify.Change {
 	r := w.Record
-	return notify.Change{
-		ID: actionID(r.ID, target), Type: "entity." + r.Status.Status, Time: r.Time, Entity: r.Entity, Account: r.Account, Status: r.Status.Status,
-		Verdict: r.Verdict, Decision: r.ID, Reason: r.NoticeReason, Episode: r.Status.Episode, Step: r.Status.Step, By: r.By,
-	}
+	c := schemas.ChangeOf(r.Status)
+	c.ID, c.Time, c.Entity, c.Account, c.Verdict, c.Decision, c.Reason, c.By = actionID(r.ID, target), r.Time, r.Entity, r.Account, r.Verdict, r.ID, r.NoticeReason, r.By
+	return c
 }
 
 func (l *line) pending(t *task, decision string) bool {
@@ -153,7 +152,8 @@ func (l *line) confirmed(t *task, decision string, now time.Time) {
 	}
 	a := l.e.action(w, l.name, OutcomeDone, r.Tries[decision], "")
 	s := w.Record.Status
-	r.Confirmed = &Mark{decision, s.Status, s.Episode, s.Step, now}
+	mark := MarkOf(s, now)
+	mark.Decision, r.Confirmed = decision, &mark
 	r.settle(decision)
 	r.Failing = nil
 	r.Owed = append(r.Owed, a)
@@ -277,7 +277,7 @@ func (l *line) end(t *task) {
 		l.schedule(t, due)
 	case t.ent.rests(e.names):
 		e.letGo(t.ent)
-	case t.ent.Last.Status != active && e.cfg.Reconcile > 0 && r.Confirmed != nil:
+	case t.ent.Last.binds() && e.cfg.Reconcile > 0 && r.Confirmed != nil:
 		l.schedule(t, l.reconcileAt(t, now))
 	}
 	l.settleOutage(now)

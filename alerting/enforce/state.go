@@ -19,7 +19,7 @@ type State struct {
 	// Last is the newest status that is wanted.
 	Last Mark `json:"last"`
 	// Changes are what receivers still have to be told, oldest first, and the last one for
-	// as long as its status is not active.
+	// as long as something is in force by it.
 	Changes []Wanted `json:"changes,omitempty"`
 	// Receivers is what is known of each, by its name.
 	Receivers map[string]*Receipt `json:"receivers,omitempty"`
@@ -41,7 +41,21 @@ type Mark struct {
 	Episode  int       `json:"episode"`
 	Step     int       `json:"step"`
 	At       time.Time `json:"at"` // when it was decided, or confirmed
+	// Limited says that the status is active and yet something is in force: the limit of
+	// probation, or a revoked credential.
+	Limited bool `json:"limited,omitzero"`
 }
+
+// MarkOf names a status.
+func MarkOf(s *schemas.Status, at time.Time) Mark {
+	return Mark{s.Decision, s.Status, s.Episode, s.Step, at, s.Binds() && schemas.PlatformStatus(s.Status) == schemas.StatusActive}
+}
+
+// active reports whether the entity may send as far as its status goes.
+func (m *Mark) active() bool { return schemas.PlatformStatus(m.Status) == schemas.StatusActive }
+
+// binds reports whether something is in force: a receiver has to keep it.
+func (m *Mark) binds() bool { return !m.active() || m.Limited }
 
 // Receipt is what is known of one receiver and one entity.
 type Receipt struct {
@@ -141,8 +155,12 @@ func (s *State) want(r *decision.Record, now time.Time) bool {
 	}
 	cut := *r
 	cut.Signals, cut.Shares, cut.Seen = nil, nil, nil
+	if r.Verdict == schemas.VerdictRelease && s.Last.Decision != "" && s.Last.active() {
+		cut.Again = true // it is released already: only the limit changes
+	}
 	s.Entity = r.Entity
-	s.Last = Mark{r.ID, r.Status.Status, r.Status.Episode, r.Status.Step, r.Time}
+	s.Last = MarkOf(r.Status, r.Time)
+	s.Last.Decision = r.ID
 	s.Changes = append(s.Changes, Wanted{&cut, now})
 	return true
 }
@@ -171,7 +189,7 @@ func (s *State) trim(receivers []string) {
 		}
 	}
 	s.Changes = slices.DeleteFunc(s.Changes, func(w Wanted) bool {
-		return !needed[w.Record.ID] && (w.Record.ID != s.Last.Decision || s.Last.Status == active)
+		return !needed[w.Record.ID] && (w.Record.ID != s.Last.Decision || !s.Last.binds())
 	})
 	for _, w := range s.Changes {
 		if !needed[w.Record.ID] {
@@ -180,9 +198,6 @@ func (s *State) trim(receivers []string) {
 	}
 }
 
-// active is the status of an entity that nothing is wanted of.
-const active = "active"
-
 // rests reports whether nothing is left to do for the entity, now or at a reconcile.
 func (s *State) rests(receivers []string) bool {
 	for _, name := range receivers {
@@ -190,5 +205,5 @@ func (s *State) rests(receivers []string) bool {
 			return false
 		}
 	}
-	return s.Last.Status == active
+	return !s.Last.binds()
 }

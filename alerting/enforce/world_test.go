@@ -320,13 +320,14 @@ type receiver struct {
 	took      time.Duration
 	reports   func(entity string) (string, error)
 
-	mu    sync.Mutex
-	tries map[string]int
-	good  map[string]int // ids that were taken, and how often
-	calls []string
-	ids   []string
-	most  int
-	now   int
+	mu      sync.Mutex
+	tries   map[string]int
+	good    map[string]int // ids that were taken, and how often
+	calls   []string
+	ids     []string
+	changes []notify.Change
+	most    int
+	now     int
 }
 
 func (r *receiver) Name() string    { return r.name }
@@ -340,8 +341,9 @@ func (r *receiver) Audiences() []notify.Address {
 }
 
 func (r *receiver) Reports() bool { return r.reports != nil }
-func (r *receiver) Status(_ context.Context, e schemas.Entity) (string, error) {
-	return r.reports(e.ID)
+func (r *receiver) Status(_ context.Context, e schemas.Entity) (notify.Report, error) {
+	status, err := r.reports(e.ID)
+	return notify.Report{Status: status}, err
 }
 
 func (r *receiver) call(ctx context.Context, id, entity, what string) (bool, error) {
@@ -387,6 +389,9 @@ func (r *receiver) got() []string {
 }
 
 func (r *receiver) Change(ctx context.Context, c notify.Change) (bool, error) {
+	r.mu.Lock()
+	r.changes = append(r.changes, c)
+	r.mu.Unlock()
 	return r.call(ctx, c.ID, c.Entity.ID, c.Status)
 }
 

@@ -11,22 +11,8 @@ import (
 	"holdfast/schemas"
 )
 
-// Change is what the platform is told: the new standing of one entity. Of two
-// changes to one entity the one with the higher (Episode, Step) is the newer.
-type Change struct {
-	ID       string          `json:"id"` // the action's id: the same change always has the same
-	Type     string          `json:"type"`
-	Time     time.Time       `json:"timestamp"`
-	Entity   schemas.Entity  `json:"entity"`
-	Account  string          `json:"account,omitempty"`
-	Status   string          `json:"status"`
-	Verdict  schemas.Verdict `json:"verdict"`
-	Decision string          `json:"decision"`
-	Reason   string          `json:"reason"`
-	Episode  int             `json:"episode"`
-	Step     int             `json:"step"`
-	By       string          `json:"by,omitempty"`
-}
+// Change is what the platform is told: the new standing of one entity.
+type Change = schemas.Change
 
 // The audiences.
 const (

@@ -174,7 +174,7 @@ func (v *versionCmd) Run() error {
 }
 
 type schemaCmd struct {
-	Type string `arg:"" help:"send, delivery, login, credential, access, connection, account, or a finding such as signal."`
+	Type string `arg:"" help:"send, delivery, login, credential, access, connection, account, a finding such as signal, or change: what the platform is told."`
 }
 
 // Run prints the schema.

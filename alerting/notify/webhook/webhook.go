@@ -150,23 +150,21 @@ func (w *Webhook) do(ctx context.Context, method, address, id string, body []byt
 // Reports says whether the platform can be asked which status it keeps.
 func (w *Webhook) Reports() bool { return w.cfg.StatusURL != "" }
 
-// Status asks the platform which status it keeps of an entity; one that it does not know
+// Status asks the platform which standing it keeps of an entity; one that it does not know
 // is active.
-func (w *Webhook) Status(ctx context.Context, e schemas.Entity) (string, error) {
+func (w *Webhook) Status(ctx context.Context, e schemas.Entity) (notify.Report, error) {
 	address := strings.ReplaceAll(w.cfg.StatusURL, EntityPlace, url.PathEscape(e.Key()))
 	text, err := w.do(ctx, http.MethodGet, address, schemas.DeriveID("rec", e.Key(), strconv.FormatInt(w.now().UnixNano(), 10)), nil)
 	var answered *post.StatusError
 	switch {
 	case errors.As(err, &answered) && answered.Status == http.StatusNotFound:
-		return "active", nil
+		return notify.Report{Status: schemas.StatusActive}, nil
 	case err != nil:
-		return "", err
+		return notify.Report{}, err
 	}
-	var is struct {
-		Status string `json:"status"`
-	}
+	var is notify.Report
 	if err := json.Unmarshal(text, &is); err != nil || is.Status == "" {
-		return "", fmt.Errorf(`webhook %s: the answer to a question for a status is not {"status": "…"}`, w.cfg.Name)
+		return notify.Report{}, fmt.Errorf(`webhook %s: the answer to a question for a status is not {"status": "…"}`, w.cfg.Name)
 	}
-	return is.Status, nil
+	return is, nil
 }

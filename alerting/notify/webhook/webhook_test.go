@@ -174,7 +174,10 @@ func TestStatusOfAnEntity(t *testing.T) {
 	if err != nil || !hook.Reports() || newHook(t, s.URL, key('a')).Reports() {
 		t.Fatal(err)
 	}
-	ask := func() (string, error) { return hook.Status(t.Context(), schemas.Entity{Kind: "account", ID: "a/b?c"}) }
+	ask := func() (string, error) {
+		is, err := hook.Status(t.Context(), schemas.Entity{Kind: "account", ID: "a/b?c"})
+		return is.Status, err
+	}
 	if got, err := ask(); err != nil || got != "suspended" {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -211,8 +211,9 @@ func edgeConfig(cfg *config.Config) (edge.Config, error) {
 		errs = append(errs, fmt.Errorf("edge.http.listen: %s can be reached from elsewhere, and nobody is asked for a token: set edge.http.token_files, or listen on 127.0.0.1", in.HTTP.Listen))
 	}
 	p := &c.Postfix
-	p.Suspended, p.Blocked, p.Throttled, p.Unknown = in.Postfix.Suspended, in.Postfix.Blocked, in.Postfix.Throttled, in.Postfix.Unknown
-	p.Address, p.Rate, p.StaleLimit = in.Postfix.Address, in.Postfix.Rate, in.Postfix.StaleLimit
+	p.Suspended, p.Revoked, p.Blocked = in.Postfix.Suspended, in.Postfix.Revoked, in.Postfix.Blocked
+	p.Throttled, p.Unknown = in.Postfix.Throttled, in.Postfix.Unknown
+	p.Address, p.Credential, p.Rate, p.StaleLimit = in.Postfix.Address, in.Postfix.Credential, in.Postfix.Rate, in.Postfix.StaleLimit
 	if len(in.Postfix.Accounts) > 0 {
 		p.Accounts = nil
 	}
@@ -376,4 +377,4 @@ func (f *statusFeed) change(r kafka.Record) (edge.Change, bool) {
 }
 
 // knownStatuses are the words of a status that an edge acts on.
-var knownStatuses = []string{"active", "review", "throttled", "suspended", "blocked"}
+var knownStatuses = []string{"active", "review", "throttled", "revoked", "suspended", "blocked"}

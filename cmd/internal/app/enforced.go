@@ -98,8 +98,8 @@ func (s *enforcedStore) before(ctx context.Context, at kafka.Position, known map
 	}
 	for key, b := range all {
 		var st schemas.Status
-		if err := json.Unmarshal(b, &st); err != nil || st.Decision == "" || st.Verdict.Rank() < schemas.VerdictThrottle.Rank() {
-			continue // what is active or reviewed asks nothing of a receiver
+		if err := json.Unmarshal(b, &st); err != nil || st.Decision == "" || !st.Binds() {
+			continue // it asks nothing of a receiver
 		}
 		if k, ok := known[key]; !ok || st.Newer(schemas.Status{Episode: k.Episode, Step: k.Step}) {
 			missing[st.Decision] = st
@@ -152,7 +152,7 @@ func (s *enforcedStore) fromStatus(st schemas.Status, outcomes []schemas.Action)
 		account = st.Entity.ID
 	}
 	x := &enforce.State{
-		Entity: st.Entity, Last: enforce.Mark{Decision: st.Decision, Status: st.Status, Episode: st.Episode, Step: st.Step, At: st.Since},
+		Entity: st.Entity, Last: enforce.MarkOf(&st, st.Since),
 		Changes: []enforce.Wanted{{Since: time.Now().UTC(), Record: &decision.Record{Status: &st, Again: true, Decision: schemas.Decision{
 			ID: st.Decision, Time: st.Since, Entity: st.Entity, Account: account, Verdict: st.Verdict, Proposed: st.Verdict, Mode: schemas.ModeLive,
 			Episode: st.Episode, NoticeReason: st.Reason, By: st.By,
@@ -165,7 +165,8 @@ func (s *enforcedStore) fromStatus(st schemas.Status, outcomes []schemas.Action)
 			switch {
 			case a.Target != n.Name():
 			case a.Outcome == enforce.OutcomeDone:
-				r = &enforce.Receipt{Confirmed: &enforce.Mark{Decision: st.Decision, Status: st.Status, Episode: st.Episode, Step: st.Step, At: a.Time}}
+				mark := enforce.MarkOf(&st, a.Time)
+				r = &enforce.Receipt{Confirmed: &mark}
 			case a.Outcome == enforce.OutcomeHeld:
 				r.Held = true
 			}

@@ -27,8 +27,10 @@ type EdgePostfix struct {
 	Accounts   []EdgeAttribute `yaml:"accounts"`    // ways in which a request names an account; the first that has a value is used.
 	Address    string          `yaml:"address"`     // attribute with the client's address; empty: not looked at
 	Suspended  string          `yaml:"suspended"`   // action for a suspended account, as in access(5)
+	Credential string          `yaml:"credential"`  // attribute with the credential's id; empty: not looked at
+	Revoked    string          `yaml:"revoked"`     // action for a revoked credential of an account that goes on
 	Blocked    string          `yaml:"blocked"`     // action for a blocked address
-	Throttled  string          `yaml:"throttled"`   // action for a throttled account above rate
+	Throttled  string          `yaml:"throttled"`   // action above rate for a throttled account, above the day's limit in probation
 	Unknown    string          `yaml:"unknown"`     // action where nothing is known of the account; see stale_limit
 	StaleLimit time.Duration   `yaml:"stale_limit"` // beyond it unknown is the action; 0: never
 	Rate       int             `yaml:"rate"`        // recipients an hour for a throttled account
@@ -59,6 +61,7 @@ func defaultEdge() Edge {
 	return Edge{StaleAfter: 30 * time.Second, KumoMTA: EdgeKumoMTA{Duration: 5 * time.Minute, Timeout: 5 * time.Second}, Postfix: EdgePostfix{
 		Address:   "client_address",
 		Suspended: "550 5.7.1 This account is suspended. The account's owner has been sent what to do.",
+		Revoked:   "550 5.7.1 This credential is revoked. The account's owner has been sent what to do.",
 		Blocked:   "550 5.7.1 Mail from this address is not accepted.",
 		Throttled: "450 4.7.1 This account is limited for now. Try again later.",
 		Unknown:   "DUNNO", Rate: 60,
