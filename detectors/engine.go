@@ -185,6 +185,7 @@ func (e *Engine) applyEvent(in *schemas.Input, emit func(schemas.Output)) (bool,
 		if err := e.dec.Decode(in.Value, ev); err != nil {
 			return false, err
 		}
+		ev.Translate(&in.Network)
 	}
 	if in.Arrival > 0 && ev.Time > in.Arrival+int64(schemas.FutureTolerance/1e6) {
 		return false, &schemas.Error{Reason: schemas.ReasonFuture, Record: ev.ID, Field: "time", What: "lies more than 5 minutes after its arrival", Fix: "set the sender's clock"}

@@ -234,6 +234,22 @@ func TestOneAccountStaysBounded(t *testing.T) {
 	t.Logf("%d recipients, %d bytes saved at most, %d held", n, largest, e.store.InUse())
 }
 
+// A connection through a NAT64 gateway of the operator's own is the IPv4 address's, as
+// intake found it, and no one's where intake found none.
+func TestConnectionsThroughOwnNAT64(t *testing.T) {
+	const data = `{"id":"1","type":"connection","time":"2026-03-02T10:00:00Z","ip":"2001:db8:64::198.51.100.7","state":"open"}`
+	for key, four := range map[string]string{"ip:198.51.100.7": "198.51.100.7", "ip:2001:db8:64::/64": ""} {
+		for _, found := range []string{"198.51.100.7", ""} {
+			in := input(0, key, data)
+			in.Network.IPv4 = found
+			touched, err := New(Config{Lanes: 1}).Apply(in, func(schemas.Output) {})
+			if ok := found == four; touched != ok || (err == nil) != ok {
+				t.Errorf("%s, found %q: touched %v, %v", key, found, touched, err)
+			}
+		}
+	}
+}
+
 // A connection through NAT64 is the IPv4 address's. What an earlier version keyed by the
 // /64 is taken too.
 func TestConnectionsThroughNAT64(t *testing.T) {

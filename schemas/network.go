@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"unicode"
@@ -10,7 +11,7 @@ import (
 
 // MaxNetwork is the most bytes that an encoded Network takes, MaxCity of its city's name.
 const (
-	MaxNetwork = 128
+	MaxNetwork = 160
 	MaxCity    = 64
 )
 
@@ -27,6 +28,9 @@ type Network struct {
 	Located bool   // Lat and Lon are known
 	Lat     float64
 	Lon     float64 // degrees, to 4 decimals: 11 m
+	// IPv4 is the address inside the event's, where that lies below one of the operator's
+	// own NAT64 prefixes, or empty. What else is known is known of it.
+	IPv4 string
 }
 
 // Known says whether anything is known.
@@ -37,7 +41,7 @@ const degree = 10_000
 
 // AppendNetwork appends the text form of n:
 //
-//	cc=DE;as=3320;k=hv;lat=52.5244;lon=13.4105;c=Berlin
+//	cc=DE;as=3320;k=hv;lat=52.5244;lon=13.4105;v4=198.51.100.7;c=Berlin
 //
 // Only what is known stands there, always in this order; k has h for hosting and v
 // for VPN; the city comes last and has no escapes. What ParseNetwork would refuse is
@@ -62,6 +66,9 @@ func AppendNetwork(b []byte, n Network) []byte {
 	if n.Located && math.Abs(n.Lat) <= 90 && math.Abs(n.Lon) <= 180 {
 		w.b = appendDegrees(w.key("lat="), n.Lat)
 		w.b = appendDegrees(w.key("lon="), n.Lon)
+	}
+	if isIPv4(n.IPv4) {
+		w.b = append(w.key("v4="), n.IPv4...)
 	}
 	if city := ClipCity(n.City); city != "" {
 		w.b = append(w.key("c="), city...)
@@ -132,6 +139,10 @@ func ParseNetwork(s string) (n Network, ok bool) {
 		r.check(ok)
 		n.Lon = r.degrees(v, 180)
 	}
+	if v, ok := r.take("v4="); ok {
+		n.IPv4 = v
+		r.check(isIPv4(v))
+	}
 	if city, ok := strings.CutPrefix(r.rest, "c="); ok && !r.ended {
 		n.City, r.ended = city, true
 		r.check(city != "" && ClipCity(city) == city)
@@ -194,6 +205,14 @@ func digits(s string, most int) (n int64, ok bool) {
 		n = n*10 + int64(s[i]-'0')
 	}
 	return n, true
+}
+
+func isIPv4(s string) bool {
+	if s == "" {
+		return false
+	}
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Is4()
 }
 
 func isCountry(s string) bool {

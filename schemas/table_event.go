@@ -146,7 +146,7 @@ func eventTable() Table {
 	for _, c := range EventColumns() {
 		columns = append(columns, c.Column)
 	}
-	columns = append(append(columns, NetworkColumns()...), Column{Name: ColumnTrust, Kind: ColumnWord})
+	columns = append(append(columns, NetworkColumns()...), Column{Name: ColumnTrust, Kind: ColumnWord}, Column{Name: ColumnIPv4, Kind: ColumnText, Bloom: true})
 	return Table{Topic: TopicEvents, Name: TableEvents, Columns: columns, OrderBy: []string{ColumnEntity, "time"}, Days: 400,
 		Indexes: []Index{{Name: "by_network", Expr: IPNetwork}}}
 }

@@ -10,9 +10,11 @@ const (
 	ColumnLocated   = "located"
 	ColumnLatitude  = "latitude"
 	ColumnLongitude = "longitude"
+	ColumnIPv4      = "ipv4" // stands at the end, behind trust
 )
 
-// NetworkColumns returns the columns that hold a Network, in the order of its fields.
+// NetworkColumns returns the columns that hold a Network, in the order of its fields, but
+// for ColumnIPv4.
 func NetworkColumns() []Column {
 	return []Column{
 		{Name: ColumnCountry, Kind: ColumnWord},

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"holdfast/schemas"
 )
 
 // Config is what an Edge may and must do.
@@ -13,6 +15,7 @@ type Config struct {
 	StaleAfter time.Duration // an answer from older knowledge says that it is stale
 	MaxConns   int           // connections at a time, of each listener
 	Timeout    time.Duration // for a request to arrive once it has begun
+	NAT64      schemas.NAT64 // prefixes of the operator's own gateways
 
 	Tokens   [][]byte // of HTTP; none: nobody is asked for one
 	Streams  int      // streams of changes at a time

@@ -234,7 +234,7 @@ func merged(at, next map[int32]int64) map[int32]int64 {
 func (e *Edge) Lookup(entity schemas.Entity) Answer {
 	if entity.Kind == schemas.KindIP && !strings.Contains(entity.ID, "/") {
 		if a, err := netip.ParseAddr(entity.ID); err == nil {
-			entity = schemas.IPEntity(a)
+			entity = schemas.IPEntity(e.cfg.NAT64.IP(a))
 		}
 	}
 	a := Answer{Entity: entity}

@@ -131,6 +131,28 @@ func running(t testing.TB, f Feed, cfg Config) (e *Edge, stop func()) {
 	return e, stop
 }
 
+// An address behind a NAT64 gateway of the operator's own is looked up by the IPv4 address.
+func TestLookupThroughOwnNAT64(t *testing.T) {
+	f := newTopic()
+	f.say("ip:198.51.100.7", "blocked", 1, 1)
+	nat64, err := schemas.ParseNAT64([]string{"2001:db8:64::/96"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Default()
+	cfg.NAT64 = nat64
+	e, _ := running(t, f, cfg)
+	until(t, "the block", func() bool { return e.Lookup(schemas.Entity{Kind: schemas.KindIP, ID: "198.51.100.7"}).Known })
+	for ip, known := range map[string]bool{"2001:db8:64::198.51.100.7": true, "2001:db8:65::198.51.100.7": false} {
+		if a := e.Lookup(schemas.Entity{Kind: schemas.KindIP, ID: ip}); a.Known != known {
+			t.Errorf("%s: %+v", ip, a)
+		}
+		if got := e.judge(&question{address: ip}); (got == cfg.Postfix.Blocked) != known {
+			t.Errorf("Postfix is told %q of %s", got, ip)
+		}
+	}
+}
+
 // until waits for a condition.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()

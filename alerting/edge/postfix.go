@@ -137,7 +137,7 @@ func (a *Attribute) account(value string) string {
 func (e *Edge) judge(q *question) string {
 	p := &e.cfg.Postfix
 	if a, err := netip.ParseAddr(q.address); err == nil {
-		answer := e.Lookup(schemas.IPEntity(a))
+		answer := e.Lookup(schemas.IPEntity(e.cfg.NAT64.IP(a)))
 		if answer.Known && answer.Status == statusBlocked && e.believed(&answer) {
 			e.deps.Metrics.lookup(viaPostfix, &answer)
 			return p.Blocked

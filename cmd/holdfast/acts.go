@@ -55,7 +55,7 @@ type suspendCmd struct {
 
 // Run suspends, and says whether the platform has confirmed it.
 func (s *suspendCmd) Run(ctx context.Context, c *common) error {
-	e, err := entity(s.Entity)
+	e, err := c.entity(s.Entity)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func subject(r schemas.Request) string {
 // Run asks for what the command's own name says. What changes at the platform is not done
 // before the platform has confirmed it: it says so.
 func (a *actCmd) Run(ctx context.Context, k *kong.Context, c *common) error {
-	e, err := entity(a.Entity)
+	e, err := c.entity(a.Entity)
 	if err != nil {
 		return err
 	}

@@ -160,6 +160,23 @@ func entity(s string) (schemas.Entity, error) {
 	return e, err
 }
 
+// entity is what s means here: an address below one of the operator's own NAT64 prefixes
+// is the IPv4 address inside it.
+func (c *common) entity(s string) (schemas.Entity, error) {
+	if a, err := netip.ParseAddr(strings.TrimPrefix(s, string(schemas.KindIP)+":")); err == nil && a.Is6() {
+		cfg, err := c.load()
+		if err != nil {
+			return schemas.Entity{}, err
+		}
+		nat64, err := schemas.ParseNAT64(cfg.Enrichment.NAT64Prefixes)
+		if err != nil {
+			return schemas.Entity{}, fmt.Errorf("enrichment.nat64_prefixes: %w", err)
+		}
+		return schemas.IPEntity(nat64.IP(a)), nil
+	}
+	return entity(s)
+}
+
 type versionCmd struct {
 	JSON bool `help:"As JSON."`
 }

@@ -87,7 +87,7 @@ func (r *enforceRetryCmd) Run(ctx context.Context, c *common) error {
 	var only schemas.Entity
 	if r.Entity != "" {
 		var err error
-		if only, err = entity(r.Entity); err != nil {
+		if only, err = c.entity(r.Entity); err != nil {
 			return err
 		}
 	}

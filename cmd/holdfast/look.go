@@ -28,7 +28,7 @@ type statusCmd struct {
 
 // Run reads the status topic; the audit store is not needed.
 func (s *statusCmd) Run(ctx context.Context, c *common) error {
-	e, err := entity(s.Entity)
+	e, err := c.entity(s.Entity)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ type timelineCmd struct {
 
 // Run prints an entity's history.
 func (t *timelineCmd) Run(ctx context.Context, c *common) error {
-	e, err := entity(t.Entity)
+	e, err := c.entity(t.Entity)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type snoozeAddCmd struct {
 
 // Run asks for the snooze.
 func (s *snoozeAddCmd) Run(ctx context.Context, c *common) error {
-	e, err := entity(s.Entity)
+	e, err := c.entity(s.Entity)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ type snoozeEndCmd struct{ actCmd }
 
 // Run asks for the snooze's end.
 func (s *snoozeEndCmd) Run(ctx context.Context, c *common) error {
-	e, err := entity(s.Entity)
+	e, err := c.entity(s.Entity)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"holdfast/schemas"
 )
 
 // Kind is what a file knows.
@@ -36,6 +38,7 @@ type Config struct {
 	City        string        // an MMDB file of cities, or of countries alone
 	ASN         string        // an MMDB file of autonomous systems
 	ReloadEvery time.Duration // how often the files are looked at; default 30 s
+	NAT64       schemas.NAT64 // prefixes of the operator's own gateways
 }
 
 // Deps are the surroundings. All may be nil.

@@ -59,9 +59,9 @@ func add[T any](e *Enricher, k Kind, parse func(path string, data []byte) (*T, i
 	return out
 }
 
-// Lookup is Of, or nil where there is no file to look anything up in.
+// Lookup is Of, or nil where there is nothing to look anything up in.
 func (e *Enricher) Lookup() func(netip.Addr) schemas.Network {
-	if e == nil || len(e.all) == 0 {
+	if e == nil || len(e.all) == 0 && len(e.cfg.NAT64) == 0 {
 		return nil
 	}
 	return e.Of
@@ -69,10 +69,17 @@ func (e *Enricher) Lookup() func(netip.Addr) schemas.Network {
 
 // Of tells what is known of an address.
 func (e *Enricher) Of(a netip.Addr) (n schemas.Network) {
-	if e == nil || len(e.all) == 0 || !a.IsValid() {
+	if e == nil || !a.IsValid() {
+		return n
+	}
+	four, translated := e.cfg.NAT64.Within(a)
+	if len(e.all) == 0 && !translated {
 		return n
 	}
 	a = schemas.NormalIP(a)
+	if translated {
+		a = four
+	}
 	for _, s := range e.city {
 		if db := s.now.Load(); db != nil {
 			n = db.lookUp(a)
@@ -84,6 +91,9 @@ func (e *Enricher) Of(a netip.Addr) (n schemas.Network) {
 		}
 	}
 	n.Hosting, n.VPN = within(e.hosting, a, n.ASN), within(e.vpn, a, n.ASN)
+	if translated {
+		n.IPv4 = four.String()
+	}
 	return n
 }
 

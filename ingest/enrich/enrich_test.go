@@ -55,6 +55,37 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// An address below a prefix of the operator's own is looked up by the IPv4 address inside,
+// with files and without.
+func TestOwnNAT64(t *testing.T) {
+	c := files(t)
+	nat64, err := schemas.ParseNAT64([]string{"2001:db8:64::/96"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.NAT64 = nat64
+	e, err := New(c, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := of(e, "198.51.100.7")
+	if want.IPv4 = "198.51.100.7"; of(e, "2001:db8:64::198.51.100.7") != want || want.ASN == 0 {
+		t.Errorf("%+v, want %+v", of(e, "2001:db8:64::198.51.100.7"), want)
+	}
+	alone, err := New(Config{NAT64: nat64}, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := alone.Lookup()(netip.MustParseAddr("2001:db8:64::198.51.100.7")); got != (schemas.Network{IPv4: "198.51.100.7"}) {
+		t.Errorf("without files: %+v", got)
+	}
+	for _, other := range []string{"198.51.100.7", "64:ff9b::198.51.100.7", "2001:db8:64:0:1::198.51.100.7", "2001:db8::1"} {
+		if of(alone, other).Known() {
+			t.Errorf("%s is %+v", other, of(alone, other))
+		}
+	}
+}
+
 // Without files nothing is known, nothing fails, and what is missed is said.
 func TestWithoutFiles(t *testing.T) {
 	e, err := New(Config{}, Deps{})

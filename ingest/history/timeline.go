@@ -224,6 +224,10 @@ func eventWheres(entity schemas.Entity) ([]where, error) {
 		}
 		w.sql, w.args = w.sql+" AND entity != ?", append(w.args, key)
 		out = append(out, w)
+		if a, err := netip.ParseAddr(entity.ID); err == nil && a.Is4() {
+			// through a NAT64 gateway of the operator's own, as intake found
+			out = append(out, where{"ipv4 = ? AND entity != ?", []any{entity.ID, key}})
+		}
 	}
 	return out, nil
 }

@@ -75,6 +75,7 @@ func (c *Checker) Check(data []byte, src *Source, arrival time.Time) (Checked, *
 	var network schemas.Network
 	if c.Networks != nil && e.IP.IsValid() {
 		network = c.Networks.Of(e.IP)
+		e.Translate(&network)
 	}
 	if c.Metrics != nil {
 		if c.source != src {

@@ -47,6 +47,20 @@ func TestCheckSetsTheEnvelope(t *testing.T) {
 	}
 }
 
+// An address below a NAT64 prefix of the operator's own is the IPv4 address: that keys the
+// record and travels with it, and the record keeps what came.
+func TestCheckTranslates(t *testing.T) {
+	const sent = `{"id":"e1","type":"connection","time":"2026-03-02T00:00:08Z","ip":"2001:db8:64::c633:6407","state":"open"}`
+	c := Checker{Networks: fixed{netip.MustParseAddr("2001:db8:64::c633:6407"): {IPv4: "198.51.100.7"}}}
+	rec, err := c.Check([]byte(sent), live, arrival)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := rec.Headers[len(rec.Headers)-1]; string(rec.Key) != "ip:198.51.100.7" || h.Key != schemas.HeaderNetwork || string(h.Value) != "v4=198.51.100.7" || string(rec.Value) != sent {
+		t.Errorf("key %s, header %s %s, value %s", rec.Key, h.Key, h.Value, rec.Value)
+	}
+}
+
 // fixed knows one address.
 type fixed map[netip.Addr]schemas.Network
 

@@ -65,7 +65,10 @@ func (e *encoder) appendEvent(b *clickhouse.Block, at place, r *kafka.Record, h 
 	}
 	w := row{b: b}
 	w.position(at, r)
+	came := e.event.IP
+	e.event.Translate(&h.net)
 	entity := e.event.Entity()
+	e.event.IP = came // the row keeps what came
 	w.next().Joined(string(entity.Kind), ":", entity.ID)
 	w.word(h.source)
 	w.word(h.origin)
@@ -75,6 +78,7 @@ func (e *encoder) appendEvent(b *clickhouse.Block, at place, r *kafka.Record, h 
 	}
 	w.network(&h.net)
 	w.word(h.trust)
+	w.text(h.net.IPv4)
 	b.EndRow()
 	return stored
 }

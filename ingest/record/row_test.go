@@ -102,6 +102,7 @@ func networkText() *rapid.Generator[string] {
 			Country: rapid.SampledFrom([]string{"", "DE", "US"}).Draw(t, "country"), City: rapid.SampledFrom([]string{"", "Köln", "São Paulo"}).Draw(t, "city"),
 			ASN: rapid.Uint32().Draw(t, "asn"), Hosting: rapid.Bool().Draw(t, "hosting"), VPN: rapid.Bool().Draw(t, "vpn"),
 			Located: rapid.Bool().Draw(t, "located"), Lat: rapid.Float64Range(-90, 90).Draw(t, "lat"), Lon: rapid.Float64Range(-180, 180).Draw(t, "lon"),
+			IPv4: rapid.SampledFrom([]string{"", "", "198.51.100.7"}).Draw(t, "IPv4"),
 		}
 		return string(schemas.AppendNetwork(nil, n)) + rapid.SampledFrom([]string{"", "", "", ";bad"}).Draw(t, "end")
 	})

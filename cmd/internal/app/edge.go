@@ -200,6 +200,10 @@ func edgeConfig(cfg *config.Config) (edge.Config, error) {
 		c.File = filepath.Join(cfg.DataDir, "edge.db")
 	}
 	var errs []error
+	nat64, err := schemas.ParseNAT64(cfg.Enrichment.NAT64Prefixes)
+	if c.NAT64 = nat64; err != nil {
+		errs = append(errs, fmt.Errorf("enrichment.nat64_prefixes: %w", err))
+	}
 	for _, file := range in.HTTP.TokenFiles {
 		token, err := config.Secret("", file)
 		if err != nil {

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,14 +11,20 @@ import (
 
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/enrich"
+	"holdfast/schemas"
 )
 
 // OpenEnrichment reads the files that cfg names. The Enricher works even where err
 // reports files that it had to leave out.
 func OpenEnrichment(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (*enrich.Enricher, error) {
 	c := cfg.Enrichment
-	return enrich.New(enrich.Config{Hosting: c.HostingFiles, VPN: c.VPNFiles, City: c.CityFile, ASN: c.ASNFile, ReloadEvery: c.ReloadEvery},
+	nat64, err := schemas.ParseNAT64(c.NAT64Prefixes)
+	if err != nil {
+		err = fmt.Errorf("enrichment.nat64_prefixes: %w", err)
+	}
+	e, missing := enrich.New(enrich.Config{Hosting: c.HostingFiles, VPN: c.VPNFiles, City: c.CityFile, ASN: c.ASNFile, ReloadEvery: c.ReloadEvery, NAT64: nat64},
 		enrich.Deps{Logger: log, Metrics: reg})
+	return e, errors.Join(err, missing)
 }
 
 // startEnrichment says what intake cannot tell, and keeps the files fresh. A file that

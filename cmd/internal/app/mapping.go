@@ -10,6 +10,7 @@ import (
 	"holdfast/ingest/enrich"
 	"holdfast/ingest/gateway"
 	"holdfast/ingest/platform"
+	"holdfast/schemas"
 )
 
 // decodeMapping fills c with one topic for each name of p, all mapped alike.
@@ -67,4 +68,6 @@ func checkEnrichment(c config.Enrichment, wrong func(key string, err error)) {
 	}
 	check("city_file", enrich.Config{City: c.CityFile})
 	check("asn_file", enrich.Config{ASN: c.ASNFile})
+	_, err := schemas.ParseNAT64(c.NAT64Prefixes)
+	wrong("enrichment.nat64_prefixes", err)
 }

@@ -134,6 +134,11 @@ type Enrichment struct {
 	CityFile     string        `yaml:"city_file"`     // an MMDB file of cities or countries
 	ASNFile      string        `yaml:"asn_file"`      // an MMDB file of autonomous systems
 	ReloadEvery  time.Duration `yaml:"reload_every"`  // how often the files are looked at
+	// NAT64Prefixes are the prefixes (RFC 6052, for example 2001:db8:64::/96) by which the
+	// operator's own gateways write IPv4 addresses as IPv6: the IPv4 address counts.
+	// 64:ff9b::/96 and 64:ff9b:1::/48 need not be listed. It is looked up when an event
+	// comes in, so a change is for events from then on.
+	NAT64Prefixes []string `yaml:"nat64_prefixes"`
 }
 
 // Detect is the detectors' part.

@@ -202,13 +202,14 @@ func (r *reader) decode(b *block) {
 			continue
 		}
 		if l.err = r.decoder.Decode(l.value, &l.event); l.err == nil {
-			b.keys = l.event.AppendKey(b.keys)
-			r.ends = append(r.ends, len(b.keys))
-			r.ids = append(r.ids, l.event.ID)
 			if l.located = false; r.networks != nil && l.event.IP.IsValid() {
 				l.network = r.networks(l.event.IP)
 				l.located = l.network.Known()
+				l.event.Translate(&l.network)
 			}
+			b.keys = l.event.AppendKey(b.keys)
+			r.ends = append(r.ends, len(b.keys))
+			r.ids = append(r.ids, l.event.ID)
 		}
 	}
 	r.name(b)

@@ -34,6 +34,7 @@ func (r *Replay) Event(x Recorded) error {
 		return err
 	}
 	r.at = r.sum.Lines
+	x.Event.Translate(&x.Network)
 	in := schemas.Input{
 		Topic: schemas.TopicEvents, Arrival: x.Arrival, Kind: schemas.KindEvent, ID: x.Event.ID, Source: x.Source, Trust: x.Trust, Origin: x.Origin,
 		Key: x.Event.Entity().Key(), Value: value, Event: x.Event, Network: x.Network, Duplicate: x.Double,
