@@ -78,6 +78,13 @@ type Reporter interface {
 	Status(ctx context.Context, e schemas.Entity) (notify.Report, error)
 }
 
+// Chooser is a Platform that not every status concerns: one that knows some entities only, or
+// can stop them and nothing less. stopped says that it may have been told to stop the entity,
+// which a lesser status then ends. What it does not take it is not told.
+type Chooser interface {
+	Takes(s *schemas.Status, stopped bool) bool
+}
+
 // Directory says whom a channel tells.
 type Directory interface {
 	Name() string                // the channel: webhook's name, smtp

@@ -172,7 +172,7 @@ func (e *Enforcer) owedTo(s *State) (changed bool) {
 		r := s.receipt(name)
 		r.Pending = slices.DeleteFunc(r.Pending, func(d string) bool { return s.Change(d) == nil })
 		last := s.Change(s.Last.Decision)
-		if !r.Waits() && last != nil && s.Last.binds() && (r.Confirmed == nil || r.Confirmed.Decision != s.Last.Decision) {
+		if !r.Waits() && last != nil && e.takes(name, r, last.Record.Status) && s.Last.binds() && (r.Confirmed == nil || r.Confirmed.Decision != s.Last.Decision) {
 			r.Pending, changed = []string{s.Last.Decision}, true
 		}
 		if !r.Waits() {
@@ -183,6 +183,12 @@ func (e *Enforcer) owedTo(s *State) (changed bool) {
 		}
 	}
 	return changed
+}
+
+// takes reports whether a status concerns the receiver.
+func (e *Enforcer) takes(name string, r *Receipt, s *schemas.Status) bool {
+	p, chooses := e.deps.Platforms[slices.Index(e.names, name)].(Chooser)
+	return !chooses || p.Takes(s, r.Stopped || r.Waits())
 }
 
 func (e *Enforcer) track(x *entity) *entity {

@@ -56,6 +56,13 @@ func newLine(e *Enforcer, p Platform) *line {
 
 func (t *task) receipt() *Receipt { return t.ent.receipt(t.line.name) }
 
+// keeps reports whether the receiver has to keep the status that stands: it is looked at from
+// time to time.
+func (t *task) keeps() bool {
+	w := t.ent.Change(t.ent.Last.Decision)
+	return w != nil && t.ent.Last.binds() && t.line.e.takes(t.line.name, t.receipt(), w.Record.Status)
+}
+
 // count keeps line.waits true. It is called whenever a receipt's Pending or Held changes.
 func (t *task) count() {
 	r := t.receipt()
@@ -109,7 +116,7 @@ func (l *line) resume(t *task) {
 		l.schedule(t, time.Time{})
 	case r.Waits():
 		l.schedule(t, r.Failing.Next)
-	case t.ent.Last.binds() && l.e.cfg.Reconcile > 0:
+	case t.keeps() && l.e.cfg.Reconcile > 0:
 		at := now
 		if r.Confirmed != nil {
 			at = r.Confirmed.At

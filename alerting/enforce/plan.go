@@ -79,7 +79,7 @@ func (e *Enforcer) plan(it Item) (*entity, []notify.Letter) {
 	if e.tellsOperators(r) {
 		out = e.letters(r, notify.AudienceOperator, notify.ForOperator(r, e.names), r.Page)
 	}
-	if len(e.lines) == 0 && tellsCustomer(r) {
+	if tellsCustomer(r) && (len(e.lines) == 0 || x != nil && e.everywhere(x, r.ID)) { // nobody will confirm it
 		out = append(out, e.letters(r, notify.AudienceCustomer, notify.ForCustomer(r, false), false)...)
 	}
 	return x, out
@@ -106,6 +106,9 @@ func (e *Enforcer) want(it Item, hold bool) *entity {
 	w := x.Change(r.ID)
 	for _, t := range x.tasks {
 		rc := t.receipt()
+		if !e.takes(t.line.name, rc, r.Status) {
+			continue
+		}
 		if rc.Held {
 			for _, d := range slices.Clone(rc.Pending) {
 				t.line.supersede(t, d, r.ID)

@@ -75,7 +75,7 @@ func (l *line) begin(t *task) (calls []call, newest *call) {
 			r.settle(d) // it cannot be: what is pending is kept
 		}
 	}
-	if w := t.ent.Change(t.ent.Last.Decision); len(calls) == 0 && w != nil && t.ent.Last.binds() {
+	if w := t.ent.Change(t.ent.Last.Decision); len(calls) == 0 && t.keeps() {
 		newest = &call{w.Record.ID, l.e.changeOf(w, l.name)}
 	}
 	return calls, newest
@@ -112,6 +112,7 @@ func (l *line) try(ctx context.Context, t *task, c call) (bool, error) {
 			r.Tries = map[string]int{}
 		}
 		r.Tries[c.decision]++
+		r.Stopped = r.Stopped || stops(c.change.Status)
 	}
 	l.e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, l.e.cfg.Timeout)
@@ -120,6 +121,10 @@ func (l *line) try(ctx context.Context, t *task, c call) (bool, error) {
 	retry, err := l.p.Change(ctx, c.change)
 	l.e.deps.Metrics.call(l.name, time.Since(began))
 	return retry, err
+}
+
+func stops(status string) bool {
+	return status == schemas.StatusSuspended || status == schemas.StatusBlocked
 }
 
 // outcome takes in how a call ended; wait says that the receiver asked for a pause.
@@ -152,6 +157,7 @@ func (l *line) confirmed(t *task, decision string, now time.Time) {
 	}
 	a := l.e.action(w, l.name, OutcomeDone, r.Tries[decision], "")
 	s := w.Record.Status
+	r.Stopped = stops(s.Status)
 	mark := MarkOf(s, now)
 	mark.Decision, r.Confirmed = decision, &mark
 	r.settle(decision)
@@ -277,7 +283,7 @@ func (l *line) end(t *task) {
 		l.schedule(t, due)
 	case t.ent.rests(e.names):
 		e.letGo(t.ent)
-	case t.ent.Last.binds() && e.cfg.Reconcile > 0 && r.Confirmed != nil:
+	case t.keeps() && e.cfg.Reconcile > 0 && r.Confirmed != nil:
 		l.schedule(t, l.reconcileAt(t, now))
 	}
 	l.settleOutage(now)

@@ -1,6 +1,7 @@
 package enforce_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -110,4 +111,49 @@ func report(t *testing.T, text string) *notify.Report {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// stopper can stop an entity and nothing less, as a provider's switch is.
+type stopper struct{ *receiver }
+
+func (stopper) Takes(s *schemas.Status, stopped bool) bool { return s.Status == "suspended" || stopped }
+
+// Who can only stop hears of stops and of their ends, and of nothing else, also after a kill
+// between a stop and its record, and is asked for nothing that it was not told.
+func TestAReceiverThatCanOnlyStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ses := stopper{&receiver{name: "ses"}}
+		w := newWorld(record("dec_1", "a", schemas.VerdictThrottle), record("dec_6", "b", schemas.VerdictThrottle))
+		w.platforms = []enforce.Platform{ses}
+		mail := mailer()
+		w.notifiers = []enforce.Notifier{mail}
+		w.pass(t, 3*24*time.Hour)
+		if got := ses.got(); len(got) != 0 || len(w.actions) != 0 {
+			t.Errorf("throttles: told %v, actions %v", got, w.actions)
+		}
+		if got := w.told(); !slices.Equal(got, []string{"smtp a ops sent", "smtp a owner@a sent", "smtp b ops sent", "smtp b owner@b sent"}) {
+			t.Errorf("notices of what nobody confirms: %v", got)
+		}
+		w.add(record("dec_2", "a", schemas.VerdictSuspend))
+		w.pass(t, time.Minute)
+		w.add(record("dec_3", "a", schemas.VerdictThrottle))
+		w.pass(t, time.Minute)
+		w.add(record("dec_4", "a", schemas.VerdictRelease), record("dec_7", "b", schemas.VerdictRelease))
+		w.pass(t, time.Minute)
+		if got := ses.got(); !slices.Equal(got, []string{"a suspended", "a throttled"}) {
+			t.Errorf("told %v", got)
+		}
+
+		lost := newWorld(record("dec_1", "a", schemas.VerdictSuspend))
+		lost.platforms = []enforce.Platform{ses}
+		ses.set(func(string, string, int) (bool, error) { return true, errors.New("the answer was lost") })
+		lost.pass(t, time.Minute)
+		ses.set(nil)
+		n := len(ses.got())
+		lost.add(record("dec_2", "a", schemas.VerdictRelease))
+		lost.pass(t, time.Minute)
+		if got := ses.got()[n:]; !slices.Equal(got, []string{"a active"}) {
+			t.Errorf("after a stop whose answer was lost: %v", got)
+		}
+	})
 }

@@ -65,6 +65,8 @@ type Receipt struct {
 	Failing   *Failing       `json:"failing,omitempty"`
 	// Held says that a person is asked before it is told: the decision is too old.
 	Held bool `json:"held,omitzero"`
+	// Stopped says that it may have been told to stop the entity, and was not told less since.
+	Stopped bool `json:"stopped,omitzero"`
 	// Owed are outcomes that happened and that the journal may not hold yet.
 	Owed []schemas.Action `json:"owed,omitempty"`
 }

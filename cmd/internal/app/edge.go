@@ -228,7 +228,7 @@ func edgeConfig(cfg *config.Config) (edge.Config, error) {
 		}
 		if a.MapFile != "" {
 			var err error
-			if at.Map, err = readMap(a.MapFile); err != nil {
+			if at.Map, err = readMap(a.MapFile, "value,account"); err != nil {
 				errs = append(errs, fmt.Errorf("edge.postfix.accounts[%d].map_file: %w", i, err))
 			}
 		}
@@ -246,8 +246,8 @@ func onLoopback(addr string) bool {
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// readMap reads lines of value,account.
-func readMap(path string) (map[string]string, error) {
+// readMap reads lines of two values, which shape names.
+func readMap(path, shape string) (map[string]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -262,7 +262,7 @@ func readMap(path string) (map[string]string, error) {
 			return out, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: write lines of value,account", path, err)
+			return nil, fmt.Errorf("%s: %w: write lines of %s", path, err, shape)
 		}
 		out[row[0]] = row[1]
 	}

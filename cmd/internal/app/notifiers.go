@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"holdfast/alerting/enforce"
 	"holdfast/alerting/notify/alertmanager"
 	"holdfast/alerting/notify/pagerduty"
+	"holdfast/alerting/notify/ses"
 	"holdfast/alerting/notify/slack"
 	"holdfast/alerting/notify/smtp"
 	"holdfast/alerting/notify/webhook"
@@ -111,6 +113,13 @@ func receivers(cfg *config.Config) ([]enforce.Platform, []enforce.Notifier, erro
 		}
 		platforms = append(platforms, w)
 	}
+	if cfg.Enforce.SES.Region != "" {
+		s, err := newSES(cfg.Enforce.SES)
+		if err != nil {
+			return nil, nil, fmt.Errorf("enforce.ses: %w", err)
+		}
+		platforms = append(platforms, s)
+	}
 	all := channels(cfg)
 	if err := sameNames(all); err != nil {
 		return nil, nil, err
@@ -123,6 +132,20 @@ func receivers(cfg *config.Config) ([]enforce.Platform, []enforce.Notifier, erro
 		notifiers = append(notifiers, n)
 	}
 	return platforms, notifiers, nil
+}
+
+func newSES(c config.SES) (*ses.SES, error) {
+	x := ses.Config{Region: c.Region, Tenant: c.Tenant, Released: c.Released, Endpoint: c.Endpoint, Timeout: c.Timeout}
+	if c.MapFile != "" {
+		var err error
+		if x.Map, err = readMap(c.MapFile, "account,tenant"); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.Validate(); err != nil {
+		return nil, err
+	}
+	return ses.New(context.Background(), x, ses.Deps{})
 }
 
 func newWebhook(c webhook.Config) (*webhook.Webhook, error) {
@@ -156,6 +179,13 @@ func checkReceivers(cfg *config.Config, wrong func(key string, err error)) {
 	if c := webhookConfig(cfg.Enforce.Webhook); c.Enabled() {
 		_, err := newWebhook(c)
 		wrong("enforce.webhook", err)
+		if c.Name == ses.Name {
+			wrong("enforce.webhook.name", fmt.Errorf("%q is the name of enforce.ses: give the webhook another", c.Name))
+		}
+	}
+	if cfg.Enforce.SES.Region != "" {
+		_, err := newSES(cfg.Enforce.SES)
+		wrong("enforce.ses", err)
 	}
 	all := channels(cfg)
 	wrong("enforce", sameNames(all))

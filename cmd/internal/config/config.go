@@ -180,6 +180,7 @@ type Pressure struct {
 // Enforce says how decisions are carried out.
 type Enforce struct {
 	Webhook Webhook `yaml:"webhook"`
+	SES     SES     `yaml:"ses"`
 	SMTP    SMTP    `yaml:"smtp"`
 	Notices Webhook `yaml:"notices"` // a webhook that takes notices to operators
 	// Channels to operators, each as often as there are receivers of its kind.
@@ -252,7 +253,7 @@ func Default() Config {
 		Record:     Record{CheckEvery: time.Hour},
 		Enforce: Enforce{
 			Webhook: Webhook{Name: "platform", Timeout: 10 * time.Second}, Notices: Webhook{Name: "operators", Timeout: 10 * time.Second},
-			SMTP: SMTP{Port: 587, TLS: "starttls", Timeout: 10 * time.Second}, NotifyReviews: true,
+			SES: SES{Tenant: "{account}", Released: "ENABLED", Timeout: 10 * time.Second}, SMTP: SMTP{Port: 587, TLS: "starttls", Timeout: 10 * time.Second}, NotifyReviews: true,
 			Concurrency: 16, GiveUp: 6 * time.Hour, MaxBackoff: time.Hour, PageAfter: time.Minute, ReconcileEvery: Limit(24 * time.Hour),
 		},
 		Edge:          defaultEdge(),
