@@ -4,38 +4,7 @@
 // v1 HMAC-SHA256 for each secret. It follows no redirect, reads at most 4 KiB of an
 // answer, and leaves trying again to its caller: 2xx is success, 400 and 422 refuse the
 // body, and whatever else is answered, or never answered, may be tried again.
-//
-// # What the platform must do
-//
-// A change of an entity's status is posted as the JSON of notify.Change:
-//
-//	id         the action's id, as in webhook-id
-//	type       entity. and the status: entity.suspended, entity.throttled, entity.blocked, entity.active
-//	timestamp  when it was decided (RFC 3339)
-//	entity     {kind: account, ip or employee, id}
-//	account    whose it is, where it is one's
-//	status     active, throttled, suspended or blocked: what the entity is to be from now on
-//	verdict    throttle, suspend, block or release
-//	decision   the decision's id
-//	reason     as the customer may read it
-//	episode    with step, the order of the entity's changes
-//	step
-//	by         the person who decided, where one did
-//
-// The platform checks the signature, sets the entity's status, and then answers 2xx: that
-// says that the status is in force. Suspended means that no mail is accepted or sent and
-// that credentials do not work; throttled that less is sent at a time; blocked that the
-// address is refused; active that all of this ends. A change whose (episode, step) is below
-// that of one applied before is old: answer 2xx and leave the status. The same id may come
-// again, also days later when the status is reconciled: set the status again, which changes
-// nothing where it stands. Answer 400 or 422 only to a body that can never be taken: a
-// person is paged. Anything else (and no answer within the timeout) is told again after half
-// a second, then twice as long each time up to enforce.max_backoff, for ever; Retry-After is
-// heeded. 410 pages a person and is told again all the same.
-//
-// Where Config.StatusURL is set, the platform answers a signed GET of it (webhook-id begins
-// with rec_, the body is empty) with {"status": "suspended"}, or 404 for an entity of which
-// it knows nothing, which counts as active.
+// What the platform must do is in deploy/docs/webhook.md; deploy/examples/receiver does it.
 package webhook
 
 import (
