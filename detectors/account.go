@@ -165,7 +165,7 @@ type account struct {
 	bounced  [2]sketch.Fingerprints // messages that bounced in the clock's hour and the one before, should their send still come
 	tries    logins                 // of the last days
 	recent   failures               // of the last minutes
-	entered  marks                  // logins that succeeded of late: source and user
+	entered  marks                  // recent successful logins: source and user
 	aside    uint32                 // handle in the store's asides, 0 for none
 }
 

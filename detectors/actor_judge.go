@@ -90,7 +90,7 @@ func (v *accountView) judgeActorHour(w *watch, h int32) {
 		}
 	}
 	// Of sends that name no address nothing is known but whom they went to, and a
-	// list as long as one of late is no news.
+	// list as long as a recent one is no news.
 	if blind && !v.learningOn(dayOfHour(h)) && all >= p.BlindFloor && s >= p.BlindFloor && s > float64(base.most) {
 		v.raiseActor(h, p, verdictOn{recipients: all, strangers: s, usual: expected, list: strangers.surprise(s)}, &overHours)
 	}

@@ -69,10 +69,10 @@ func (v *accountView) raiseActor(h int32, p *ActorParameters, x verdictOn, s *st
 	if x.network > 0 && joint < p.High {
 		top = 1
 	}
-	const from = "written to from sources that the account does not know"
+	const from = "of mail from sources that the account does not know"
 	v.part(&volumeSpec, raised, s.volume, top, value, s.window, x.recipients, x.usual, x.volume, p.Floor, "recipients", "recipients "+from)
-	v.part(&strangersSpec, raised, s.list, top, value, s.window, x.strangers, 0, x.list, p.Floor, "strangers", "strangers "+from)
-	v.part(&badOutcomesSpec, raised, s.bounces, top, value, s.window, x.bounced, 0, x.reputation, 3, "bounces", "hard bounces of mail that went out from sources that the account does not know")
+	v.part(&strangersSpec, raised, s.list, top, value, s.window, x.strangers, 0, x.list, p.Floor, "strangers", "never-seen recipients "+from)
+	v.part(&badOutcomesSpec, raised, s.bounces, top, value, s.window, x.bounced, 0, x.reputation, 3, "bounces", "hard bounces of mail from sources that the account does not know")
 }
 
 func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.Severity, floor float64, value, window string, x verdictOn) {
@@ -81,11 +81,11 @@ func (v *accountView) actor(raised bitSet, measure, level int, severity schemas.
 	}
 	v.hit(&newSourceSpec, raised, measure, finding{value: value, level: level, score: share(x.joint()), severity: severity,
 		evidence: schemas.Evidence{Observed: x.recipients, Expected: round(x.usual), Threshold: floor, Unit: "recipients", Window: window, Floor: floor,
-			Text: fmt.Sprintf("%s, judged as one%s, sent to %s, %s of them never written to before%s: a chance of 1 in 10^%.0f by its own past (%s)",
-				newcomers(x.sources), v.heaviest(x.sources), things(x.recipients, "recipient"), count(x.strangers), x.hardBounces(), math.Floor(x.joint()), x.parts())}})
+			Text: fmt.Sprintf("%s, judged together%s, sent to %s, %s of them never written to before%s: a chance of %s by the account's own history (%s)",
+				newcomers(x.sources), v.heaviest(x.sources), things(x.recipients, "recipient"), count(x.strangers), x.hardBounces(), chance(x.joint()), x.parts())}})
 }
 
-// hardBounces tells of them where there are any: of an account of which little is
+// hardBounces mentions them where there are any: of an account of which little is
 // known they are what decides.
 func (x *verdictOn) hardBounces() string {
 	n := math.Round(x.bounced)
@@ -99,7 +99,7 @@ func (x *verdictOn) hardBounces() string {
 // uses anyway are not counted.
 func newcomers(n float64) string {
 	if n == 0 {
-		return "sources new to the account, in regions of the network that it uses"
+		return "sources new to the account, in networks near those that it uses"
 	}
 	return things(n, "source") + " new to the account"
 }
@@ -121,7 +121,7 @@ func (v *accountView) part(spec *Spec, raised bitSet, measure, top int, value, w
 		}
 		v.hit(spec, raised, measure, finding{value: value + ".unknown", level: level, score: share(surprise), severity: severity,
 			evidence: schemas.Evidence{Observed: observed, Expected: round(usual), Threshold: floor, Unit: unit, Window: window, Floor: floor,
-				Text: fmt.Sprintf("%s %s: a chance of 1 in 10^%.0f by its own past", count(observed), what, math.Floor(surprise))}})
+				Text: fmt.Sprintf("%s %s: a chance of %s by the account's own history", count(observed), what, chance(surprise))}})
 	}
 }
 
@@ -134,10 +134,10 @@ func (v *accountView) heaviest(sources float64) string {
 	if sources < 2 || !top.Sure(&v.e.store.Arena) {
 		return ""
 	}
-	return " (" + schemas.IPKey(numberedAddress(top.At(&v.e.store.Arena, 0).Value)) + " most)"
+	return " (most by " + schemas.IPKey(numberedAddress(top.At(&v.e.store.Arena, 0).Value)) + ")"
 }
 
-// parts says what the joint chance is made of, as powers of ten.
+// parts says what the joint chance is made of.
 func (x *verdictOn) parts() string {
 	var out []string
 	for _, p := range [...]struct {
@@ -145,7 +145,7 @@ func (x *verdictOn) parts() string {
 		surprise float64
 	}{{"volume", x.volume}, {"strangers", x.list}, {"sources", min(x.network, manySources)}, {"bounces", x.reputation}} {
 		if p.surprise >= 0.5 {
-			out = append(out, fmt.Sprintf("%s 10^%.1f", p.name, p.surprise))
+			out = append(out, p.name+" "+chance(p.surprise))
 		}
 	}
 	return strings.Join(out, ", ")

@@ -22,7 +22,7 @@
 // the last three hours (12 KB an hour at most), sources (12 bytes each, 256
 // addresses, then networks), logins of three days (20 bytes each, 128 at most), and
 // records to be paired with what other lanes tell (96 at most). While unknown sources
-// send, or credentials were made of late, a watch of 400 bytes and its lists stands
+// send, or credentials were made recently, a watch of 400 bytes and its lists stands
 // beside it; for ten minutes after an hour's beginning the past by which the hour
 // before is judged does. Few accounts keep more aside: bounces and complaints of two days,
 // so that what is told again counts once (12 KB a day at most), the state of before a

@@ -38,7 +38,7 @@ func (dormancy) account(v *accountView) {
 	}
 	v.hit(&dormancySpec, v.day.given(), measureDormant, finding{value: windowValue("24h", v.dayNo.Start()), level: 1, score: 0.6, severity: schemas.SeverityMedium,
 		evidence: schemas.Evidence{Observed: n, Threshold: p.Floor, Unit: "recipients", Window: "24h0m0s", Floor: p.Floor,
-			Text: fmt.Sprintf("%s recipients written to after at least %s days without a message", count(n), count(quiet))}})
+			Text: fmt.Sprintf("mail to %s after at least %s without a message", things(n, "recipient"), things(quiet, "day"))}})
 }
 
 // quietOn is how long the account was silent before a day, and whether that is
@@ -88,7 +88,7 @@ var churnSpec = Spec{
 	Name: "identity_churn", Version: 1, Family: schemas.FamilyVolume, Entity: schemas.KindAccount, Technique: "T1036",
 	Parameters: []Parameter{
 		{Name: "floor", Unit: "sender hosts", Default: 20, Min: 2, Max: 1e6, Source: "more subdomains in a day than a company gives to its departments", at: func(p *Parameters) *float64 { return &p.Churn.Floor }},
-		{Name: "times", Unit: "ratio", Default: 3, Min: 1, Max: 1000, Source: "of the most in a day of late", at: func(p *Parameters) *float64 { return &p.Churn.Times }},
+		{Name: "times", Unit: "ratio", Default: 3, Min: 1, Max: 1000, Source: "of the recent maximum of a day", at: func(p *Parameters) *float64 { return &p.Churn.Times }},
 	},
 }
 
@@ -116,7 +116,7 @@ func (identityChurn) account(v *accountView) {
 		score, severity := grade(level)
 		v.hit(&churnSpec, v.day.given(), measureHosts, finding{value: windowValue("24h", v.dayNo.Start()), level: level, score: score, severity: severity,
 			evidence: schemas.Evidence{Observed: n, Expected: round(most), Threshold: limit, Unit: "sender hosts", Window: "24h0m0s", Floor: p.Floor,
-				Text: fmt.Sprintf("mail as from %s different hosts within the day, the last below %s, where %s was the most of late", count(n), shown(domain.Registrable(host)), mostOf(most))}})
+				Text: fmt.Sprintf("mail with senders of %s within the day, the last below %s, where %s was the recent maximum", things(n, "different host"), shown(domain.Registrable(host)), mostOf(most))}})
 	}
 }
 

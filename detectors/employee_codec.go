@@ -22,7 +22,7 @@ func (m *employee) appendClock(w *writer, _ *store) {
 	w.int(m.clock)
 }
 
-// appendWindows writes whom the employee reached of late, and has before.
+// appendWindows writes whom the employee reached recently, and has before.
 func (m *employee) appendWindows(w *writer, s *store) {
 	for i := range m.hours {
 		m.hours[i].append(w, &s.Store)

@@ -121,11 +121,11 @@ func (v *pairView) inTime(saw, use sketch.Day) bool {
 // live only if both are.
 func (v *pairView) exposed(m meeting) {
 	use, other, account := m.use, m.other, v.entity
-	text := fmt.Sprintf("key %s was used from %s, new to the account, %s employee %s saw it, who had looked at the secrets of unusually many customers",
+	text := fmt.Sprintf("key %s was used from %s, a source new to the account, %s employee %s saw it, who had viewed secrets of unusually many customers",
 		use.credential, use.place, after(use, other), other.who)
 	if v.entity.Kind == schemas.KindIP {
 		account = schemas.Entity{Kind: schemas.KindAccount, ID: use.who}
-		text = fmt.Sprintf("key %s was used from %s, new to the account, an address that employee %s used %s",
+		text = fmt.Sprintf("key %s was used from %s, a source new to the account and an address that employee %s used %s",
 			use.credential, v.entity.ID, other.who, apart(use, other))
 	}
 	last := use

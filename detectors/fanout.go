@@ -52,7 +52,7 @@ func (v *accountView) fanOut(d sketch.Day) {
 		score, severity := grade(level - 1)
 		v.hit(&fanOutSpec, day.given(), measureFanOut, finding{value: windowValue("24h", d.Start()), level: level, score: score, severity: severity,
 			evidence: schemas.Evidence{Observed: k, Expected: round(float64(v.account.dailyAt(&v.e.store, d).sources)), Threshold: p.Floor, Unit: "sources", Window: "24h0m0s", Floor: p.Floor,
-				Text: fmt.Sprintf("%s sources within the day that the account did not use before: a chance of 1 in 10^%.0f by its own rate of new ones", count(k), surprise)}})
+				Text: fmt.Sprintf("%s within the day that the account did not use before: a chance of %s by its usual rate of new sources", things(k, "source"), chance(surprise))}})
 	}
 }
 
@@ -74,8 +74,8 @@ func (v *accountView) fanOutKey(k *keyPast) {
 	f := v.keyFinding(k, 1)
 	f.score, f.severity = grade(1)
 	f.evidence = schemas.Evidence{Observed: n, Expected: round(float64(b.Mean)), Threshold: max(p.Floor, math.Floor(2*float64(b.Max))+1), Unit: "sources", Window: "1h0m0s", Floor: p.Floor, Samples: []string{v.event.ID},
-		Text: fmt.Sprintf("%s sources within the hour with credential %s, where %s is usual of it and %s the most of late: a chance of 1 in 10^%.0f by its own past",
-			count(n), brief(f.credential), count(float64(b.Mean)), mostOf(float64(b.Max)), math.Floor(-tail/math.Ln10))}
+		Text: fmt.Sprintf("%s within the hour with credential %s, where %s is usual for it and %s the recent maximum: a chance of %s by its own history",
+			things(n, "source"), brief(f.credential), count(float64(b.Mean)), mostOf(float64(b.Max)), chance(-tail/math.Ln10))}
 	v.e.raise(v.emit, &fanOutSpec, f)
 }
 

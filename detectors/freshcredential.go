@@ -92,11 +92,11 @@ func (v *accountView) freshAfter(f, o mark, level int) {
 	d := sketch.DayOf(f.time)
 	severity, how := schemas.SeverityMedium, "from a source that the account did not use before"
 	if level == 2 {
-		severity, how = schemas.SeverityHigh, "after guesses"
+		severity, how = schemas.SeverityHigh, "that followed guesses"
 	}
 	v.hit(&freshCredentialSpec, v.account.days[mod2(d)].given(), measureFresh, finding{value: windowValue("24h", d.Start()), level: level, score: [...]float64{0, 0.5, 0.9}[level], severity: severity,
 		evidence: schemas.Evidence{Observed: 1, Threshold: 1, Unit: "credentials", Window: "1h0m0s", Floor: 1,
-			Text: fmt.Sprintf("a credential was made or a second factor taken away %s after a login %s", things(math.Round(float64(f.time-o.time)/msMinute), "minute"), how)}})
+			Text: fmt.Sprintf("a credential was created or a second factor removed %s after a login %s", things(math.Round(float64(f.time-o.time)/msMinute), "minute"), how)}})
 }
 
 // vouched reports whether the credential that sends was made from a source that

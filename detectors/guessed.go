@@ -239,17 +239,17 @@ func (v *accountView) judgeEntry(i int, o mark) {
 	if before >= many {
 		v.guessed(t.day, 3, before, many, v.guesses(before, before))
 	}
-	if before < some || o.kind&enteredGuessed != 0 || flags&tryKnown != 0 && v.mended(t, o.time, some) {
+	if before < some || o.kind&enteredGuessed != 0 || flags&tryKnown != 0 && v.corrected(t, o.time, some) {
 		return
 	}
 	o.kind |= enteredGuessed
 	a.entered.put(ar, i, o)
 }
 
-// mended reports whether a success from a source that the account knows looks like a
+// corrected reports whether a success from a source that the account knows looks like a
 // program's whose password was out of date: it failed in two or more stretches of three
 // hours before, or not often enough in the last minutes to be somebody's guesses.
-func (v *accountView) mended(t try, at int64, some float64) bool {
+func (v *accountView) corrected(t try, at int64, some float64) bool {
 	a, ar, to := v.account, &v.e.store.Arena, stepOf(at)
 	if float64(a.recent.of(ar, pairOf(t), to-guessMinutes*msMinute/msStep, to)) < some {
 		return true
@@ -271,7 +271,7 @@ func (v *accountView) judgeBreach(d sketch.Day, o mark) {
 	}
 	after := a.recent.unknown(ar, stepOf(o.time), stepOf((d + 1).Start()))
 	if before := float64(all - min(after, all)); before >= p.Distributed {
-		v.guessed(d, 3, before, p.Distributed, fmt.Sprintf("%s failed logins within a day from sources that the account does not know, and then one from such that succeeded", count(before)))
+		v.guessed(d, 3, before, p.Distributed, fmt.Sprintf("%s within a day from sources that the account does not know, then a successful one from such a source", things(before, "failed login")))
 	}
 }
 
@@ -293,17 +293,17 @@ func (o mark) wasGuessed() bool { return o.kind&enteredGuessed != 0 }
 
 // guesses says how many logins failed and whether one succeeded before or after.
 func (v *accountView) guesses(n, before float64) string {
-	order := "where one had succeeded before"
+	order := "after a successful one"
 	switch {
 	case before >= n:
-		order = "and then one that succeeded"
+		order = "then a successful one"
 	case before > 0:
-		order = fmt.Sprintf("%s of them before one that succeeded", count(before))
+		order = fmt.Sprintf("%s of them before a successful one", count(before))
 	}
-	return fmt.Sprintf("%s failed logins of user %s from %s, %s", count(n), shown(v.event.User), schemas.IPKey(v.event.IP), order)
+	return fmt.Sprintf("%s of user %s from %s, %s", things(n, "failed login"), shown(v.event.User), schemas.IPKey(v.event.IP), order)
 }
 
-// before is the most failures of a source and user that a success of late came after.
+// before is the most failures of a source and user that a recent success came after.
 func (v *accountView) before(t try) (most float64) {
 	a, ar := v.account, &v.e.store.Arena
 	for i := range int(a.entered.n) {

@@ -33,7 +33,7 @@ const (
 	// soleKey marks an account's field of keys that holds the print of its only
 	// credential in place of a handle.
 	soleKey = 1 << 31
-	maxKeys = 16 // of an account, 144 bytes each and three for a source of late; beyond it further ones are not looked at
+	maxKeys = 16 // of an account, 144 bytes each and three for a recent source; beyond it further ones are not looked at
 	// maxKeySources bounds the sources of a credential that are told apart in an hour.
 	maxKeySources = 64
 	// keyDays is after how many days without a send a credential makes room.
@@ -279,8 +279,8 @@ func (v *accountView) keyAlarm(k *keyPast, b *baseline.Series, level int, n, mea
 	f.score, f.severity = 0.2*times, quiet[level]
 	f.evidence = schemas.Evidence{Observed: n, Expected: round(mean), Threshold: math.Ceil(max(times*p.Floor1h, times*float64(b.Max)+1, p.Above95*float64(b.P95))),
 		Unit: "recipients", Window: "1h0m0s", Floor: p.Floor1h,
-		Text: fmt.Sprintf("%s recipients within the hour with credential %s, where %s is usual of it and %s the most of late: a chance of 1 in 10^%.0f by its own past",
-			count(n), brief(f.credential), count(mean), mostOf(float64(b.Max)), math.Floor(-tail/math.Ln10))}
+		Text: fmt.Sprintf("%s recipients within the hour with credential %s, where %s is usual for it and %s the recent maximum: a chance of %s by its own history",
+			count(n), brief(f.credential), count(mean), mostOf(float64(b.Max)), chance(-tail/math.Ln10))}
 	if v.event.Credential == f.credential { // or another's mail ruled a move out
 		f.evidence.Samples = []string{v.event.ID}
 	}

@@ -157,5 +157,5 @@ func (v *accountView) outcome(h int32, k, n, q float64, unit string, level int, 
 	}
 	v.hit(&badOutcomesSpec, day.given(), measureOutcome, finding{value: windowValue(unit, dayOfHour(h).Start()), level: level, score: [...]float64{0, 0.5, 0.8}[level], severity: severity,
 		evidence: schemas.Evidence{Observed: k, Expected: round(q * n), Threshold: math.Ceil(q * n * 2), Unit: unit, Window: "36h0m0s", Floor: floor,
-			Text: fmt.Sprintf("about %s %s of %s recipients in a day and a half, %.1f %%, where %.1f %% is usual", count(k), unit, count(n), 100*k/n, 100*q)}})
+			Text: fmt.Sprintf("about %s %s for %s in a day and a half, %.1f %%, where %.1f %% is usual", count(k), unit, things(n, "recipient"), 100*k/n, 100*q)}})
 }

@@ -149,12 +149,36 @@ func count(n float64) string {
 	return strconv.FormatFloat(n, 'g', 2, 64)
 }
 
-// mostOf is the largest of late as people say it: it decays, which is none of theirs.
-func mostOf(n float64) string {
-	if n < 0.5 {
-		return "none"
+// mostOf is a recent maximum as a whole number: it decays with time, which readers need
+// not know.
+func mostOf(n float64) string { return count(math.Round(n)) }
+
+// chance is a probability in words, from its negative decimal logarithm: 1 in 10,
+// 1 in 10,000, 1 in 10 million, less than 1 in a trillion.
+func chance(surprise float64) string {
+	n := int(max(0, math.Floor(surprise)))
+	switch {
+	case n == 0:
+		return "more than 1 in 10"
+	case n > 12:
+		return "less than 1 in a trillion"
+	}
+	return "1 in " + [...]string{1: "10", "100", "1,000", "10,000", "100,000", "a million", "10 million", "100 million", "a billion", "10 billion", "100 billion", "a trillion"}[n]
+}
+
+// odds is how many to one, without digits that mean nothing.
+func odds(n float64) string {
+	if n >= 1e6 {
+		return "more than a million"
 	}
 	return count(math.Round(n))
+}
+
+func accesses(n float64) string {
+	if n == 1 {
+		return "1 access"
+	}
+	return count(n) + " accesses"
 }
 
 // things is a number of things in words: 1 source, 2 sources.

@@ -112,7 +112,7 @@ func reachLevels(v *employeeView, w *reachWindow, b *baseline.Series, ceiling fl
 			entity: schemas.Entity{Kind: schemas.KindEmployee, ID: strings.Clone(v.event.Employee)}, value: windowValue(measure, start), level: level,
 			score: score, severity: severity, trigger: v.event.ID, time: v.event.Time, arrival: v.in.Arrival, origin: v.in.Origin,
 			evidence: schemas.Evidence{Observed: n, Expected: round(float64(b.Mean)), Threshold: limit, Unit: "customers", Window: window, Floor: p.Floor, Samples: []string{v.event.ID},
-				Text: fmt.Sprintf("saw secrets or personal data of %s customers within %s, where the most of late was %s", count(n), within, mostOf(float64(b.Max)))}})
+				Text: fmt.Sprintf("saw secrets or personal data of %s within %s, where the recent maximum was %s", things(n, "customer"), within, mostOf(float64(b.Max)))}})
 	}
 }
 

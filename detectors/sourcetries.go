@@ -159,7 +159,7 @@ func (v *sourceView) judgeTries(d sketch.Day) {
 			v.hit(spec, d, measure, finding{value: "48h", level: level, evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: unit, Window: "48h0m0s", Floor: p.Attempts, Text: text}})
 		}
 	}
-	tried := fmt.Sprintf("%s at %s, at most %s at one, and %s that succeeded, all at accounts that did not use the address before", things(s.attempts, "failed login"), things(s.users, "user"), count(s.most), count(s.successes))
+	tried := fmt.Sprintf("%s for %s, at most %s for one user, and %s, all on accounts that did not use the address before", things(s.attempts, "failed login"), things(s.users, "user"), count(s.most), things(s.successes, "successful login"))
 	// A few tries at each of some colleagues are typing errors behind one address.
 	say(&bruteForceSpec, markedBrute, 1, max(s.most, s.attempts-1), p.Attempts, "failed logins", tried)
 	say(&bruteForceSpec, markedBrute, 2, s.attempts, p.Many, "failed logins", tried)
@@ -183,7 +183,7 @@ func (v *sourceView) judgeFlood(d sketch.Day) {
 			continue
 		}
 		v.hit(&floodSpec, d, markedFlood, finding{value: "48h", level: level, evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: "accounts", Window: "48h0m0s", Floor: p.FloodSome,
-			Text: fmt.Sprintf("%s accounts were alarmed in two days by sources that they do not know, and this address is one of them", count(n))}})
+			Text: fmt.Sprintf("sources that they do not know raised alarms for %s in two days, and this address is one of them", things(n, "account"))}})
 	}
 }
 
@@ -196,6 +196,6 @@ func (v *sourceView) judgeHeld(n float64, at int64) {
 			continue
 		}
 		v.hit(&heldSpec, d, markedHeld, finding{value: "24h", level: level, evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: "connections", Window: "3m0s", Floor: p.HeldSome,
-			Text: fmt.Sprintf("%s connections held open at the same time at the end of three minutes in a row", count(n))}})
+			Text: fmt.Sprintf("%s open at the same time at the end of three minutes in a row", things(n, "connection"))}})
 	}
 }

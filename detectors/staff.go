@@ -82,9 +82,9 @@ func (unexplained) employee(v *employeeView) {
 	if n >= p.Some && n > float64(base.Max) && base.N >= 7 {
 		own := shrink(base, float64(base.Mean), float64(base.N), 0.2, 0.5, 3)
 		if s := own.surprise(n); s >= p.Rarity {
-			v.alone(1, n, p.Some, fmt.Sprintf("%s accesses to secrets or personal data within the day without a ticket, where %s was the most of late", count(n), mostOf(float64(base.Max))))
+			v.alone(1, n, p.Some, fmt.Sprintf("%s to secrets or personal data within the day without a ticket, where %s was the recent maximum", accesses(n), mostOf(float64(base.Max))))
 			if n >= p.Many {
-				v.alone(2, n, p.Many, fmt.Sprintf("%s accesses to secrets or personal data within the day without a ticket, where %s was the most of late", count(n), mostOf(float64(base.Max))))
+				v.alone(2, n, p.Many, fmt.Sprintf("%s to secrets or personal data within the day without a ticket, where %s was the recent maximum", accesses(n), mostOf(float64(base.Max))))
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (unexplained) employee(v *employeeView) {
 	days := float64(bits.OnesCount16(m.habits.lonely&0x3fff) + 1)
 	usual := float64(base.Active) / max(float64(base.N), 1)
 	if days >= p.Days && v.dayNo == m.day && usual < 0.4 {
-		v.alone(2, days, p.Days, fmt.Sprintf("accesses without a ticket on %s of the last 15 days", count(days)))
+		v.alone(2, days, p.Days, fmt.Sprintf("accesses to secrets or personal data without a ticket on %s of the last 15 days", count(days)))
 	}
 }
 
@@ -256,7 +256,7 @@ func (staffLogin) employee(v *employeeView) {
 			level := min(int(o.score)-1, 3)
 			for l := 1; l <= level; l++ {
 				v.hit(&staffLoginSpec, d, 2, l, "24h", float64(o.score), float64(l+1), "oddities", "4h0m0s",
-					fmt.Sprintf("%d of: a new address, a new network, a new device, a hosting or VPN address, an hour at which the employee does not work; and secrets or personal data viewed within %s hours", o.score, count(v.p.StaffLogin.Hours)))
+					fmt.Sprintf("%d of these signs: new address, new network, new device, hosting or VPN address, outside usual hours; and secrets or personal data viewed within %s hours", o.score, count(v.p.StaffLogin.Hours)))
 			}
 		}
 	}

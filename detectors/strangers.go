@@ -73,7 +73,7 @@ func strangersHour(v *accountView) {
 	v.levels(judged{n: n, mean: mean, size: baseline.Size(mean, variance), most: most, times: 1, floor: p.Floor1h, rarity: p.Rarity,
 		measure: "1h", window: "1h0m0s", unit: "strangers", start: hourStart(v.hourNo), bitMeasure: measureStrange,
 		raised: w.given(), alarm: &w.alarmed, spec: &strangersSpec,
-		what: fmt.Sprintf("recipients within the hour whom the account never wrote to (%.0f %% of its mail goes to such)", 100*min(q, 1))})
+		what: fmt.Sprintf("recipients within the hour that the account never wrote to (usually %.0f %% of its mail goes to such)", 100*min(q, 1))})
 }
 
 func strangersDay(v *accountView, n float64) {
@@ -84,7 +84,7 @@ func strangersDay(v *accountView, n float64) {
 	v.levels(judged{n: n, mean: float64(b.strangers.Mean), size: min(b.strangers.Size(), daySize), p95: float64(b.strangers.P95), most: float64(b.strangers.Max), times: 1.5,
 		floor: p.Floor24h, rarity: p.Rarity, above: 1.5, measure: "24h", window: "24h0m0s", unit: "strangers", start: v.dayNo.Start(),
 		bitMeasure: measureStrange, raised: v.day.given(), alarm: &v.day.alarmed, spec: &strangersSpec,
-		what: "recipients within the day whom the account never wrote to"})
+		what: "recipients within the day that the account never wrote to"})
 }
 
 // strangersCohort holds an account without a past to a share of its cohort's ceiling.
@@ -99,7 +99,7 @@ func strangersCohort(v *accountView) {
 		}
 		v.hit(&strangersSpec, w.given(), measureStrange, finding{value: windowValue("1h", hourStart(v.hourNo)), level: level, score: 0.25 * float64(level), severity: quiet[level],
 			evidence: schemas.Evidence{Observed: n, Threshold: limit, Unit: "strangers", Window: "1h0m0s", Floor: p.Floor1h,
-				Text: fmt.Sprintf("%s recipients within the hour whom the account never wrote to, beyond what accounts of its plan and age are given (%s)", count(n), count(limit))}})
+				Text: fmt.Sprintf("%s recipients within the hour that the account never wrote to, above the limit for accounts of its plan and age (%s)", count(n), count(limit))}})
 	}
 }
 
@@ -147,6 +147,6 @@ func judgeHabit(v *accountView, h int32) {
 		}
 		v.hit(&strangersSpec, day.given(), measureShare, finding{value: windowValue("share", dayOfHour(h).Start()), level: level, score: 0.1 * float64(level), severity: schemas.SeverityLow,
 			evidence: schemas.Evidence{Observed: round(against), Expected: 0, Threshold: round(p.Share * float64(1+level) / 3), Unit: "share of strangers", Window: "72h0m0s", Floor: 2,
-				Text: fmt.Sprintf("of late it writes to people whom it never wrote to, where %.0f %% of its mail goes to such: odds of %.0f to 1 that its habits have changed", 100*q, math.Exp(against))}})
+				Text: fmt.Sprintf("many of its recipients are new to it, where usually %.0f %% are: odds of %s to 1 that its habits have changed", 100*q, odds(math.Exp(against)))}})
 	}
 }

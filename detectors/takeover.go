@@ -114,7 +114,7 @@ func (v *accountView) judgeDistributed(d sketch.Day) {
 			continue
 		}
 		if fails, flags := l.pair(ar, x); fails > 0 && flags&tryOK != 0 && flags&tryKnown == 0 {
-			v.guessed(d, 1, all, p.Distributed, fmt.Sprintf("%s failed logins within a day from sources that the account does not know, and one from such that succeeded", count(all)))
+			v.guessed(d, 1, all, p.Distributed, fmt.Sprintf("%s within a day from sources that the account does not know, and a successful one from such a source", things(all, "failed login")))
 			return
 		}
 	}

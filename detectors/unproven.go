@@ -2,7 +2,6 @@ package detectors
 
 import (
 	"fmt"
-	"math"
 
 	"holdfast/schemas"
 )
@@ -49,7 +48,7 @@ func (v *accountView) proven(h int32, x verdictOn) bool {
 		x.recipients >= ceiling*v.account.profileAt(start).cohort(p, start)
 }
 
-// unproven tells of an actor that would be grave if more were known of the account:
+// unproven reports an actor that would be grave if more were known of the account:
 // reason to slow it down until outcomes or a person decide, and not to stop it.
 func (v *accountView) unproven(raised bitSet, h int32, x verdictOn, s *stretch) {
 	if raised.has(measureUnproven, 1) {
@@ -62,6 +61,6 @@ func (v *accountView) unproven(raised bitSet, h int32, x verdictOn, s *stretch) 
 	floor := v.e.versions.at(hourStart(h)).Actor.Floor
 	v.hit(&unprovenSpec, raised, measureUnproven, finding{value: windowValue("24h", d.Start()), level: 1, score: share(x.joint()), severity: schemas.SeverityMedium,
 		evidence: schemas.Evidence{Observed: x.recipients, Expected: round(x.usual), Threshold: floor, Unit: "recipients", Window: s.window, Floor: floor,
-			Text: fmt.Sprintf("%s, judged as one, sent to %s: a chance of 1 in 10^%.0f by the account's own past, which holds %s to go by; what bounces, or a person, has to tell",
-				newcomers(x.sources), things(x.recipients, "recipient"), math.Floor(x.joint()), shown)}})
+			Text: fmt.Sprintf("%s, judged together, sent to %s: a chance of %s by the account's own history, which has %s; bounces or a person must confirm it",
+				newcomers(x.sources), things(x.recipients, "recipient"), chance(x.joint()), shown)}})
 }

@@ -92,8 +92,8 @@ func (v *accountView) levels(j judged) {
 			evidence: schemas.Evidence{
 				Observed: j.n, Expected: round(j.mean), Threshold: math.Ceil(max(k*j.floor, k*j.times*j.most+1, j.above*j.p95)),
 				Unit: j.unit, Window: j.window, Floor: j.floor,
-				Text: fmt.Sprintf("%s %s, where %s is usual and %s the most of late: a chance of 1 in 10^%.0f by its own past",
-					count(j.n), j.what, count(j.mean), mostOf(j.most), math.Floor(-tail/math.Ln10)),
+				Text: fmt.Sprintf("%s %s, where %s is usual and %s the recent maximum: a chance of %s by its own history",
+					count(j.n), j.what, count(j.mean), mostOf(j.most), chance(-tail/math.Ln10)),
 			},
 		})
 	}
@@ -121,10 +121,10 @@ func volumeHour(v *accountView, n float64) {
 		}
 	} else {
 		cohort := max(v.ceiling(), 1.5*float64(b.volume.Max))
-		overCeiling(v, n, cohort, 1, "1h", "beyond what accounts of its plan and age are given while little is known of them")
-		overCeiling(v, n, 4*cohort, 2, "1h", "four times beyond what accounts of its plan and age are given while little is known of them")
+		overCeiling(v, n, cohort, 1, "1h", "above the limit for accounts of its plan and age while little is known of them")
+		overCeiling(v, n, 4*cohort, 2, "1h", "above four times the limit for accounts of its plan and age while little is known of them")
 	}
-	overCeiling(v, n, ageShare(v, p.Ceiling1h), 3, "1h", "beyond the ceiling that holds for every account of its age")
+	overCeiling(v, n, ageShare(v, p.Ceiling1h), 3, "1h", "above the limit for every account of its age")
 }
 
 func volumeBurst(v *accountView, n float64) {
@@ -136,7 +136,7 @@ func volumeBurst(v *accountView, n float64) {
 			floor: p.Floor5m, rarity: p.Rarity / 12, above: p.Above95, measure: "5m", window: "5m0s", unit: "recipients", start: hourStart(v.hourNo),
 			bitMeasure: measureBurst, raised: w.given(), alarm: &w.alarmed, spec: &volumeSpec, what: "recipients within five minutes"})
 	}
-	overCeiling(v, n, ageShare(v, p.Ceiling5m), 3, "5m", "beyond the ceiling that holds for every account of its age")
+	overCeiling(v, n, ageShare(v, p.Ceiling5m), 3, "5m", "above the limit for every account of its age")
 }
 
 // daySize is the most evenness that a few weeks of days can show: the size of a

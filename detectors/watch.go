@@ -13,7 +13,7 @@ type watch struct {
 	hours    [3]actorHour // by the clock's hour, as account.hours
 	sums     [2]actorSums // settled hours, decaying; [1] for the clock's hour, [0] for the one before
 	messages [2]sketch.Fingerprints
-	fresh    marks // credentials made of late
+	fresh    marks // credentials made recently
 	places   marks // where logins came from, with coordinates
 	// What was counted in the five-minute buckets that may still change, so that it
 	// can be taken off where only what has settled is to be looked at.

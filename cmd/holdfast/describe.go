@@ -38,12 +38,23 @@ func describe(e history.Entry, of schemas.Entity) string {
 	return text
 }
 
+// unitOf is a unit behind a number: 1 source, 2 sources.
+func unitOf(n float64, unit string) string {
+	if n != 1 {
+		return unit
+	}
+	if unit == "accesses" {
+		return "access"
+	}
+	return strings.TrimSuffix(unit, "s")
+}
+
 func describeFinding(e history.Entry) string {
 	switch e.Kind {
 	case schemas.KindSignal, schemas.KindTrial:
 		return from(e, func(s schemas.Signal) string {
 			return onTrial(s.Trial) + fmt.Sprintf("%s (%s, %s): %s [observed %.6g %s, expected %.6g, threshold %.6g in %s; %s]", s.Detector, s.Family, s.Severity,
-				s.Evidence.Text, s.Evidence.Observed, s.Evidence.Unit, s.Evidence.Expected, s.Evidence.Threshold, short(s.Evidence.Window), s.Technique)
+				s.Evidence.Text, s.Evidence.Observed, unitOf(s.Evidence.Observed, s.Evidence.Unit), s.Evidence.Expected, s.Evidence.Threshold, short(s.Evidence.Window), s.Technique)
 		})
 	case schemas.KindDecision:
 		return from(e, func(d schemas.Decision) string {

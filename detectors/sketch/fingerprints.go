@@ -52,7 +52,7 @@ func (f *Fingerprints) search(b []byte, v uint32) (int, bool) {
 
 // near narrows the search to where v would stand among values that are spread
 // evenly, as hashes are: from the guess outwards in doubling steps. In a large set
-// the guess is mended first by how far off the value there is, as each line of memory
+// the guess is corrected first by how far off the value there is, as each line of memory
 // that is looked at costs more than all the rest.
 func (f *Fingerprints) near(b []byte, v uint32) (lo, hi int) {
 	n := int(f.n)

@@ -67,7 +67,7 @@ func write(tb testing.TB, path string, data []byte) {
 	}
 }
 
-// files returns a configuration with a sound file of each kind.
+// files returns a configuration with a valid file of each kind.
 func files(tb testing.TB) Config {
 	dir := tb.TempDir()
 	c := Config{

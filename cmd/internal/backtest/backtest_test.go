@@ -189,7 +189,7 @@ func TestAccuracy(t *testing.T) {
 	refused := act(ann, 4, "dismiss")
 	refused.Refused = "it is suspended: release it instead"
 	acts := []schemas.Operator{
-		act(ann, 3, "confirm"), refused, act(ann, 5, "release"), // right, and released when it was mended
+		act(ann, 3, "confirm"), refused, act(ann, 5, "release"), // right, and released when it was fixed
 		act(bob, 3, "release"),  // nobody says whether it was right
 		act(cleo, 3, "dismiss"), // reviewed then, stopped now: falsely
 		act(dan, 3, "confirm"),  // stopped by hand: no policy saw it in time

@@ -62,7 +62,6 @@ type line struct {
 	value     []byte
 	event     schemas.Event
 	network   schemas.Network
-	_         [16]byte // so that each begins with a cache line
 }
 
 // input makes in, which newInput made, the line's event as a fold takes it.

@@ -63,7 +63,7 @@ func (a *account) recipient(share float64) (n uint64, fresh bool) {
 		a.next++
 		return a.next, true
 	}
-	if a.what == shop || a.what == saas { // mostly those of late
+	if a.what == shop || a.what == saas { // mostly recent ones
 		back := uint64(a.d.ExpFloat64() * float64(a.next) / 3)
 		return a.next - min(back, a.next-1), false
 	}

@@ -69,7 +69,7 @@ func pack(t *testing.T, name, content string) []byte {
 	return buf.Bytes()
 }
 
-// TestSetup fetches once, then only checks, and mends what was damaged.
+// TestSetup fetches once, then only checks, and replaces what was damaged.
 func TestSetup(t *testing.T) {
 	npm, calls := fakeRelease(t, "the library", nil)
 	dir := filepath.Join(t.TempDir(), "cache", "lib")
