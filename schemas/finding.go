@@ -219,6 +219,7 @@ type Operator struct {
 	Text    string    `json:"text,omitempty"`
 	Second  string    `json:"second,omitempty"` // who approved it
 	From    string    `json:"from,omitempty"`
+	Address string    `json:"address,omitempty"` // from where it was asked
 	// Awaits says that it was taken, and waits for a second person.
 	Awaits bool `json:"awaits,omitzero"`
 }
@@ -274,6 +275,8 @@ type Request struct {
 	Second string `json:"second,omitempty"`
 	// From says what kind of actor it is: a person (empty), the customer, or Holdfast.
 	From string `json:"from,omitempty"`
+	// Address is where the person asked from.
+	Address string `json:"address,omitempty"`
 }
 
 // The values of Request.From beside a person.

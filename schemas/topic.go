@@ -30,6 +30,7 @@ const (
 	TopicEnforced     Topic = "enforced" // what receivers have confirmed of each status
 	TopicControl      Topic = "control"
 	TopicCasebook     Topic = "casebook" // each entity's newest case
+	TopicPeople       Topic = "people"   // who may do what, with sessions, tokens and bulk acts
 )
 
 // MaxMessageBytes is max.message.bytes of every topic: a record of MaxRecord and
@@ -73,6 +74,7 @@ func Topics() []TopicSpec {
 		{Topic: TopicEnforced, Compacted: true},
 		{Topic: TopicControl, Compacted: true, Single: true},
 		{Topic: TopicCasebook, Compacted: true},
+		{Topic: TopicPeople, Compacted: true, Single: true},
 	}
 }
 
@@ -104,6 +106,7 @@ const (
 	KindFence    Kind = "fence"
 	KindEnforced Kind = "enforced"
 	KindLetter   Kind = "letter"
+	KindPeople   Kind = "people"
 )
 
 // Names of the record headers that Holdfast writes.

@@ -155,7 +155,7 @@ func (f *Fold) request(in *schemas.Input, emit func(schemas.Output)) (bool, erro
 	if _, known := f.answers.get(r.ID); known {
 		return false, nil
 	}
-	op := schemas.Operator{ID: schemas.DeriveID("opr", r.ID), Time: r.Time, Actor: r.Actor, Act: r.Act, Entity: r.Entity, Why: r.Why, Before: f.word()}
+	op := schemas.Operator{ID: schemas.DeriveID("opr", r.ID), Time: r.Time, Actor: r.Actor, Act: r.Act, Entity: r.Entity, Why: r.Why, Address: r.Address, Before: f.word()}
 	switch {
 	case r.Act != ActRelease:
 		op.Refused = fmt.Sprintf("act %q is unknown here: use %s", r.Act, ActRelease)

@@ -128,3 +128,11 @@ func (s *Set) For(kind schemas.EntityKind) []*Policy {
 	}
 	return out
 }
+
+// Allows lists the entries of the allow-list, in no order.
+func (s *Set) Allows() (out []Allow) {
+	for _, all := range s.allow {
+		out = append(out, all...)
+	}
+	return out
+}

@@ -52,6 +52,7 @@ func (w *work) request() (bool, error) {
 		op.Until = r.Until
 	}
 	op.After = w.st.Standing.word()
+	op.Address = clip(r.Address, 64)
 	w.emit(schemas.TopicOperator, schemas.KindOperator, op.ID, w.entity.Key(), op)
 	return true, nil
 }

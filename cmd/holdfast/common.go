@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -230,3 +232,22 @@ func (a *actCmd) actor() string {
 }
 
 func isCancelled(err error) bool { return errors.Is(err, context.Canceled) }
+
+func isGraphic(r rune) bool { return unicode.IsGraphic(r) }
+
+// count names so many of something.
+func count[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// short writes a length of time as people do: 48h0m0s is 2d.
+func short(length string) string {
+	d, err := time.ParseDuration(length)
+	if err != nil {
+		return length
+	}
+	return config.FormatDuration(d)
+}

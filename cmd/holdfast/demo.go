@@ -51,7 +51,7 @@ func (d *demoCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	defer stop()
-	cfg.Observability.Listen = "127.0.0.1:0"
+	cfg.Observability.Listen, cfg.API.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	a, err := app.New(cfg, app.Options{}, quiet())
 	if err != nil {
 		return err

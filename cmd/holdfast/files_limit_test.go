@@ -16,7 +16,7 @@ func TestTooFewFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -n 100 && exec "$0" run --data-dir "$1"`, exe, t.TempDir())
-	c.Env = append(os.Environ(), asHoldfast+"=1", "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0")
+	c.Env = append(os.Environ(), asHoldfast+"=1", "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0", "HOLDFAST_API_LISTEN=127.0.0.1:0")
 	var errs bytes.Buffer
 	c.Stderr = &errs
 	if err := c.Run(); err == nil || !strings.Contains(errs.String(), "`ulimit -n 1024`") || strings.Count(errs.String(), "\n") > 2 {

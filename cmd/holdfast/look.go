@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/term"
 
 	"holdfast/cmd/internal/app"
@@ -158,36 +157,10 @@ func recorded(e history.Entry) any {
 	if e.Event == nil {
 		return e
 	}
-	fields := map[string]any{}
-	put := func(name string, value any, is bool) {
-		if is {
-			fields[name] = value
-		}
-	}
-	for _, c := range schemas.EventColumns() {
-		switch {
-		case c.Str != nil:
-			put(c.Name, *c.Str(e.Event), *c.Str(e.Event) != "")
-		case c.Num != nil && (c.Name == "time" || c.Name == "created"):
-			put(c.Name, time.UnixMilli(*c.Num(e.Event)).UTC(), *c.Num(e.Event) != 0)
-		case c.Num != nil:
-			put(c.Name, *c.Num(e.Event), *c.Num(e.Event) != 0)
-		case c.Flag != nil:
-			put(c.Name, true, *c.Flag(e.Event))
-		case c.Addr != nil:
-			put(c.Name, *c.Addr(e.Event), c.Addr(e.Event).IsValid())
-		case c.List != nil:
-			put(c.Name, *c.List(e.Event), len(*c.List(e.Event)) > 0)
-		}
-	}
-	put("id", e.Event.ID, true)
-	put("credentials", e.Event.Credentials, len(e.Event.Credentials) > 0)
-	put("contacts", e.Event.Contacts, len(e.Event.Contacts) > 0)
-	put("extra", jsontext.Value(e.Event.Extra), len(e.Event.Extra) > 0)
 	return struct {
 		history.Entry
 		Event map[string]any `json:"event"`
-	}{e, fields}
+	}{e, app.EventFields(e.Event)}
 }
 
 func sinceText(t time.Time) string {
@@ -242,7 +215,7 @@ func (p *printer) entry(e history.Entry) {
 	if c := colours[e.Kind]; p.colour && c != "" {
 		on, off = c, "\x1b[0m"
 	}
-	lines := fold(clean(describe(e, p.of)), max(20, p.width-indent))
+	lines := fold(clean(app.Describe(e, p.of)), max(20, p.width-indent))
 	fmt.Fprintf(p.w, "%s  %s%-10s%s %s\n", t.Format("15:04:05"), on, e.Kind, off, lines[0])
 	for _, l := range lines[1:] {
 		fmt.Fprintf(p.w, "%*s%s\n", indent, "", l)

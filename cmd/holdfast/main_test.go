@@ -44,7 +44,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	}
 	// Not the test's context, which ends before the clean-up that stops an instance.
 	c := exec.CommandContext(context.Background(), exe, args...)
-	c.Env = append(os.Environ(), asHoldfast+"=1", "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0")
+	c.Env = append(os.Environ(), asHoldfast+"=1", "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0", "HOLDFAST_API_LISTEN=127.0.0.1:0")
 	return c
 }
 

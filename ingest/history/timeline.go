@@ -77,9 +77,10 @@ func (h *History) Timeline(ctx context.Context, entity schemas.Entity, since tim
 }
 
 type query struct {
-	sql  string
-	args []any
-	scan *eventScan
+	sql   string
+	union string // of a timeline: all its parts, in no order
+	args  []any
+	scan  *eventScan
 }
 
 // sortSettings let the store sort on disk what does not fit into memory. ClickHouse
@@ -179,7 +180,8 @@ func (h *History) timelineQuery(entity schemas.Entity, since time.Time, limit in
 		// What is there twice is dropped afterwards; leave room for it.
 		order = fmt.Sprintf(" ORDER BY entry_when DESC, entry_arrival DESC, entry_rank DESC, entry_log_id DESC, entry_topic DESC, entry_partition DESC, entry_offset DESC LIMIT %d", 2*limit+1000)
 	}
-	q.sql = "SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ")" + strings.NewReplacer("entry_rank", causes, "entry_when", when()).Replace(order)
+	q.union = strings.Join(parts, " UNION ALL ")
+	q.sql = "SELECT * FROM (" + q.union + ")" + strings.NewReplacer("entry_rank", causes, "entry_when", when()).Replace(order)
 	return q, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"holdfast/alerting/api"
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/embedded/broker"
 	"holdfast/ingest/embedded/folder"
@@ -55,6 +56,9 @@ type App struct {
 	machine *pressure.Watcher
 	ready   chan struct{}
 	at      Endpoints
+	gate    *gateMeter
+	service *api.Service // of the role serve
+	link    string       // see FirstLink
 }
 
 // New returns an app that has touched nothing yet.
@@ -163,7 +167,7 @@ func (a *App) start(ctx context.Context, g *errgroup.Group) error {
 	if err := a.prepareLog(ctx); err != nil {
 		return err
 	}
-	for _, start := range []func(context.Context, *errgroup.Group) error{a.startObservability, a.startDetect, a.startRespond, a.startRecord, a.startIntake} {
+	for _, start := range []func(context.Context, *errgroup.Group) error{a.startObservability, a.startDetect, a.startRespond, a.startRecord, a.startIntake, a.startServe} {
 		if err := start(ctx, g); err != nil {
 			return err
 		}

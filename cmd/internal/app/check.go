@@ -122,6 +122,10 @@ func checkConnections(cfg *config.Config, wrong func(key string, err error)) {
 		_, err := tls.LoadX509KeyPair(h.CertFile, h.KeyFile)
 		wrong("intake.http", err)
 	}
+	if h := cfg.API; h.CertFile != "" && h.KeyFile != "" {
+		_, err := tls.LoadX509KeyPair(h.CertFile, h.KeyFile)
+		wrong("api", err)
+	}
 	_, err := config.Secret("", cfg.Kafka.SASL.PasswordFile)
 	wrong("kafka.sasl.password_file", err)
 	_, err = config.Secret("", cfg.ClickHouse.PasswordFile)
@@ -135,8 +139,8 @@ func checkPorts(cfg *config.Config, o CheckOptions, wrong func(key string, err e
 		running, alive = e, true
 	}
 	for _, l := range cfg.Listeners() {
-		intake := l.Key == "intake.http.listen"
-		if l.Addr == "" || intake && len(o.Roles) > 0 && !slices.Contains(o.Roles, RoleIntake) {
+		of := map[string]Role{"intake.http.listen": RoleIntake, "api.listen": RoleServe}[l.Key]
+		if l.Addr == "" || of != "" && len(o.Roles) > 0 && !slices.Contains(o.Roles, of) {
 			continue
 		}
 		_, port, err := net.SplitHostPort(l.Addr)
@@ -167,6 +171,6 @@ func checkPorts(cfg *config.Config, o CheckOptions, wrong func(key string, err e
 // has reports whether the instance listens on addr, whatever host either names.
 func (e Endpoints) has(addr string) bool {
 	_, port, err := net.SplitHostPort(addr)
-	at := append(append([]string{e.Intake, e.Observability}, e.Kafka...), e.ClickHouse...)
+	at := append(append([]string{e.Intake, e.Observability, e.API}, e.Kafka...), e.ClickHouse...)
 	return err == nil && slices.ContainsFunc(at, func(a string) bool { return strings.HasSuffix(a, ":"+port) })
 }

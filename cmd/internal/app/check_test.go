@@ -16,7 +16,7 @@ func mistakes(t *testing.T, path string, o CheckOptions) []string {
 	t.Helper()
 	environ := []string{"HOLDFAST_DATA_DIR=" + filepath.Join(t.TempDir(), "data")}
 	if text, err := os.ReadFile(path); err == nil && !strings.Contains(string(text), "observability:") {
-		environ = append(environ, "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0")
+		environ = append(environ, "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0", "HOLDFAST_API_LISTEN=127.0.0.1:0")
 	}
 	cfg, places, err := config.LoadPlaces(path, environ)
 	var out []string

@@ -28,6 +28,8 @@ type Endpoints struct {
 	ClickHouseURL string    `json:"clickhouse_url,omitempty"` // for curl, without the login
 	Intake        string    `json:"intake,omitempty"`
 	Observability string    `json:"observability,omitempty"`
+	API           string    `json:"api,omitempty"`        // the API's origin: http://host:port
+	TokenFile     string    `json:"token_file,omitempty"` // holds a token of the user who runs it
 
 	Auth            string `json:"auth,omitempty"` // embedded.auth, where an engine is embedded
 	KafkaLogin      *Login `json:"kafka_login,omitempty"`

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 
 func testConfig(t *testing.T, dir string) config.Config {
 	t.Helper()
-	cfg, err := config.Load("", []string{"HOLDFAST_DATA_DIR=" + dir, "HOLDFAST_KAFKA_LANES=2", "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0"})
+	cfg, err := config.Load("", []string{"HOLDFAST_DATA_DIR=" + dir, "HOLDFAST_KAFKA_LANES=2", "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0", "HOLDFAST_API_LISTEN=127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

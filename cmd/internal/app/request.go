@@ -25,14 +25,19 @@ func Actor() string {
 }
 
 // Ask hands a person's request to the entity's respond lane, or, for an act of the
-// gate, to the gate, and waits until the operator record says what came of it.
+// gate, to the gate, and waits until the operator record says what came of it. A request
+// without an id and a time gets them.
 func Ask(ctx context.Context, c *kafka.Client, cfg *config.Config, r schemas.Request) (schemas.Operator, error) {
 	lanes, err := c.Partitions(ctx, cfg.Kafka.Prefix+string(schemas.TopicInbox))
 	if err != nil {
 		return schemas.Operator{}, err
 	}
-	r.ID = "req_" + ulid.Make().String()
-	r.Time = time.Now().UTC().Truncate(time.Millisecond)
+	if r.ID == "" {
+		r.ID = "req_" + ulid.Make().String()
+	}
+	if r.Time.IsZero() {
+		r.Time = time.Now().UTC().Truncate(time.Millisecond)
+	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		return schemas.Operator{}, err

@@ -67,6 +67,7 @@ func (a *App) startRespond(ctx context.Context, g *errgroup.Group) error {
 	}
 	meter := &gateMeter{meter: new(gate.Meter)}
 	a.reg.MustRegister(meter)
+	a.gate = meter
 	err = a.lanes(ctx, g, lane.Gate(), func(int32) lane.Fold {
 		meter.here.Store(true)
 		return gate.New(gate.Config{BrakeOff: !a.cfg.Respond.Brake, Meter: meter.meter})

@@ -70,7 +70,7 @@ func run(ctx context.Context, events, accounts, probes int) error {
 	cfg := config.Default()
 	cfg.DataDir = filepath.Join(dir, "data")
 	cfg.Kafka.Brokers, cfg.Kafka.Lanes, cfg.Kafka.Replication = brokers, 8, 1
-	cfg.Observability.Listen, cfg.Respond.Brake, cfg.Respond.AgeLimit = "", false, 0
+	cfg.Observability.Listen, cfg.API.Listen, cfg.Respond.Brake, cfg.Respond.AgeLimit = "", "", false, 0
 	cfg.ClickHouse.Protocol = "http"
 	return benchLine(ctx, &cfg, data, accounts, probes)
 }

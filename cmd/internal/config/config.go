@@ -29,6 +29,7 @@ type Config struct {
 	Pressure      Pressure      `yaml:"pressure"`
 	Enforce       Enforce       `yaml:"enforce"`
 	Edge          Edge          `yaml:"edge"`
+	API           API           `yaml:"api"`
 	Observability Observability `yaml:"observability"`
 }
 
@@ -257,6 +258,7 @@ func Default() Config {
 			Concurrency: 16, GiveUp: 6 * time.Hour, MaxBackoff: time.Hour, PageAfter: time.Minute, ReconcileEvery: Limit(24 * time.Hour),
 		},
 		Edge:          defaultEdge(),
+		API:           defaultAPI(),
 		Observability: Observability{Listen: "127.0.0.1:9464", Log: Log{Level: "info", Format: "text"}},
 	}
 }
@@ -272,7 +274,7 @@ type Listener struct{ Key, Addr string }
 
 // Listeners are the addresses to listen on with this configuration, by all roles.
 func (c *Config) Listeners() []Listener {
-	out := []Listener{{"observability.listen", c.Observability.Listen}, {"intake.http.listen", c.Intake.HTTP.Listen}}
+	out := []Listener{{"observability.listen", c.Observability.Listen}, {"intake.http.listen", c.Intake.HTTP.Listen}, {"api.listen", c.API.Listen}}
 	if c.EmbeddedBroker() {
 		out = append(out, Listener{"kafka.listen", c.Kafka.Listen})
 	}

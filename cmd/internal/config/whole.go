@@ -26,6 +26,7 @@ func (r *reader) whole(c *Config) {
 	r.pair("kafka.tls", c.Kafka.TLS.CertFile, c.Kafka.TLS.KeyFile)
 	r.pair("clickhouse.tls", c.ClickHouse.TLS.CertFile, c.ClickHouse.TLS.KeyFile)
 	r.pair("intake.http", c.Intake.HTTP.CertFile, c.Intake.HTTP.KeyFile)
+	r.api(&c.API)
 	r.bounds(c)
 	r.senders(c)
 	r.platforms(c)

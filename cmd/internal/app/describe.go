@@ -1,11 +1,10 @@
-package main
+package app
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/go-json-experiment/json"
 
@@ -14,10 +13,9 @@ import (
 	"holdfast/schemas"
 )
 
-func isGraphic(r rune) bool { return unicode.IsGraphic(r) }
-
-// describe says in one sentence what an entry is, in the timeline of an entity.
-func describe(e history.Entry, of schemas.Entity) string {
+// Describe says in one sentence what an entry is, in the timeline of an entity. It may hold
+// any character that an event did.
+func Describe(e history.Entry, of schemas.Entity) string {
 	if e.Event != nil {
 		text := describeEvent(e.Event)
 		if a := e.Event.Account; a != "" && of != (schemas.Entity{Kind: schemas.KindAccount, ID: a}) && e.Event.Type != schemas.TypeAccess {

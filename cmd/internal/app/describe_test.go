@@ -1,13 +1,10 @@
-package main
+package app
 
 import (
-	"os/exec"
-	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 
-	"holdfast/cmd/internal/app"
 	"holdfast/ingest/history"
 	"holdfast/schemas"
 )
@@ -28,7 +25,7 @@ func TestDescribeDecision(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}, schemas.Entity{}); got != want {
+		if got := Describe(history.Entry{Kind: schemas.KindDecision, Body: body}, schemas.Entity{}); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -37,7 +34,7 @@ func TestDescribeDecision(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := describe(history.Entry{Kind: schemas.KindDecision, Body: body}, schemas.Entity{}); got != "SUSPEND by ann: the key is on a paste site" {
+	if got := Describe(history.Entry{Kind: schemas.KindDecision, Body: body}, schemas.Entity{}); got != "SUSPEND by ann: the key is on a paste site" {
 		t.Errorf("%q: people give no risk and are no policy", got)
 	}
 }
@@ -50,26 +47,6 @@ func TestDescribeEvent(t *testing.T) {
 	}
 	e.Method = ""
 	if got := describeEvent(&e); got != "login of ann: failure" {
-		t.Errorf("%q", got)
-	}
-}
-
-// A query with quoted text, as in the README, can be put in place of the one in the printed
-// command: a shell takes it as one word.
-func TestPrintedCommandTakesQueriesWithQuotes(t *testing.T) {
-	at := app.Endpoints{ClickHouseURL: "http://127.0.0.1:1", ReaderLogin: &app.Login{User: "reader", PasswordFile: "/nowhere/it's here", Database: "holdfast"}}
-	const query = "SELECT entity FROM decisions_unique WHERE mode = 'live'"
-	line := strings.Replace(curlCommand(at), "SELECT count() FROM events_unique", query, 1)
-	out, err := exec.Command("sh", "-c", `cat() { :; }; curl() { for a; do :; done; printf %s "$a"; }; `+line).Output()
-	if err != nil || string(out) != query {
-		t.Errorf("%s runs %q, %v", line, out, err)
-	}
-}
-
-func TestPhrase(t *testing.T) {
-	op := schemas.Operator{Before: "review", After: "active"}
-	r := schemas.Request{Entity: schemas.Entity{Kind: schemas.KindIP, ID: "192.0.2.1"}, Act: "dismiss"}
-	if got := done(r, op); got != "ip:192.0.2.1: dismissed; active, before it was under review" {
 		t.Errorf("%q", got)
 	}
 }

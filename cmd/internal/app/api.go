@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/alerting/api"
+	"holdfast/alerting/enforce"
+	"holdfast/cmd/internal/config"
+	"holdfast/ingest/clickhouse"
+	"holdfast/ingest/kafka"
+	"holdfast/schemas"
+)
+
+// apiLog writes for the API: requests, operator records and people.
+type apiLog struct {
+	client *kafka.Client
+	cfg    *config.Config
+	lanes  int
+}
+
+// Ask hands a request to its lane.
+func (l apiLog) Ask(ctx context.Context, r schemas.Request) (schemas.Operator, error) {
+	return Ask(ctx, l.client, l.cfg, r)
+}
+
+// Write writes an operator record.
+func (l apiLog) Write(ctx context.Context, op schemas.Operator) error {
+	b, err := json.Marshal(op)
+	if err != nil {
+		return err
+	}
+	key := op.Entity.Key()
+	if op.Entity.IsZero() {
+		key = "people:" + op.Actor
+	}
+	return writeKeyed(ctx, l.client, l.cfg.Kafka.Prefix, l.lanes, schemas.TopicOperator, schemas.KindOperator, op.ID, key, b)
+}
+
+// Put writes a record of the topic people.
+func (l apiLog) Put(ctx context.Context, key string, value []byte) error {
+	return writeKeyed(ctx, l.client, l.cfg.Kafka.Prefix, 1, schemas.TopicPeople, schemas.KindPeople, key, key, value)
+}
+
+// newService makes the API's service over the process's connections.
+func (a *App) newService() (*api.Service, *apiPast) {
+	c := a.cfg.API
+	past := &apiPast{open: func() (*clickhouse.Client, error) { return OpenStore(&a.cfg, a.log) }}
+	log := apiLog{client: a.client, cfg: &a.cfg, lanes: a.install.Lanes}
+	receivers := &apiReceivers{client: a.client, cfg: &a.cfg, states: map[string]*enforce.State{}}
+	feed := newAPIFeed(a.client, &a.cfg)
+	feed.enforced = receivers.apply
+	key := sha256.Sum256(append([]byte("holdfast api\x00"), a.install.HashSecret...))
+	s := api.New(api.Config{
+		SessionIdle: c.SessionIdle, SessionEnd: c.SessionEnd, LinkEnd: c.LinkEnd, TokenEnd: c.TokenEnd, BulkMax: c.BulkMax, ApproveFor: c.ApproveWithin,
+		PersonRate: float64(c.PersonRate), AddressRate: float64(c.AddressRate),
+	}, api.Deps{
+		Requester: log, Journal: log, Store: log, Feed: feed, History: past, Receivers: receivers,
+		System: &apiSystem{app: a, started: time.Now().UTC().Truncate(time.Second)}, Key: key[:], Logger: a.log.With("role", "serve"),
+	})
+	receivers.status = s.Book().Status
+	return s, past
+}
+
+// startServe opens the API. Where the embedded engines run, the user who runs them gets a
+// token in the data folder, so that commands need no set-up.
+func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
+	c := a.cfg.API
+	if !a.has(RoleServe) || c.Listen == "" {
+		return nil
+	}
+	s, past := a.newService()
+	g.Go(func() error {
+		defer past.close()
+		return s.Run(ctx)
+	})
+	hc := api.HandlerConfig{Secure: c.Secure(), Done: ctx.Done()}
+	for _, p := range c.Proxies {
+		n, err := config.Network(p)
+		if err != nil {
+			return fmt.Errorf("api.proxies: %w", err)
+		}
+		hc.Proxies = append(hc.Proxies, n)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", api.NewHandler(s, hc))
+	addr, err := listen(ctx, g, c.Listen, mux, c.CertFile, c.KeyFile, c.MaxConnections)
+	if err != nil {
+		return fmt.Errorf("api.listen: %w", err)
+	}
+	a.at.API = "http://" + addr
+	if c.CertFile != "" {
+		a.at.API = "https://" + addr
+	}
+	a.service = s
+	return a.welcome(ctx, s)
+}
