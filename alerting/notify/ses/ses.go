@@ -99,10 +99,10 @@ func (s *SES) Change(ctx context.Context, c notify.Change) (retry bool, err erro
 	_, err = s.client.UpdateReputationEntityCustomerManagedStatus(ctx, &sesv2.UpdateReputationEntityCustomerManagedStatusInput{
 		ReputationEntityReference: aws.String(arn), ReputationEntityType: types.ReputationEntityTypeResource, SendingStatus: status,
 	})
-	if err = told(err); err != nil && !passes(err) {
-		s.forget(c.Entity.ID)
-	}
-	return passes(err), err
+	var missing *types.NotFoundException
+	again := errors.As(err, &missing) && s.forget(c.Entity.ID)
+	err = told(err)
+	return again || passes(err), err
 }
 
 // Reports says that SES can be asked.
@@ -160,12 +160,15 @@ func (s *SES) arn(ctx context.Context, account string) (string, error) {
 	return arn, nil
 }
 
-// forget has the tenant's ARN asked for anew: it may have been made again, under another one.
-func (s *SES) forget(account string) {
+// forget has a tenant's ARN asked for anew, where it was: the tenant may have been made again,
+// under another one.
+func (s *SES) forget(account string) bool {
 	name, _ := s.cfg.tenant(account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, ok := s.arns[name]
 	delete(s.arns, name)
+	return ok
 }
 
 // Error is why SES did not do what it was asked to.

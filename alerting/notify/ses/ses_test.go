@@ -13,6 +13,7 @@ import (
 
 	"holdfast/alerting/enforce"
 	"holdfast/alerting/notify"
+	"holdfast/alerting/notify/ses/sestest"
 	"holdfast/schemas"
 )
 
@@ -45,105 +46,109 @@ func start(t *testing.T, transport http.RoundTripper, set func(*Config)) *SES {
 // A suspension disables the tenant, its end enables it, twice is as once, and the tenant's ARN
 // is asked for once.
 func TestATenantIsStoppedAndReleased(t *testing.T) {
-	f := newFake("mail-acct-1", "mail-acct-2")
+	f := sestest.New("mail-acct-1", "mail-acct-2")
 	s := start(t, f, nil)
-	arn := f.tenants["mail-acct-1"]
+	arn := f.Tenants["mail-acct-1"]
 	for _, c := range []struct{ status, want string }{
 		{"suspended", "DISABLED"}, {"suspended", "DISABLED"}, {"throttled", "ENABLED"}, {"suspended", "DISABLED"}, {"active", "ENABLED"},
 	} {
 		if retry, err := s.Change(t.Context(), change("acct-1", c.status)); err != nil || retry {
 			t.Fatalf("%s: %v, %v", c.status, retry, err)
 		}
-		if f.status[arn] != c.want || f.status[f.tenants["mail-acct-2"]] != "ENABLED" {
-			t.Errorf("%s: %v", c.status, f.status)
+		if f.Statuses[arn] != c.want || f.Statuses[f.Tenants["mail-acct-2"]] != "ENABLED" {
+			t.Errorf("%s: %v", c.status, f.Statuses)
 		}
 		is, err := s.Status(t.Context(), account("acct-1"))
 		if err != nil || (is.Status == "suspended") != (c.want == "DISABLED") {
 			t.Errorf("after %s SES is said to be %+v, %v", c.status, is, err)
 		}
 	}
-	if n := len(slices.DeleteFunc(slices.Clone(f.calls), func(c string) bool { return !strings.Contains(c, "/tenants/get") })); n != 1 || f.unsigned > 0 {
-		t.Errorf("%d questions for the ARN, %d calls without the region's signature", n, f.unsigned)
+	if n := len(slices.DeleteFunc(slices.Clone(f.Calls), func(c string) bool { return !strings.Contains(c, "/tenants/get") })); n != 1 || f.Unsigned > 0 {
+		t.Errorf("%d questions for the ARN, %d calls without the region's signature", n, f.Unsigned)
 	}
-	if !strings.Contains(strings.Join(f.calls, "\n"), `PUT /v2/email/reputation/entities/RESOURCE/arn%3Aaws%3Ases%3Aeu-central-1%3A123456789012%3Atenant%2Fmail-acct-1%2Ftn-0000/customer-managed-status {"SendingStatus":"DISABLED"}`) {
-		t.Errorf("calls:\n%s", strings.Join(f.calls, "\n"))
+	if !strings.Contains(strings.Join(f.Calls, "\n"), `PUT /v2/email/reputation/entities/RESOURCE/arn%3Aaws%3Ases%3Aeu-central-1%3A123456789012%3Atenant%2Fmail-acct-1%2Ftn-0000/customer-managed-status {"SendingStatus":"DISABLED"}`) {
+		t.Errorf("calls:\n%s", strings.Join(f.Calls, "\n"))
 	}
 }
 
 func TestAReleaseMayReinstate(t *testing.T) {
-	f := newFake("mail-acct-1")
+	f := sestest.New("mail-acct-1")
 	s := start(t, f, func(c *Config) { c.Released = "REINSTATED" })
-	if _, err := s.Change(t.Context(), change("acct-1", "active")); err != nil || f.status[f.tenants["mail-acct-1"]] != "REINSTATED" {
-		t.Errorf("%v, %v", err, f.status)
+	if _, err := s.Change(t.Context(), change("acct-1", "active")); err != nil || f.Statuses[f.Tenants["mail-acct-1"]] != "REINSTATED" {
+		t.Errorf("%v, %v", err, f.Statuses)
 	}
 }
 
 // What may pass is tried again, after the pause that SES asks for; what cannot is refused.
 func TestWhatMayPass(t *testing.T) {
 	for _, c := range []struct {
-		failure
+		sestest.Failure
 		retry bool
 	}{
-		{failure{status: 429, code: "TooManyRequestsException", after: "7"}, true},
-		{failure{status: 400, code: "ThrottlingException"}, true},
-		{failure{status: 409, code: "ConflictException"}, true},
-		{failure{status: 409, code: "ConcurrentModificationException"}, true},
-		{failure{status: 403, code: "AccessDeniedException"}, true},
-		{failure{status: 403, code: "ExpiredTokenException"}, true},
-		{failure{status: 500, code: "InternalServiceErrorException"}, true},
-		{failure{status: 503, code: "ServiceUnavailable", after: "7"}, true},
-		{failure{status: 400, code: "BadRequestException"}, false},
-		{failure{status: 404, code: "NotFoundException"}, false},
-		{failure{cut: true}, true},
+		{sestest.Failure{Status: 429, Code: "TooManyRequestsException", After: "7"}, true},
+		{sestest.Failure{Status: 400, Code: "ThrottlingException"}, true},
+		{sestest.Failure{Status: 409, Code: "ConflictException"}, true},
+		{sestest.Failure{Status: 409, Code: "ConcurrentModificationException"}, true},
+		{sestest.Failure{Status: 403, Code: "AccessDeniedException"}, true},
+		{sestest.Failure{Status: 403, Code: "ExpiredTokenException"}, true},
+		{sestest.Failure{Status: 500, Code: "InternalServiceErrorException"}, true},
+		{sestest.Failure{Status: 503, Code: "ServiceUnavailable", After: "7"}, true},
+		{sestest.Failure{Status: 400, Code: "BadRequestException"}, false},
+		{sestest.Failure{Status: 404, Code: "NotFoundException"}, true}, // its ARN was known: it is asked for anew
+		{sestest.Failure{Cut: true}, true},
 	} {
-		f := newFake("mail-acct-1")
+		f := sestest.New("mail-acct-1")
 		s := start(t, f, nil)
 		if _, err := s.Status(t.Context(), account("acct-1")); err != nil { // so that the next call is the change itself
 			t.Fatal(err)
 		}
-		f.fail = []failure{c.failure}
+		f.Fail = []sestest.Failure{c.Failure}
 		retry, err := s.Change(t.Context(), change("acct-1", "suspended"))
 		var e *Error
 		if retry != c.retry || !errors.As(err, &e) {
-			t.Fatalf("%+v: retry %v, %v", c.failure, retry, err)
+			t.Fatalf("%+v: retry %v, %v", c.Failure, retry, err)
 		}
-		if want := map[string]time.Duration{"7": 7 * time.Second}[c.after]; e.RetryAfter() != want {
-			t.Errorf("%+v: a pause of %s", c.failure, e.RetryAfter())
+		if want := map[string]time.Duration{"7": 7 * time.Second}[c.After]; e.RetryAfter() != want {
+			t.Errorf("%+v: a pause of %s", c.Failure, e.RetryAfter())
 		}
-		if !strings.Contains(err.Error(), c.code) || strings.Contains(err.Error(), "https://") {
-			t.Errorf("%+v: %s", c.failure, err)
+		if !strings.Contains(err.Error(), c.Code) || strings.Contains(err.Error(), "https://") {
+			t.Errorf("%+v: %s", c.Failure, err)
 		}
-		if retry, err := s.Change(t.Context(), change("acct-1", "suspended")); err != nil || retry || f.status[f.tenants["mail-acct-1"]] != "DISABLED" {
-			t.Errorf("%+v, then again: %v, %v", c.failure, retry, err)
+		if retry, err := s.Change(t.Context(), change("acct-1", "suspended")); err != nil || retry || f.Statuses[f.Tenants["mail-acct-1"]] != "DISABLED" {
+			t.Errorf("%+v, then again: %v, %v", c.Failure, retry, err)
 		}
 	}
 }
 
 // A tenant that does not exist is refused, and found once it does, also under another ARN.
 func TestTenantsThatComeAndGo(t *testing.T) {
-	f := newFake()
-	s := start(t, f, nil)
+	f := sestest.New()
+	moved := &struct{ http.RoundTripper }{f}
+	s := start(t, moved, nil)
 	if retry, err := s.Change(t.Context(), change("acct-1", "suspended")); retry || err == nil {
 		t.Errorf("no tenant: %v, %v", retry, err)
 	}
 	for _, name := range []string{"first", "second"} {
-		*f = *newFake(name, "mail-acct-1")
+		f = sestest.New(name, "mail-acct-1")
+		moved.RoundTripper = f
 		if name == "second" {
-			f.tenants["mail-acct-1"] += "-again"
-			f.status[f.tenants["mail-acct-1"]] = "ENABLED"
-			delete(f.status, strings.TrimSuffix(f.tenants["mail-acct-1"], "-again"))
-			_, _ = s.Change(t.Context(), change("acct-1", "suspended"))
+			f.Tenants["mail-acct-1"] += "-again"
+			f.Statuses[f.Tenants["mail-acct-1"]] = "ENABLED"
+			delete(f.Statuses, strings.TrimSuffix(f.Tenants["mail-acct-1"], "-again"))
+			if retry, err := s.Change(t.Context(), change("acct-1", "suspended")); !retry || err == nil {
+				t.Errorf("a tenant that was made again: %v, %v", retry, err)
+			}
 		}
-		if _, err := s.Change(t.Context(), change("acct-1", "suspended")); err != nil || f.status[f.tenants["mail-acct-1"]] != "DISABLED" {
-			t.Errorf("%s: %v, %v", name, err, f.status)
+		if _, err := s.Change(t.Context(), change("acct-1", "suspended")); err != nil || f.Statuses[f.Tenants["mail-acct-1"]] != "DISABLED" {
+			t.Errorf("%s: %v, %v", name, err, f.Statuses)
 		}
 	}
 }
 
 // A read that is behind the last write gives the older status: at worst a change is told again.
 func TestReadsMayBeBehind(t *testing.T) {
-	f := newFake("mail-acct-1")
-	f.lag = 1
+	f := sestest.New("mail-acct-1")
+	f.Lag = 1
 	s := start(t, f, nil)
 	stop := change("acct-1", "suspended")
 	if _, err := s.Change(t.Context(), stop); err != nil {
@@ -158,7 +163,7 @@ func TestReadsMayBeBehind(t *testing.T) {
 }
 
 func TestWhomSESConcerns(t *testing.T) {
-	f := newFake()
+	f := sestest.New()
 	all, some := start(t, f, nil), start(t, f, func(c *Config) { c.Map = map[string]string{"acct-1": "arn:aws:ses:eu-central-1:1:tenant/a/tn-1"} })
 	for _, c := range []struct {
 		entity    schemas.Entity
@@ -179,8 +184,8 @@ func TestWhomSESConcerns(t *testing.T) {
 			t.Errorf("%+v by map: %v", c, got)
 		}
 	}
-	if _, err := some.Change(context.Background(), change("acct-1", "suspended")); err == nil || len(f.calls) != 1 || strings.Contains(f.calls[0], "tenants/get") {
-		t.Errorf("an ARN that is known was asked for: %v", f.calls)
+	if _, err := some.Change(context.Background(), change("acct-1", "suspended")); err == nil || len(f.Calls) != 1 || strings.Contains(f.Calls[0], "tenants/get") {
+		t.Errorf("an ARN that is known was asked for: %v", f.Calls)
 	}
 }
 
