@@ -197,9 +197,15 @@ type Notice struct {
 	To       string    `json:"to"`
 	Subject  string    `json:"subject"`
 	Body     string    `json:"body"`
-	Outcome  string    `json:"outcome"` // sent, failed
+	Outcome  string    `json:"outcome"` // sent, failed, sending (one of several in a message), superseded by what followed in its case
 	Attempts int       `json:"attempts"`
 	Detail   string    `json:"detail,omitempty"`
+	Case     string    `json:"case,omitempty"`
+	What     string    `json:"what,omitempty"` // happened, see alerting/notify
+	Language string    `json:"language,omitempty"`
+	Message  string    `json:"message,omitempty"` // the id of the message that told of several, where one did
+	Ref      string    `json:"ref,omitempty"`     // what the receiver called the message
+	Spree    string    `json:"spree,omitempty"`   // what it is gathered by where many come at once
 }
 
 // Operator is a person's act, with the entity's status before and after it.

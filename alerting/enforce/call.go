@@ -10,18 +10,18 @@ import (
 	"holdfast/alerting/notify"
 )
 
-// outcome is how a letter ended.
-type outcome struct {
-	err      error // nil: it was sent
+// sent is how a message ended.
+type sent struct {
+	ref      string // what the receiver calls it
+	err      error  // nil: it was sent
 	attempts int
 	cut      bool // ctx ended first: nothing is known, it must come again
 }
 
-// call tries until the letter is sent, refused for good or Config.GiveUp has passed since
-// it was written; a letter that is older is tried once.
-func (s *Sender) call(ctx context.Context, l *notify.Letter) outcome {
-	var out outcome
-	m := l.Message()
+// call tries until the message is sent, refused for good or Config.GiveUp has passed since
+// it was due; one that is older is tried once.
+func (s *Sender) call(ctx context.Context, m notify.Message, due time.Time) sent {
+	var out sent
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier = s.cfg.Backoff, s.cfg.NoticeBackoff, 2
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
@@ -29,7 +29,8 @@ func (s *Sender) call(ctx context.Context, l *notify.Letter) outcome {
 			return struct{}{}, backoff.Permanent(ctx.Err())
 		}
 		out.attempts++
-		retry, err := s.attempt(ctx, m)
+		ref, retry, err := s.attempt(ctx, m)
+		out.ref = ref
 		var after interface{ RetryAfter() time.Duration }
 		switch {
 		case err == nil:
@@ -39,7 +40,7 @@ func (s *Sender) call(ctx context.Context, l *notify.Letter) outcome {
 			err = backoff.RetryAfter(after.RetryAfter(), err)
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(max(1, s.cfg.GiveUp-s.now().Sub(l.Time))))
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(max(1, s.cfg.GiveUp-s.now().Sub(due))))
 	if err != nil {
 		out.err = err
 		if last := backoff.AsRetryError(err); last != nil && last.LastErr != nil {
@@ -51,15 +52,19 @@ func (s *Sender) call(ctx context.Context, l *notify.Letter) outcome {
 }
 
 // attempt makes one call in a slot that is already taken.
-func (s *Sender) attempt(ctx context.Context, m notify.Message) (retry bool, err error) {
+func (s *Sender) attempt(ctx context.Context, m notify.Message) (ref string, retry bool, err error) {
 	defer s.channel.leave()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	began := time.Now()
-	retry, err = s.deps.Notifier.Send(ctx, m)
+	if t, ok := s.deps.Notifier.(Threader); ok {
+		ref, retry, err = t.SendIn(ctx, m)
+	} else {
+		retry, err = s.deps.Notifier.Send(ctx, m)
+	}
 	s.deps.Metrics.call(s.channel.name, time.Since(began))
 	s.ended(retry, err)
-	return retry, err
+	return ref, retry, err
 }
 
 // ended counts an attempt, and logs once when a channel begins to fail and when it works

@@ -85,30 +85,23 @@ type Chooser interface {
 	Takes(s *schemas.Status, stopped bool) bool
 }
 
-// Directory says whom a channel tells.
-type Directory interface {
-	Name() string                // the channel: webhook's name, smtp
-	Audiences() []notify.Address // whom it tells besides the customer
-	Customers() bool             // whether it can tell an account's contacts
-}
-
 // Notifier carries messages to people; the same promises as Platform's, but that retry
 // false ends it.
 type Notifier interface {
-	Directory
+	notify.Directory
 	Send(ctx context.Context, m notify.Message) (retry bool, err error)
 }
 
-// Deps are what an Enforcer works with. Platforms and Directories may be missing: then
-// nothing is carried out there. The first platform comes first in everything.
+// Deps are what an Enforcer works with. Platforms and Desk may be missing: then nothing is
+// carried out, and nobody told. The first platform comes first in everything.
 type Deps struct {
-	Source      Source
-	Store       Store
-	Sink        Sink
-	Platforms   []Platform
-	Directories []Directory
-	Metrics     *Metrics
-	Logger      *slog.Logger
+	Source    Source
+	Store     Store
+	Sink      Sink
+	Platforms []Platform
+	Desk      *notify.Desk // decides who is told of what
+	Metrics   *Metrics
+	Logger    *slog.Logger
 	// Now is the wall clock, time.Now where nil.
 	Now func() time.Time
 }

@@ -18,6 +18,7 @@ const (
 	OutcomeHeld       = "held"       // a person is asked first
 	OutcomeSent       = "sent"
 	OutcomeFailed     = "failed"
+	OutcomeSending    = "sending" // as part of a message about several, which is under way
 )
 
 // actionID is the id of one decision's action at one target, and so the idempotency key of
@@ -88,10 +89,10 @@ func (e *Enforcer) follow(t *task, owed []schemas.Action) []notify.Letter {
 				continue
 			}
 			t.ent.Untold = false
-			out = append(out, e.letters(w.Record, notify.AudienceCustomer, notify.ForCustomer(w.Record, true), false)...)
+			out = append(out, e.letters(w.Record, notify.AudienceCustomer, notify.FromDecision(w.Record, e.names, true))...)
 		case OutcomeRefused:
 			e.log.Error("the receiver refuses a change", "receiver", t.line.name, "decision", a.Decision, "error", a.Detail)
-			out = append(out, e.letters(w.Record, notify.AudienceOperator, notify.ForRefused(w.Record, t.line.name, a.Detail), true)...)
+			out = append(out, e.letters(w.Record, notify.AudienceOperator, notify.IsRefused(w.Record, t.line.name, a.Detail))...)
 		}
 	}
 	return out
@@ -107,31 +108,10 @@ func (e *Enforcer) everywhere(x *entity, decision string) bool {
 	return true
 }
 
-// letters addresses one text to every receiver of an audience, on every channel.
-func (e *Enforcer) letters(r *decision.Record, audience string, text notify.Text, page bool) []notify.Letter {
-	var out []notify.Letter
-	for _, d := range e.deps.Directories {
-		for _, to := range addresses(d, audience, r) {
-			out = append(out, notify.Letter{
-				ID: schemas.DeriveID("ntc", r.ID, d.Name(), to, text.Kind), Time: e.now().UTC(), Decision: r.ID, Entity: r.Entity, Account: r.Account,
-				Verdict: r.Verdict, Policy: r.Policy, Audience: audience, Channel: d.Name(), To: to, Subject: text.Subject, Body: text.Body, Page: page,
-			})
-		}
+// letters are the messages of an occasion to one audience.
+func (e *Enforcer) letters(r *decision.Record, audience string, o notify.Occasion) []notify.Letter {
+	if e.deps.Desk == nil {
+		return nil
 	}
-	return out
-}
-
-func addresses(d Directory, audience string, r *decision.Record) []string {
-	var out []string
-	for _, a := range d.Audiences() {
-		if a.Audience == audience {
-			out = append(out, a.To)
-		}
-	}
-	if audience == notify.AudienceCustomer && d.Customers() {
-		for _, c := range r.Contacts {
-			out = append(out, c.Email)
-		}
-	}
-	return out
+	return e.deps.Desk.Letters(&o, audience, r.Contacts, e.now())
 }

@@ -71,16 +71,16 @@ func (e *Enforcer) plan(it Item) (*entity, []notify.Letter) {
 	}
 	switch {
 	case old && r.Verdict.Stops():
-		return x, e.letters(r, notify.AudienceOperator, notify.ForHeld(r, e.cfg.AgeLimit), false)
+		return x, e.letters(r, notify.AudienceOperator, notify.IsHeld(r, e.cfg.AgeLimit))
 	case old:
 		return x, nil
 	}
 	var out []notify.Letter
 	if e.tellsOperators(r) {
-		out = e.letters(r, notify.AudienceOperator, notify.ForOperator(r, e.names), r.Page)
+		out = e.letters(r, notify.AudienceOperator, notify.FromDecision(r, e.names, false))
 	}
 	if tellsCustomer(r) && (len(e.lines) == 0 || x != nil && e.everywhere(x, r.ID)) { // nobody will confirm it
-		out = append(out, e.letters(r, notify.AudienceCustomer, notify.ForCustomer(r, false), false)...)
+		out = append(out, e.letters(r, notify.AudienceCustomer, notify.FromDecision(r, nil, false))...)
 	}
 	return x, out
 }

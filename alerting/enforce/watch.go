@@ -2,7 +2,6 @@ package enforce
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"holdfast/alerting/decision"
@@ -55,13 +54,6 @@ type alarms struct {
 	told    bool             // of gone
 }
 
-// about gives an alarm's text a kind of its own, that of a process which is started anew in
-// between included: it is told once, and again only for another outage.
-func (a *alarms) about(t notify.Text) notify.Text {
-	t.Kind += " " + strconv.FormatInt(a.since.Unix(), 10)
-	return t
-}
-
 // watch keeps the metrics, pages operators, and probes receivers that are away.
 func (e *Enforcer) watch(ctx context.Context) {
 	e.look(ctx)
@@ -89,16 +81,15 @@ func (e *Enforcer) page(l *line, s Summary) []notify.Letter {
 	case overdue && l.alarms.overdue == nil:
 		l.alarms.overdue, l.alarms.since = s.record, s.since
 		e.log.Error("changes are overdue at the receiver", "receiver", l.name, "undelivered", s.Undelivered, "oldest", s.Oldest.Round(time.Second), "error", s.Error)
-		text := notify.ForOverdue(s.record, l.name, s.Undelivered, s.Oldest, s.Error)
-		out = e.letters(s.record, notify.AudienceOperator, l.alarms.about(text), true)
+		out = e.letters(s.record, notify.AudienceOperator, notify.IsOverdue(s.record, l.name, s.Undelivered, s.Oldest, s.since, s.Error))
 	case !overdue && l.alarms.overdue != nil:
 		r := l.alarms.overdue
 		l.alarms.overdue = nil
-		out = e.letters(r, notify.AudienceOperator, l.alarms.about(notify.ForResolved(r, l.name, s.Undelivered)), false)
+		out = e.letters(r, notify.AudienceOperator, notify.IsResolved(r, l.name, s.Undelivered, l.alarms.since))
 	}
 	if l.alarms.gone && !l.alarms.told && s.record != nil {
 		l.alarms.told = true
-		out = append(out, e.letters(s.record, notify.AudienceOperator, notify.ForGone(s.record, l.name, s.Error), true)...)
+		out = append(out, e.letters(s.record, notify.AudienceOperator, notify.IsGone(s.record, l.name, s.Error))...)
 	}
 	if !l.alarms.gone {
 		l.alarms.told = false

@@ -37,7 +37,9 @@ type world struct {
 	actions   []schemas.Action
 	outbox    []*notify.Letter
 	sent      map[string]int64 // committed, by channel
-	notices   []schemas.Notice
+	notices   []schemas.Notice // outcomes
+	journal   []schemas.Notice // all that was written
+	desk      notify.Desk      // without its directories
 	sinkFails int
 	fenced    bool
 	cut       func(what string) // called before each write
@@ -201,20 +203,25 @@ func (p *post) Commit(_ context.Context, _ int32, offset int64) error {
 	return nil
 }
 
-func (p *post) Known(_ context.Context, add func(string)) error {
-	for _, n := range p.notices {
-		add(n.ID)
+func (p *post) Known(_ context.Context, add func(*schemas.Notice)) error {
+	for _, n := range p.journal {
+		add(&n)
 	}
 	return nil
 }
 
-func (p *post) Notice(ctx context.Context, n schemas.Notice) error {
+func (p *post) Notices(ctx context.Context, told []enforce.Told) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.writes("notice"); ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p.notices = append(p.notices, n)
+	for _, x := range told {
+		p.journal = append(p.journal, x.Notice)
+		if x.Notice.Outcome != enforce.OutcomeSending {
+			p.notices = append(p.notices, x.Notice)
+		}
+	}
 	return nil
 }
 
@@ -242,9 +249,11 @@ func (w *world) during(t *testing.T, ctx context.Context, do func()) {
 	metrics := enforce.NewMetrics(prometheus.WrapRegistererWith(nil, w.reg))
 	defer func() { w.reg = prometheus.NewRegistry() }()
 	deps := enforce.Deps{Source: &source{w, w.committed}, Store: w, Sink: w, Platforms: w.platforms, Metrics: metrics, Logger: log}
+	desk := w.desk
+	deps.Desk = &desk
 	var g sync.WaitGroup
 	for _, n := range w.notifiers {
-		deps.Directories = append(deps.Directories, n)
+		desk.Directories = append(desk.Directories, n)
 		p := &post{w, n.Name(), w.sent[n.Name()]}
 		s := enforce.NewSender(w.cfg, enforce.SenderDeps{Notifier: n, Outbox: p, Journal: p, Metrics: metrics, Logger: log})
 		g.Go(func() {

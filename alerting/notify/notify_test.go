@@ -47,8 +47,25 @@ func record() *decision.Record {
 	}
 }
 
+// flat is a text with its lines joined.
+func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func write(audience string, o notify.Occasion) notify.Text {
+	t := notify.Default.Write(audience, "en", []*notify.Occasion{&o})
+	t.Body = flat(t.Body)
+	return t
+}
+
+func toOperator(r *decision.Record, receivers []string) notify.Text {
+	return write(notify.AudienceOperator, notify.FromDecision(r, receivers, false))
+}
+
+func toCustomer(r *decision.Record, confirmed bool) notify.Text {
+	return write(notify.AudienceCustomer, notify.FromDecision(r, []string{"platform"}, confirmed))
+}
+
 func TestOperatorsSeeTheEvidence(t *testing.T) {
-	text := notify.ForOperator(record(), []string{"platform"})
+	text := toOperator(record(), []string{"platform"})
 	for _, want := range []string{"account:acct-1", "4312 recipients in 5m, threshold 200", "14 new sources", "holdfast timeline account:acct-1", "dec_1"} {
 		if !strings.Contains(text.Body, want) {
 			t.Errorf("no %q in:\n%s", want, text.Body)
@@ -59,8 +76,8 @@ func TestOperatorsSeeTheEvidence(t *testing.T) {
 func TestOperatorsSeeShares(t *testing.T) {
 	r := record()
 	r.Seen = []schemas.Seen{{Signal: "s1", Detector: "volume", Share: .7, Text: "4312 recipients in 5m"}, {Signal: "s2", Detector: "new_source", Share: .3, Text: "14 new sources"}}
-	body := notify.ForOperator(r, []string{"platform"}).Body
-	for _, want := range []string{"share of the risk:\n  -  70 %  4312 recipients in 5m\n  -  30 %  14 new sources\n", "Risk:     0.910"} {
+	body := toOperator(r, []string{"platform"}).Body
+	for _, want := range []string{"share of the risk: - 70 % 4312 recipients in 5m - 30 % 14 new sources", "Risk: 0.910"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in:\n%s", want, body)
 		}
@@ -71,8 +88,8 @@ func TestOperatorsSeeShares(t *testing.T) {
 func TestOperatorsSeeWhoDecided(t *testing.T) {
 	r := record()
 	r.By, r.Reason, r.Signals, r.Score, r.Policy, r.PolicyVersion = "alice", "by alice: the key is on a paste site", nil, 1, "operator", 1
-	body := notify.ForOperator(r, []string{"platform"}).Body
-	if want := "Decided by: alice\nReason:   the key is on a paste site\n\nLook:"; !strings.Contains(body, want) {
+	body := toOperator(r, []string{"platform"}).Body
+	if want := "Decided by: alice Reason: the key is on a paste site"; !strings.Contains(body, want) {
 		t.Errorf("no %q in:\n%s", want, body)
 	}
 	for _, never := range []string{"Risk", "signal", "seen", "operator"} {
@@ -83,7 +100,7 @@ func TestOperatorsSeeWhoDecided(t *testing.T) {
 }
 
 func TestCustomersSeeNoThreshold(t *testing.T) {
-	text := notify.ForCustomer(record(), true)
+	text := toCustomer(record(), true)
 	for _, never := range []string{"4312", "200", "threshold", "score", "two"} {
 		if strings.Contains(strings.ReplaceAll(text.Body, "two-factor", ""), never) {
 			t.Errorf("%q in:\n%s", never, text.Body)
@@ -100,7 +117,7 @@ func TestCustomersSeeNoThreshold(t *testing.T) {
 func TestCustomersAreAskedWhereMailIsSlowedDown(t *testing.T) {
 	r := record()
 	r.Verdict, r.Proposed = schemas.VerdictThrottle, schemas.VerdictThrottle
-	text := notify.ForCustomer(r, true)
+	text := toCustomer(r, true)
 	all := text.Subject + "\n" + text.Body
 	for _, never := range []string{"stopped", "4312", "threshold", "score", "released"} {
 		if strings.Contains(all, never) {
@@ -114,12 +131,14 @@ func TestCustomersAreAskedWhereMailIsSlowedDown(t *testing.T) {
 	}
 }
 
+func of(o notify.Occasion) notify.Text { return write(notify.AudienceOperator, o) }
+
 func TestSubjectsAreOneLine(t *testing.T) {
 	r := record()
 	r.Account = "a\r\nBcc: everyone@example.com\u2028x"
 	r.Entity.ID = r.Account
-	for _, text := range []notify.Text{notify.ForCustomer(r, true), notify.ForOperator(r, nil), notify.ForHeld(r, time.Hour), notify.ForRefused(r, "platform", "no\nno"),
-		notify.ForOverdue(r, "platform", 3, time.Hour, "no\nno"), notify.ForResolved(r, "platform", 0), notify.ForGone(r, "platform", "no\nno")} {
+	for _, text := range []notify.Text{toCustomer(r, true), toOperator(r, nil), of(notify.IsHeld(r, time.Hour)), of(notify.IsRefused(r, "platform", "no\nno")),
+		of(notify.IsOverdue(r, "platform", 3, time.Hour, r.Time, "no\nno")), of(notify.IsResolved(r, "platform", 0, r.Time)), of(notify.IsGone(r, "platform", "no\nno"))} {
 		if strings.ContainsAny(text.Subject, "\r\n\u2028") {
 			t.Errorf("subject %q", text.Subject)
 		}
@@ -131,7 +150,7 @@ func TestTextsSayWhatIsKnown(t *testing.T) {
 	for _, v := range []schemas.Verdict{schemas.VerdictSuspend, schemas.VerdictThrottle, schemas.VerdictRelease} {
 		r := record()
 		r.Verdict, r.Proposed = v, v
-		before, after := notify.ForCustomer(r, false), notify.ForCustomer(r, true)
+		before, after := toCustomer(r, false), toCustomer(r, true)
 		for _, done := range []string{"has been", "have stopped", "have slowed", "no mail is sent", "Mail still goes out"} {
 			if strings.Contains(before.Subject+before.Body, done) {
 				t.Errorf("%s: %q before it is in force:\n%s\n%s", v, done, before.Subject, before.Body)
@@ -145,7 +164,7 @@ func TestTextsSayWhatIsKnown(t *testing.T) {
 			t.Errorf("%s promises what nobody does:\n%s", v, after.Body)
 		}
 		for receivers, want := range map[string]string{"": "no receiver is configured", "platform": "not confirmed yet by platform"} {
-			text := notify.ForOperator(r, strings.Fields(receivers))
+			text := toOperator(r, strings.Fields(receivers))
 			if !strings.Contains(text.Body, want) || strings.Contains(text.Body, "has been") {
 				t.Errorf("%s, receivers %q:\n%s", v, receivers, text.Body)
 			}
@@ -176,8 +195,8 @@ func TestNothingOfStrangersIsClickedOrRun(t *testing.T) {
 			seen.Seen = append(seen.Seen, schemas.Seen{Text: "mail as from " + x, Share: .1})
 		}
 		for _, x := range []notify.Text{
-			notify.ForOperator(r, []string{"platform"}), notify.ForOperator(&seen, nil), notify.ForHeld(r, time.Hour), notify.ForRefused(r, "platform", texts[i%len(texts)]),
-			notify.ForOverdue(r, "platform", 1, time.Minute, texts[i%len(texts)]), notify.ForResolved(r, "platform", 1), notify.ForCustomer(r, true), notify.ForCustomer(r, false),
+			toOperator(r, []string{"platform"}), toOperator(&seen, nil), of(notify.IsHeld(r, time.Hour)), of(notify.IsRefused(r, "platform", texts[i%len(texts)])),
+			of(notify.IsOverdue(r, "platform", 1, time.Minute, r.Time, texts[i%len(texts)])), of(notify.IsResolved(r, "platform", 1, r.Time)), toCustomer(r, true), toCustomer(r, false),
 		} {
 			all := strings.ReplaceAll(x.Subject+"\n"+x.Body, "https://help.platform.example", "")
 			all = strings.ReplaceAll(all, "enforce.webhook.url", "")
@@ -190,7 +209,8 @@ func TestNothingOfStrangersIsClickedOrRun(t *testing.T) {
 				}
 			}
 		}
-		_, command, _ := strings.Cut(notify.ForOperator(r, nil).Body, "Look:     holdfast timeline ")
+		o := notify.FromDecision(r, nil, false)
+		_, command, _ := strings.Cut(notify.Default.Write(notify.AudienceOperator, "en", []*notify.Occasion{&o}).Body, "holdfast timeline ")
 		command, _, _ = strings.Cut(command, "\n")
 		out, err := exec.CommandContext(t.Context(), bash, "-c", "printf %s "+command).Output()
 		if err != nil || string(out) != r.Entity.Key() {

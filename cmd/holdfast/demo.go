@@ -100,9 +100,10 @@ func (s *story) open(ctx context.Context, cfg *config.Config) (stop func(), err 
 		return nil, err
 	}
 	cfg.Enforce.Webhook.URL, cfg.Enforce.Webhook.SecretFile = "http://"+l.Addr().String(), secret
-	m := &cfg.Enforce.SMTP
-	m.Host, m.Port, m.TLS, m.From = "127.0.0.1", mailbox.Port(), "none", "Holdfast <holdfast@demo.example>"
-	m.Operators, m.Customers = []string{"trust-and-safety@demo.example"}, true
+	cfg.Enforce.SMTP = []config.SMTP{{
+		Host: "127.0.0.1", Port: mailbox.Port(), TLS: "none", From: "Holdfast <holdfast@demo.example>",
+		Operators: []string{"trust-and-safety@demo.example"}, Customers: true,
+	}}
 	server := &http.Server{Handler: s.platform, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(l) }()
 	return func() {

@@ -118,7 +118,7 @@ func TestCommandLine(t *testing.T) {
 		{"a token that can be guessed", []string{"config", "check", "-c", guessable}, 1, "", "token.yaml:1: intake.http.tokens[0]: gateway: token mailer"},
 		{"mistakes in sections", []string{"config", "check", "-c", sections}, 1, "", "sections.yaml:4: enforce.webhook: url is not one"},
 		{"a webhook without its address", []string{"config", "check", "-c", halves}, 1, "", "halves.yaml:2: enforce.webhook: url is missing"},
-		{"a mail server without its name", []string{"config", "check", "-c", halves}, 1, "", "halves.yaml:3: enforce.smtp: host is missing"},
+		{"a mail server without its name", []string{"config", "check", "-c", halves}, 1, "", "halves.yaml:3: enforce.smtp[0]: host is missing"},
 		{"mistakes in sections are counted", []string{"config", "check", "-c", sections}, 1, "", "holdfast: 5 mistakes in the configuration"},
 		{"a run finds the same mistakes", []string{"run", "-c", sections}, 1, "", "sections.yaml:4: enforce.webhook: url is not one"},
 		{"and all of them", []string{"run", "-c", sections}, 1, "", "holdfast: 5 mistakes in the configuration"},

@@ -16,6 +16,7 @@ const (
 
 // Config is one mail server.
 type Config struct {
+	Name string `yaml:"name"` // the channel's; empty: Channel
 	Host string `yaml:"host"`
 	Port int    `yaml:"port"`
 	TLS  string `yaml:"tls"`

@@ -1,4 +1,5 @@
-// Package smtp sends notices by mail: plain text, one message a receiver, its
+// Package smtp sends notices by mail: plain text and HTML of the same words
+// (multipart/alternative), one message a receiver, its
 // Message-ID made from the notice's id so that a mail that is sent twice can be
 // known. What strangers chose (an account's name, an address) cannot add a header
 // or a receiver: control characters are refused in addresses and taken out of
@@ -9,6 +10,7 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -108,9 +110,9 @@ func trusted(cfg Config) (*tls.Config, error) {
 }
 
 // Name is the channel's name.
-func (m *Mailer) Name() string { return Channel }
+func (m *Mailer) Name() string { return cmp.Or(m.cfg.Name, Channel) }
 
-// Channel is the name of the one mail server that there is.
+// Channel is the name of a mail server that has none.
 const Channel = "smtp"
 
 // Audiences are the operators.
@@ -172,7 +174,19 @@ func (m *Mailer) message(n notify.Message, to *netmail.Address) *mail.Msg {
 	if n.Page {
 		msg.SetImportance(mail.ImportanceUrgent)
 	}
+	if n.Language != "" {
+		msg.SetGenHeader("Content-Language", n.Language)
+	}
+	if of := n.Case(); of != "" {
+		// RFC 5322, 3.6.4: mails of one case stand together, below one that nobody sent.
+		root := "<" + of + "@" + domain + ">"
+		msg.SetGenHeader(mail.HeaderInReplyTo, root)
+		msg.SetGenHeader(mail.HeaderReferences, root)
+	}
 	msg.SetBodyString(mail.TypeTextPlain, n.Body)
+	if n.HTML != "" {
+		msg.AddAlternativeString(mail.TypeTextHTML, n.HTML) // RFC 2046, 5.1.4: the best one last
+	}
 	return msg
 }
 

@@ -31,6 +31,8 @@ type enforcement struct {
 	cfg       enforce.Config
 	platforms []enforce.Platform
 	notifiers []enforce.Notifier
+	desk      *notify.Desk
+	writer    *notify.Writer
 	metrics   *enforce.Metrics
 	lag       *prometheus.GaugeVec
 	noticeLag *prometheus.GaugeVec
@@ -121,10 +123,7 @@ func (e *enforcement) generation(ctx context.Context, gen *kafka.Generation) err
 		return err
 	}
 	defer e.lag.Reset() // another process may own the partitions next
-	deps := enforce.Deps{Source: s, Store: &enforcedStore{e: e, from: s.pos[:len(gen.Lanes)]}, Sink: &sink{e}, Platforms: e.platforms, Metrics: e.metrics, Logger: e.log}
-	for _, n := range e.notifiers {
-		deps.Directories = append(deps.Directories, n)
-	}
+	deps := enforce.Deps{Source: s, Store: &enforcedStore{e: e, from: s.pos[:len(gen.Lanes)]}, Sink: &sink{e}, Platforms: e.platforms, Desk: e.desk, Metrics: e.metrics, Logger: e.log}
 	run := enforce.New(e.cfg, deps)
 	e.now(run)
 	defer e.now(nil)
@@ -166,7 +165,7 @@ func (e *enforcement) sending(ctx context.Context, gen *kafka.Generation, n enfo
 	}
 	defer e.noticeLag.DeletePartialMatch(prometheus.Labels{"channel": n.Name()})
 	return enforce.NewSender(e.cfg, enforce.SenderDeps{
-		Notifier: n, Outbox: &outbox{e, gen, r}, Journal: &journal{e, gen.Lanes}, Metrics: e.metrics, Logger: e.log,
+		Notifier: n, Writer: e.writer, Outbox: &outbox{e, gen, r}, Journal: &journal{e, gen.Lanes}, Metrics: e.metrics, Logger: e.log,
 	}).Run(ctx)
 }
 
@@ -351,37 +350,41 @@ func (o *outbox) Commit(ctx context.Context, partition int32, offset int64) erro
 	return o.e.client.Commit(ctx, o.gen.Assignment, map[kafka.TopicPartition]kafka.Committed{tp: {Offset: offset}})
 }
 
-// sink writes actions to their journal and letters to the outbox, under the entity's key.
+// sink writes actions to their journal, under the entity's key, and letters to the outbox.
 type sink struct{ e *enforcement }
 
 // Actions writes outcomes down.
 func (s *sink) Actions(ctx context.Context, as []schemas.Action) error {
-	return writeAll(ctx, s.e, schemas.TopicActions, schemas.KindAction, as, func(a *schemas.Action) (string, schemas.Entity) { return a.ID, a.Entity })
+	return writeAll(ctx, s.e, schemas.TopicActions, schemas.KindAction, as, func(a *schemas.Action) (string, string) { return a.ID, a.Entity.Key() })
 }
 
 // Letters puts messages into the outbox.
 func (s *sink) Letters(ctx context.Context, ls []notify.Letter) error {
-	return writeAll(ctx, s.e, schemas.TopicOutbox, schemas.KindLetter, ls, func(l *notify.Letter) (string, schemas.Entity) { return l.ID, l.Entity })
+	return writeAll(ctx, s.e, schemas.TopicOutbox, schemas.KindLetter, ls, func(l *notify.Letter) (string, string) { return l.ID, l.RecordKey() })
 }
 
 // writeAll writes records where their keys belong, a batch for each partition.
-func writeAll[T any](ctx context.Context, e *enforcement, t schemas.Topic, k schemas.Kind, values []T, of func(*T) (string, schemas.Entity)) error {
+func writeAll[T any](ctx context.Context, e *enforcement, t schemas.Topic, k schemas.Kind, values []T, of func(*T) (id, key string)) error {
 	batches := map[int32][]kafka.Record{}
 	for i := range values {
-		id, entity := of(&values[i])
+		id, key := of(&values[i])
 		b, err := json.Marshal(&values[i])
 		if err != nil {
 			return fmt.Errorf("encode %s %s: %w", k, id, err)
 		}
-		r := keyed(k, id, entity.Key(), b)
+		r := keyed(k, id, key, b)
 		p := kafka.Partition(r.Key, e.lanes)
 		batches[p] = append(batches[p], r)
 	}
+	return e.writeBatches(ctx, t, batches)
+}
+
+func (e *enforcement) writeBatches(ctx context.Context, t schemas.Topic, batches map[int32][]kafka.Record) error {
 	for p, records := range batches {
 		for len(records) > 0 {
 			n := batchOf(records)
 			if err := e.client.Write(ctx, kafka.TopicPartition{Topic: e.prefix + string(t), Partition: p}, records[:n]); err != nil {
-				return fmt.Errorf("write %d %ss: %w", n, k, err)
+				return fmt.Errorf("write %d records of %s: %w", n, t, err)
 			}
 			records = records[n:]
 		}
@@ -422,16 +425,40 @@ type journal struct {
 	lanes []int32
 }
 
-// Notice writes one notice down.
-func (j *journal) Notice(ctx context.Context, n schemas.Notice) error {
-	return writeAll(ctx, j.e, schemas.TopicNotices, schemas.KindNotice, []schemas.Notice{n}, func(n *schemas.Notice) (string, schemas.Entity) { return n.ID, n.Entity })
+// Notices writes notices down, beside the letters that they are about.
+func (j *journal) Notices(ctx context.Context, told []enforce.Told) error {
+	batches := map[int32][]kafka.Record{}
+	for i := range told {
+		n := &told[i].Notice
+		b, err := json.Marshal(n)
+		if err != nil {
+			return fmt.Errorf("encode notice %s: %w", n.ID, err)
+		}
+		r := keyed(schemas.KindNotice, n.ID, told[i].Key, b)
+		p := kafka.Partition(r.Key, j.e.lanes)
+		batches[p] = append(batches[p], r)
+	}
+	return j.e.writeBatches(ctx, schemas.TopicNotices, batches)
 }
 
-// Known adds the ids of the newest notices.
-func (j *journal) Known(ctx context.Context, add func(id string)) error {
+// knownReach is how far back notices are read whole: longer than anything waits or is
+// gathered, and than most cases take. Of older ones the id alone counts.
+const knownReach = 7 * 24 * time.Hour
+
+// Known hands on the newest notices. Of those of old versions, and of those whose text is no
+// longer of use, no more than the id is told.
+func (j *journal) Known(ctx context.Context, add func(n *schemas.Notice)) error {
+	since := time.Now().Add(-knownReach).UnixMilli()
 	return j.e.newest(ctx, schemas.TopicNotices, j.lanes, func(r kafka.Record) {
-		if id := header(r, schemas.HeaderID); id != "" {
-			add(id)
+		n := schemas.Notice{ID: header(r, schemas.HeaderID), Outcome: enforce.OutcomeSent}
+		if r.Time >= since {
+			var full schemas.Notice
+			if json.Unmarshal(r.Value, &full) == nil && full.ID != "" {
+				n = full
+			}
+		}
+		if n.ID != "" {
+			add(&n)
 		}
 	})
 }

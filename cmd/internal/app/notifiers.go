@@ -1,12 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"holdfast/alerting/enforce"
+	"holdfast/alerting/notify"
 	"holdfast/alerting/notify/alertmanager"
 	"holdfast/alerting/notify/pagerduty"
 	"holdfast/alerting/notify/ses"
@@ -14,6 +16,7 @@ import (
 	"holdfast/alerting/notify/smtp"
 	"holdfast/alerting/notify/webhook"
 	"holdfast/cmd/internal/config"
+	"holdfast/schemas"
 )
 
 // enforceConfig says how decisions are carried out.
@@ -26,7 +29,7 @@ func enforceConfig(cfg *config.Config) enforce.Config {
 }
 
 func webhookConfig(w config.Webhook) webhook.Config {
-	c := webhook.Config{Name: w.Name, URL: w.URL, Timeout: w.Timeout, AllowHTTP: w.AllowHTTP, StatusURL: w.StatusURL}
+	c := webhook.Config{Name: w.Name, URL: w.URL, Timeout: orDefault(w.Timeout), AllowHTTP: w.AllowHTTP, StatusURL: w.StatusURL}
 	for _, f := range []string{w.SecretFile, w.OldSecret} {
 		if f != "" {
 			c.SecretFiles = append(c.SecretFiles, f)
@@ -37,8 +40,8 @@ func webhookConfig(w config.Webhook) webhook.Config {
 
 func smtpConfig(s config.SMTP) smtp.Config {
 	return smtp.Config{
-		Host: s.Host, Port: s.Port, TLS: s.TLS, Username: s.User, PasswordFile: s.PasswordFile, CAFile: s.CAFile,
-		From: s.From, Operators: s.Operators, Customers: s.Customers, Timeout: s.Timeout,
+		Name: cmp.Or(s.Name, smtp.Channel), Host: s.Host, Port: cmp.Or(s.Port, 587), TLS: cmp.Or(s.TLS, smtp.TLSStart), Username: s.User, PasswordFile: s.PasswordFile, CAFile: s.CAFile,
+		From: s.From, Operators: s.Operators, Customers: s.Customers, Timeout: orDefault(s.Timeout),
 	}
 }
 
@@ -54,11 +57,14 @@ func channels(cfg *config.Config) (out []channel) {
 	add := func(key, name string, make func() (enforce.Notifier, error)) {
 		out = append(out, channel{key, name, make})
 	}
-	if c := webhookConfig(cfg.Enforce.Notices); c.Enabled() {
-		add("enforce.notices", c.Name, func() (enforce.Notifier, error) { return newWebhook(c) })
+	for i, x := range cfg.Enforce.Notices {
+		c := webhookConfig(x)
+		c.Name = cmp.Or(c.Name, "operators")
+		add(fmt.Sprintf("enforce.notices[%d]", i), c.Name, func() (enforce.Notifier, error) { return newWebhook(c) })
 	}
-	if c := smtpConfig(cfg.Enforce.SMTP); c.Enabled() {
-		add("enforce.smtp", smtp.Channel, func() (enforce.Notifier, error) { return newMailer(c) })
+	for i, x := range cfg.Enforce.SMTP {
+		c := smtpConfig(x)
+		add(fmt.Sprintf("enforce.smtp[%d]", i), c.Name, func() (enforce.Notifier, error) { return newMailer(c) })
 	}
 	for i, x := range cfg.Enforce.Slack {
 		add(fmt.Sprintf("enforce.slack[%d]", i), x.Name, func() (enforce.Notifier, error) {
@@ -170,8 +176,10 @@ const maxSnooze = 30 * 24 * time.Hour
 func checkReceivers(cfg *config.Config, wrong func(key string, err error)) {
 	e := enforceConfig(cfg)
 	wrong("enforce", e.Validate())
-	if cfg.Enforce.Notices.StatusURL != "" {
-		wrong("enforce.notices.status_url", errors.New("a receiver of notices keeps no status: set enforce.webhook.status_url"))
+	for i, n := range cfg.Enforce.Notices {
+		if n.StatusURL != "" {
+			wrong(fmt.Sprintf("enforce.notices[%d].status_url", i), errors.New("a receiver of notices keeps no status: set enforce.webhook.status_url"))
+		}
 	}
 	if d := cfg.Respond.SnoozeMax; d < time.Minute || d > maxSnooze {
 		wrong("respond.snooze_max", fmt.Errorf("%s is out of range: write 1m to 30d, the time for which the operator topic keeps who asked", d))
@@ -189,8 +197,65 @@ func checkReceivers(cfg *config.Config, wrong func(key string, err error)) {
 	}
 	all := channels(cfg)
 	wrong("enforce", sameNames(all))
+	var made []enforce.Notifier
 	for _, c := range all {
-		_, err := c.make()
-		wrong(c.key, err)
+		n, err := c.make()
+		if wrong(c.key, err); err == nil {
+			made = append(made, n)
+		} else {
+			made = append(made, named(c.name))
+		}
 	}
+	w, err := newWriter(cfg)
+	if wrong("enforce.words", err); err == nil {
+		wrong("enforce", newDesk(cfg, made).Validate(w.Languages()))
+	}
+}
+
+// named is a channel that is configured and cannot be made, which its own mistake says.
+type named string
+
+func (n named) Name() string                                       { return string(n) }
+func (n named) Audiences() []notify.Address                        { return nil }
+func (n named) Customers() bool                                    { return false }
+func (n named) Send(context.Context, notify.Message) (bool, error) { return false, nil }
+
+// newWriter makes the words of notices.
+func newWriter(cfg *config.Config) (*notify.Writer, error) {
+	x := cfg.Enforce.Words
+	return notify.NewWriter(notify.WriterConfig{Folder: x.Templates, CaseURL: x.CaseURL, CustomerURL: x.CustomerURL, Support: x.Support, Brand: x.Brand})
+}
+
+// newDesk says who is told of what.
+func newDesk(cfg *config.Config, notifiers []enforce.Notifier) *notify.Desk {
+	e := &cfg.Enforce
+	d := &notify.Desk{Language: e.Words.Language, Wait: e.Wait, CustomerWait: e.CustomerWait, Spree: notify.Spree{Alone: e.Spree.Alone, Quiet: notify.Span(e.Spree.Quiet)}}
+	for _, n := range notifiers {
+		d.Directories = append(d.Directories, n)
+	}
+	for _, l := range e.Words.Languages {
+		d.Languages = append(d.Languages, notify.Language(l))
+	}
+	for _, r := range e.Routes {
+		x := notify.Route{
+			Audience: r.Audience, Happened: as[notify.What](r.Happened), Verdicts: as[schemas.Verdict](r.Verdicts), Severities: as[schemas.Severity](r.Severities),
+			Policies: r.Policies, Plans: r.Plans, Kinds: as[schemas.EntityKind](r.Kinds), To: r.To, Continue: r.Continue, Language: r.Language, GroupBy: r.GroupBy,
+		}
+		if r.AtOnce || r.Wait > 0 {
+			x.Wait = &r.Wait
+		}
+		if r.Spree.Alone > 0 {
+			x.Spree = &notify.Spree{Alone: r.Spree.Alone, Quiet: notify.Span(cmp.Or(r.Spree.Quiet, e.Spree.Quiet))}
+		}
+		d.Routes = append(d.Routes, x)
+	}
+	return d
+}
+
+func as[T ~string](list []string) []T {
+	var out []T
+	for _, s := range list {
+		out = append(out, T(s))
+	}
+	return out
 }

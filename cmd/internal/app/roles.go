@@ -87,9 +87,17 @@ func (a *App) startEnforcement(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
+	writer, err := newWriter(&a.cfg)
+	if err != nil {
+		return fmt.Errorf("enforce.words: %w", err)
+	}
+	desk := newDesk(&a.cfg, notifiers)
+	if err := desk.Validate(writer.Languages()); err != nil {
+		return fmt.Errorf("enforce: %w", err)
+	}
 	e := &enforcement{
 		client: a.client, prefix: a.cfg.Kafka.Prefix, producer: "holdfast-" + a.install.ID, lanes: a.install.Lanes, cfg: cfg,
-		platforms: platforms, notifiers: notifiers, log: a.log.With("role", "enforce"),
+		platforms: platforms, notifiers: notifiers, desk: desk, writer: writer, log: a.log.With("role", "enforce"),
 	}
 	e.register(a.reg)
 	a.health.enforcement.Store(e)

@@ -26,3 +26,46 @@ type Alertmanager struct {
 	ResolveAfter time.Duration `yaml:"resolve_after"`           // how long an alert lasts; 0: 24 h
 	Timeout      time.Duration `yaml:"timeout"`                 // of one attempt; 0: 10 s
 }
+
+// Words are what notices are written with.
+type Words struct {
+	Language    string     `yaml:"language"`     // of all that no other rule is about: en, de, or one of templates
+	Languages   []Language `yaml:"languages"`    // who is told in another one
+	Templates   string     `yaml:"templates"`    // folder of files that take the place of Holdfast's own; empty: none
+	CaseURL     string     `yaml:"case_url"`     // where operators look at a case: https://…/{case}; also {kind}, {id}, {account}
+	CustomerURL string     `yaml:"customer_url"` // where the customer does
+	Support     string     `yaml:"support"`      // how customers reach a person; empty: by answering
+	Brand       string     `yaml:"brand"`        // who writes, at the head of mails
+}
+
+// Language says in which language some are told.
+type Language struct {
+	Language string   `yaml:"language"` // en, de, or one of words.templates
+	Plans    []string `yaml:"plans"`    // customers of these plans
+	Domains  []string `yaml:"domains"`  // customers whose mail address ends so: de, example.at
+	Channels []string `yaml:"channels"` // operators who are told by these
+}
+
+// Route says which notices go where. What is left out matches anything.
+type Route struct {
+	Audience   string        `yaml:"audience" one:",operator,customer"`                           // empty: operator
+	Happened   []string      `yaml:"happened"`                                                    // opened, slowed, stopped, …
+	Verdicts   []string      `yaml:"verdicts" one:"review,throttle,suspend,block,revoke,release"` // of the decision
+	Severities []string      `yaml:"severities" one:"low,medium,high,critical"`                   // of the case
+	Policies   []string      `yaml:"policies"`                                                    // names, or patterns with *
+	Plans      []string      `yaml:"plans"`                                                       // of the account
+	Kinds      []string      `yaml:"kinds" one:"account,ip,employee"`                             // of the entity
+	To         []string      `yaml:"to"`                                                          // channels; none: nobody is told
+	Continue   bool          `yaml:"continue"`                                                    // the routes below may add channels
+	Language   string        `yaml:"language"`                                                    // of these notices
+	Wait       time.Duration `yaml:"wait"`                                                        // 0: enforce.wait
+	AtOnce     bool          `yaml:"at_once"`                                                     // they wait for nothing
+	Spree      Spree         `yaml:"spree"`                                                       // without alone: enforce.spree
+	GroupBy    []string      `yaml:"group_by" one:"what,verdict,severity,policy,plan,kind"`       // counts a spree by these
+}
+
+// Spree gathers notices to operators that come in great number.
+type Spree struct {
+	Alone int           `yaml:"alone"` // so many go by themselves within quiet; 0: all do
+	Quiet time.Duration `yaml:"quiet"` // the time between two notices about several
+}

@@ -182,14 +182,24 @@ type Pressure struct {
 type Enforce struct {
 	Webhook Webhook `yaml:"webhook"`
 	SES     SES     `yaml:"ses"`
-	SMTP    SMTP    `yaml:"smtp"`
-	Notices Webhook `yaml:"notices"` // a webhook that takes notices to operators
-	// Channels to operators, each as often as there are receivers of its kind.
-	Slack         []Slack        `yaml:"slack"`
-	PagerDuty     []PagerDuty    `yaml:"pagerduty"`
-	Alertmanager  []Alertmanager `yaml:"alertmanager"`
-	NotifyReviews bool           `yaml:"notify_reviews"` // operators are told of reviews too
-	Concurrency   int            `yaml:"concurrency"`    // calls at once, for each receiver and channel
+	// Channels of notices, each as often as there are receivers of its kind.
+	SMTP         []SMTP         `yaml:"smtp"`
+	Notices      []Webhook      `yaml:"notices"` // webhooks that take notices to operators
+	Slack        []Slack        `yaml:"slack"`
+	PagerDuty    []PagerDuty    `yaml:"pagerduty"`
+	Alertmanager []Alertmanager `yaml:"alertmanager"`
+	Words        Words          `yaml:"words"`
+	// Routes say who is told of what. The first that matches decides; what none matches goes
+	// to every channel.
+	Routes []Route `yaml:"routes"`
+	// Wait is how long notices to operators that are no stop wait for what follows in their
+	// case, of which only the newest is sent.
+	Wait time.Duration `yaml:"wait"`
+	// CustomerWait is the same for customers whose mail is slowed down.
+	CustomerWait  time.Duration `yaml:"customer_wait"`
+	Spree         Spree         `yaml:"spree"`
+	NotifyReviews bool          `yaml:"notify_reviews"` // operators are told of reviews too
+	Concurrency   int           `yaml:"concurrency"`    // calls at once, for each receiver and channel
 	// GiveUp is how long a notice is tried. A status is told until it is confirmed.
 	GiveUp time.Duration `yaml:"give_up"`
 	// MaxBackoff is the longest pause between two attempts at a status.
@@ -207,24 +217,25 @@ type Webhook struct {
 	URL        string        `yaml:"url" secret:"yes"`              // https://host/path
 	SecretFile string        `yaml:"secret_file" file:"secret"`     // signing secret, whsec_ and base64
 	OldSecret  string        `yaml:"old_secret_file" file:"secret"` // the secret before, while it is changed
-	Timeout    time.Duration `yaml:"timeout"`                       // of one attempt
+	Timeout    time.Duration `yaml:"timeout"`                       // of one attempt; 0: 10 s
 	AllowHTTP  bool          `yaml:"allow_http"`                    // no TLS, on a network that is trusted
 	// StatusURL is where the platform says which status it keeps of {entity}.
 	StatusURL string `yaml:"status_url" secret:"yes"`
 }
 
-// SMTP is the mail server for notices.
+// SMTP is a mail server for notices.
 type SMTP struct {
-	Host         string        `yaml:"host"`                        // mail server; empty: no mail
-	Port         int           `yaml:"port"`                        // of the mail server
-	TLS          string        `yaml:"tls" one:"starttls,tls,none"` // none is for a relay on this machine
-	User         string        `yaml:"user"`                        // logs in; with password_file
-	PasswordFile string        `yaml:"password_file" file:"secret"` // holds the password
-	CAFile       string        `yaml:"ca_file" file:"yes"`          // certificates to trust, PEM
-	From         string        `yaml:"from"`                        // sender
-	Operators    []string      `yaml:"operators"`                   // addresses that are told of stops and questions
-	Customers    bool          `yaml:"customers"`                   // contacts of a stopped or released account are told
-	Timeout      time.Duration `yaml:"timeout"`                     // of one attempt
+	Name         string        `yaml:"name"`                         // in notices and metrics; unique among all channels; empty: smtp
+	Host         string        `yaml:"host"`                         // mail server; empty: no mail
+	Port         int           `yaml:"port"`                         // of the mail server; 0: 587
+	TLS          string        `yaml:"tls" one:",starttls,tls,none"` // none is for a relay on this machine; empty: starttls
+	User         string        `yaml:"user"`                         // logs in; with password_file
+	PasswordFile string        `yaml:"password_file" file:"secret"`  // holds the password
+	CAFile       string        `yaml:"ca_file" file:"yes"`           // certificates to trust, PEM
+	From         string        `yaml:"from"`                         // sender
+	Operators    []string      `yaml:"operators"`                    // addresses that are told of stops and questions
+	Customers    bool          `yaml:"customers"`                    // contacts of a stopped or released account are told
+	Timeout      time.Duration `yaml:"timeout"`                      // of one attempt; 0: 10 s
 }
 
 // Observability is how operators watch Holdfast itself.
@@ -253,8 +264,8 @@ func Default() Config {
 		Respond:    Respond{AgeLimit: Limit(schemas.AgeLimit), Brake: true, SnoozeMax: 30 * 24 * time.Hour},
 		Record:     Record{CheckEvery: time.Hour},
 		Enforce: Enforce{
-			Webhook: Webhook{Name: "platform", Timeout: 10 * time.Second}, Notices: Webhook{Name: "operators", Timeout: 10 * time.Second},
-			SES: SES{Tenant: "{account}", Released: "ENABLED", Timeout: 10 * time.Second}, SMTP: SMTP{Port: 587, TLS: "starttls", Timeout: 10 * time.Second}, NotifyReviews: true,
+			Webhook: Webhook{Name: "platform", Timeout: 10 * time.Second}, SES: SES{Tenant: "{account}", Released: "ENABLED", Timeout: 10 * time.Second}, Words: Words{Language: "en"}, NotifyReviews: true,
+			Wait: 2 * time.Minute, CustomerWait: 5 * time.Minute, Spree: Spree{Alone: 10, Quiet: 10 * time.Minute},
 			Concurrency: 16, GiveUp: 6 * time.Hour, MaxBackoff: time.Hour, PageAfter: time.Minute, ReconcileEvery: Limit(24 * time.Hour),
 		},
 		Edge:          defaultEdge(),

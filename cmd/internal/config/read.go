@@ -90,7 +90,11 @@ func suggest(word string, known []string) string {
 	return "use one of " + strings.Join(known, ", ")
 }
 
+// list reads a list. One entry of several keys may stand there without the list's dash.
 func (r *reader) list(n *yaml.Node, v reflect.Value, key string, tag reflect.StructTag) {
+	if n.Kind == yaml.MappingNode && v.Type().Elem().Kind() == reflect.Struct {
+		n = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Line: n.Line, Content: []*yaml.Node{n}}
+	}
 	if n.Kind != yaml.SequenceNode {
 		r.bad(n.Line, key, "is a "+kindOf(n), "write a list: [a, b]")
 		return

@@ -31,8 +31,10 @@ func (r *reader) whole(c *Config) {
 	r.senders(c)
 	r.platforms(c)
 	r.ttl(c)
-	if w, n := c.Enforce.Webhook, c.Enforce.Notices; w.Name == n.Name && w.URL != "" && n.URL != "" {
-		r.at("enforce.notices.name", fmt.Sprintf("%q is the name of enforce.webhook too", n.Name), "give each receiver a name of its own")
+	for i, n := range c.Enforce.Notices {
+		if w := c.Enforce.Webhook; w.Name == n.Name && w.URL != "" && n.URL != "" {
+			r.at(fmt.Sprintf("enforce.notices[%d].name", i), fmt.Sprintf("%q is the name of enforce.webhook too", n.Name), "give each receiver a name of its own")
+		}
 	}
 	if c.Kafka.SASL.Mechanism != "" && c.Kafka.SASL.User == "" {
 		r.at("kafka.sasl.user", "is missing", "a SASL mechanism needs a user")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net"
 	"net/mail"
 	"net/textproto"
@@ -102,7 +103,7 @@ func (m *Mailbox) take(r io.Reader, to []string) error {
 	if err != nil {
 		return fmt.Errorf("read a mail: %w", err)
 	}
-	body, err := io.ReadAll(msg.Body)
+	body, err := plain(msg)
 	if err != nil {
 		return fmt.Errorf("read a mail's body: %w", err)
 	}
@@ -114,4 +115,17 @@ func (m *Mailbox) take(r io.Reader, to []string) error {
 		m.onMail(Mail{To: a, Subject: subject, Body: string(body), At: time.Now()})
 	}
 	return nil
+}
+
+// plain is a mail's text, the first of its parts where it has several.
+func plain(msg *mail.Message) ([]byte, error) {
+	kind, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+	if err != nil || !strings.HasPrefix(kind, "multipart/") {
+		return io.ReadAll(msg.Body)
+	}
+	part, err := multipart.NewReader(msg.Body, params["boundary"]).NextPart() // decodes quoted-printable
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(part)
 }
