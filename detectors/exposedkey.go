@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,7 +124,12 @@ func (v *pairView) exposed(m meeting) {
 	use, other, account := m.use, m.other, v.entity
 	text := fmt.Sprintf("key %s was used from %s, a source new to the account, %s employee %s saw it, who had viewed secrets of unusually many customers",
 		use.credential, use.place, after(use, other), other.who)
+	from := ""
+	if a, err := netip.ParseAddr(use.place); err == nil {
+		from = a.String()
+	}
 	if v.entity.Kind == schemas.KindIP {
+		from = v.entity.ID
 		account = schemas.Entity{Kind: schemas.KindAccount, ID: use.who}
 		text = fmt.Sprintf("key %s was used from %s, a source new to the account and an address that employee %s used %s",
 			use.credential, v.entity.ID, other.who, apart(use, other))
@@ -138,6 +144,7 @@ func (v *pairView) exposed(m meeting) {
 	}
 	v.e.raise(v.emit, &exposedKeySpec, finding{
 		entity: account, account: account.ID, credential: use.credential, level: 1, score: 1, severity: schemas.SeverityCritical, certain: true,
+		address: from, employee: other.who,
 		value: m.id, trigger: last.event, time: last.time, arrival: last.arrival, origin: origin,
 		evidence: schemas.Evidence{Observed: 1, Threshold: 1, Unit: "uses", Window: "72h0m0s", Floor: 1, Samples: []string{use.event, other.event}, Text: text},
 	})

@@ -22,6 +22,11 @@ type finding struct {
 	severity   schemas.Severity
 	certain    bool
 	evidence   schemas.Evidence
+	address    string // whom it came from, see schemas.Signal
+	user       string
+	employee   string
+	usual      int64
+	alone      bool
 	// The event behind it.
 	trigger string
 	time    int64
@@ -41,6 +46,7 @@ func (e *Engine) raise(emit func(schemas.Output), spec *Spec, f finding) {
 		Account: f.account, Credential: f.credential, Level: f.level, Score: f.score, Severity: f.severity,
 		Technique: spec.Technique, Certain: f.certain, Trigger: f.trigger, Origin: f.origin,
 		Arrival: time.UnixMilli(f.arrival).UTC(), Evidence: f.evidence,
+		Address: f.address, User: f.user, Employee: f.employee, Usual: f.usual, Alone: f.alone,
 	}
 	e.trial.mark(&s)
 	value, err := json.Marshal(s)
@@ -127,6 +133,8 @@ func (v *accountView) hit(spec *Spec, raised bitSet, measure int, f finding) {
 	f.entity = schemas.Entity{Kind: schemas.KindAccount, ID: strings.Clone(v.event.Account)}
 	f.account = f.entity.ID
 	f.trigger, f.time, f.arrival, f.origin = v.event.ID, v.event.Time, v.in.Arrival, v.in.Origin
+	f.usual, f.alone = v.usual(), v.alone()
+	f.address, f.user = v.stranger()
 	switch {
 	case v.back == 0:
 		f.credential, f.evidence.Samples = v.event.Credential, []string{v.event.ID}
@@ -134,6 +142,15 @@ func (v *accountView) hit(spec *Spec, raised bitSet, measure int, f finding) {
 		f.origin = schemas.OriginImport // whatever came next
 	}
 	v.e.raise(v.emit, spec, f)
+}
+
+// usual is the account's recipients a day, 95th percentile, before the window's day.
+func (v *accountView) usual() int64 {
+	d := v.dayNo
+	if v.back != 0 {
+		d = dayOfHour(v.back)
+	}
+	return int64(math.Ceil(float64(v.account.dailyAt(&v.e.store, d).volume.P95)))
 }
 
 // windowValue names a window in a signal's id: the measure and its start in Unix seconds.

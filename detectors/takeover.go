@@ -146,6 +146,28 @@ func (v *accountView) nearBefore(h uint64) bool {
 	return v.account.sources.UsedNear(&v.e.store.Arena, h, d-min(d, sourceDays), d-min(d, 2))
 }
 
+// stranger is the address, and the user where one signed in, that the event came from where
+// the account does not know it.
+func (v *accountView) stranger() (address, user string) {
+	ev := v.event
+	if v.back != 0 || !ev.IP.IsValid() {
+		return "", ""
+	}
+	switch ev.Type {
+	case schemas.TypeSend:
+		if !v.unknownSend {
+			return "", ""
+		}
+	case schemas.TypeLogin, schemas.TypeCredential:
+		if v.usedBefore(v.e.sourceHash(ev.IP, false)) {
+			return "", ""
+		}
+	default:
+		return "", ""
+	}
+	return schemas.NormalIP(ev.IP).String(), strings.Clone(ev.User)
+}
+
 func (v *accountView) guessed(d sketch.Day, level int, n, threshold float64, text string) {
 	day := &v.account.days[mod2(d)]
 	score, severity := grade(level)

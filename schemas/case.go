@@ -57,7 +57,8 @@ type Case struct {
 	Episode int       `json:"episode"`
 
 	Stage     Stage       `json:"state"`
-	Due       time.Time   `json:"due,omitzero"` // when its stage should be over
+	Due       time.Time   `json:"due,omitzero"`  // when its stage should be over
+	Next      time.Time   `json:"next,omitzero"` // when the clock changes it, see Request.From
 	Verdict   CaseVerdict `json:"verdict,omitempty"`
 	Reason    string      `json:"reason,omitempty"` // of the verdict, one of CaseReasons
 	Opened    time.Time   `json:"opened"`
@@ -128,14 +129,15 @@ type Made struct {
 // Hold is one owner's containment of the case's entity, or of one object of it. What is in
 // force is the strictest of all.
 type Hold struct {
-	Verdict Verdict   `json:"verdict"`          // throttle, revoke, suspend, block
-	Object  string    `json:"object,omitempty"` // the credential that is revoked
-	Owner   string    `json:"owner"`            // policy:NAME, person:NAME, brake
-	Since   time.Time `json:"since"`
-	Until   time.Time `json:"until,omitzero"` // zero: until it is lifted
-	Why     string    `json:"why"`
-	// Decision is what put it in force, and names the act that undoes it.
-	Decision string `json:"decision"`
+	Verdict  Verdict   `json:"verdict"`          // throttle, revoke, suspend, block
+	Object   string    `json:"object,omitempty"` // the credential that is revoked
+	Owner    string    `json:"owner"`            // policy:NAME, person:NAME, brake
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until,omitzero"` // zero: until it is lifted
+	Why      string    `json:"why"`
+	Decision string    `json:"decision"` // what put it in force
+	// Stays says that it is lifted by a person alone, however the way back ends.
+	Stays bool `json:"stays,omitzero"`
 }
 
 // The kinds of step on the way back.
@@ -156,7 +158,6 @@ type Step struct {
 	Kind   string    `json:"kind"`
 	Object string    `json:"object,omitempty"` // credential, domain, user
 	User   string    `json:"user,omitempty"`
-	Text   string    `json:"text"` // what to do, in plain words
 	Opened time.Time `json:"opened"`
 	Proof  *Proof    `json:"proof,omitempty"` // nil: open
 	// Ignored is why the newest attempt did not count; for analysts.

@@ -42,21 +42,23 @@ const (
 	VerdictRelease  Verdict = "release"
 )
 
-// Rank orders verdicts: observe < review < throttle < the stops.
+// Rank orders verdicts: observe < review < throttle < revoke < suspend and block.
 func (v Verdict) Rank() int {
 	switch v {
 	case VerdictReview:
 		return 1
 	case VerdictThrottle:
 		return 2
-	case VerdictSuspend, VerdictBlock, VerdictRevoke:
+	case VerdictRevoke:
 		return 3
+	case VerdictSuspend, VerdictBlock:
+		return 4
 	}
 	return 0
 }
 
 // Stops reports whether the verdict takes something away from somebody.
-func (v Verdict) Stops() bool { return v.Rank() == 3 }
+func (v Verdict) Stops() bool { return v.Rank() >= 3 }
 
 // Mode says whether a decision is acted on: only live ones are.
 type Mode string
@@ -103,7 +105,11 @@ type Signal struct {
 	// not know; Usual is the account's recipients a day, 95th percentile, 0 where unknown.
 	Address string `json:"address,omitempty"`
 	User    string `json:"user,omitempty"`
-	Usual   int64  `json:"usual,omitzero"`
+	// Employee is the one through whom they came, where that is known.
+	Employee string `json:"employee,omitempty"`
+	Usual    int64  `json:"usual,omitzero"`
+	// Alone says that of the account's credentials only Credential is out of its ordinary.
+	Alone bool `json:"alone,omitzero"`
 	// Mode is shadow, and Trial its name, where numbers on trial raised the signal.
 	Mode  Mode   `json:"mode,omitempty"`
 	Trial string `json:"trial,omitempty"`

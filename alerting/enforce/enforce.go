@@ -96,11 +96,12 @@ func (e *Enforcer) Run(ctx context.Context) error {
 	}
 	saved := make(chan struct{})
 	go func() { defer close(saved); e.saveLoop(ctx) }()
+	begun := e.alarmed() // before a first try may end what an earlier owner paged about
 	for _, l := range e.lines {
 		e.work.Go(func() { l.run(ctx) })
 	}
 	e.work.Go(func() { e.every(ctx, e.cfg.CommitEvery, e.commit) })
-	e.work.Go(func() { e.watch(ctx) })
+	e.work.Go(func() { e.watch(ctx, begun) })
 	err := e.read(ctx)
 	if cause := context.Cause(ctx); cause != nil && outer.Err() == nil {
 		err = cause

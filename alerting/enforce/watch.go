@@ -54,22 +54,32 @@ type alarms struct {
 	told    bool             // of gone
 }
 
-// watch keeps the metrics, pages operators, and probes receivers that are away.
-func (e *Enforcer) watch(ctx context.Context) {
-	e.look(ctx)
-	e.every(ctx, time.Second, e.look)
+// watch keeps the metrics, pages operators, and probes receivers that are away. It begins
+// with what there was to page about.
+func (e *Enforcer) watch(ctx context.Context, begun []notify.Letter) {
+	e.pages(ctx, begun)
+	e.every(ctx, time.Second, func(ctx context.Context) {
+		letters := e.alarmed()
+		for _, l := range e.lines {
+			l.probe()
+		}
+		e.pages(ctx, letters)
+	})
 }
 
-func (e *Enforcer) look(ctx context.Context) {
-	var letters []notify.Letter
-	for i, s := range e.Summaries() {
-		e.deps.Metrics.summary(s)
-		letters = append(letters, e.page(e.lines[i], s)...)
-		e.lines[i].probe()
-	}
+func (e *Enforcer) pages(ctx context.Context, letters []notify.Letter) {
 	if len(letters) > 0 {
 		e.write(ctx, "letters", func(ctx context.Context) error { return e.deps.Sink.Letters(ctx, letters) })
 	}
+}
+
+// alarmed returns what operators have to be told now of each receiver.
+func (e *Enforcer) alarmed() (letters []notify.Letter) {
+	for i, s := range e.Summaries() {
+		e.deps.Metrics.summary(s)
+		letters = append(letters, e.page(e.lines[i], s)...)
+	}
+	return letters
 }
 
 // page returns what operators have to be told now.

@@ -10,13 +10,15 @@
 //	entity      .kind .id .plan .protected
 //	signals     the signals in the policy's window, oldest first; each has
 //	            .detector .family .severity .score .level .certain .observed
-//	            .expected .threshold .unit .credential .age (seconds before the
-//	            newest one)
+//	            .expected .threshold .unit .credential .alone (the account's other
+//	            credentials do as always) .age (seconds before the newest one)
 //	family      .volume .network .identity .credential .reputation .insider
 //	            .source: the highest severity of that family's signals, none
 //	            where there is no such signal
 //	families    how many different families there are
 //	certain     whether one of the signals is certain by itself
+//	alone       whether one credential is the guilty one: all signals that name one
+//	            name it, the others do as always, and nobody signed in
 //	severity    the highest severity of all
 //	risk        how sure all of them together are, 0 to below 1: each family's
 //	            strongest score, halved with each day of age (see Risk)

@@ -13,6 +13,7 @@ type Env struct {
 	Family   Families `expr:"family"`
 	Families int      `expr:"families"`
 	Certain  bool     `expr:"certain"`
+	Alone    bool     `expr:"alone"`
 	Severity int      `expr:"severity"`
 	Risk     float64  `expr:"risk"`
 	History  History  `expr:"history"`
@@ -45,6 +46,7 @@ type Signal struct {
 	Threshold  float64 `expr:"threshold"`
 	Unit       string  `expr:"unit"`
 	Credential string  `expr:"credential"`
+	Alone      bool    `expr:"alone"`
 	Age        int     `expr:"age"`
 }
 
@@ -93,7 +95,28 @@ func NewEnv(e Entity, h History, signals []Signal) *Env {
 	var few [8]strongest
 	families := byFamily(few[:0], signals)
 	env.Families, env.Risk = len(families), risk(families)
+	env.Alone = alone(signals)
 	return env
+}
+
+// alone reports whether one credential is the guilty one: every signal that names one names
+// it, one of them saw the account's others do as they always do, and none is about a person
+// who signed in.
+func alone(signals []Signal) bool {
+	credential, others := "", false
+	for i := range signals {
+		s := &signals[i]
+		switch family := schemas.Family(s.Family); {
+		case family == schemas.FamilyIdentity || family == schemas.FamilyInsider || family == schemas.FamilyCredential:
+			return false
+		case s.Credential == "":
+			continue
+		case credential != "" && credential != s.Credential:
+			return false
+		}
+		credential, others = s.Credential, others || s.Alone
+	}
+	return others
 }
 
 func (f *Families) of(name schemas.Family) *int {

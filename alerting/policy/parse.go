@@ -16,6 +16,9 @@ const maxFile = 1 << 20
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
 
+// maxFor is the longest for which a policy may hold anybody by itself.
+const maxFor = 365 * 24 * time.Hour
+
 // Parse reads a policy file. name is what mistakes call it. The error joins every
 // mistake found, each a *Mistake; beside it stands what could be read, for whoever
 // checks that too, or nil.
@@ -122,6 +125,8 @@ func (r *reader) policy(s *Set, n *yaml.Node, seen map[string]bool) {
 		"verdict":       func(n *yaml.Node) { p.Verdict = r.verdict(n) },
 		"window":        func(n *yaml.Node) { p.Window = r.duration(n, "window", time.Minute, MaxWindow) },
 		"floor":         func(n *yaml.Node) { p.Floor = r.floor(n) },
+		"for":           func(n *yaml.Node) { p.For = r.duration(n, "for", time.Minute, maxFor) },
+		"release":       func(n *yaml.Node) { p.Stays = r.oneOf(n, "release", "steps", "person") == "person" },
 		"when":          func(n *yaml.Node) { r.when(p, n) },
 		"reason":        func(n *yaml.Node) { r.reason(p, n) },
 		"notice_reason": func(n *yaml.Node) { r.notice(p, n) },
@@ -137,7 +142,7 @@ func (r *reader) complete(p *Policy, n *yaml.Node) {
 	for _, f := range []struct{ field, fix string }{
 		{"name", "add name: in lower case with dashes"},
 		{"entity", "add entity: account, employee or ip"},
-		{"verdict", "add verdict: observe, review, throttle, suspend or block"},
+		{"verdict", "add verdict: observe, review, throttle, revoke, suspend or block"},
 		{"when", "add when: with a condition"},
 	} {
 		if !has(n, f.field) {
@@ -152,6 +157,8 @@ func (r *reader) complete(p *Policy, n *yaml.Node) {
 	}
 	if isIP := p.Entity == schemas.KindIP; isIP && (p.Verdict == schemas.VerdictSuspend || p.Verdict == schemas.VerdictThrottle) {
 		r.at(n, fmt.Sprintf("policy %q: an address cannot be %sed", p.Name, strings.TrimSuffix(string(p.Verdict), "e")), "use verdict: block")
+	} else if p.Verdict == schemas.VerdictRevoke && p.Entity != schemas.KindAccount {
+		r.at(n, fmt.Sprintf("policy %q: only an account has credentials that can be revoked", p.Name), "use verdict: suspend")
 	} else if !isIP && p.Verdict == schemas.VerdictBlock {
 		r.at(n, fmt.Sprintf("policy %q: only addresses are blocked", p.Name), "use verdict: suspend")
 	}
@@ -171,11 +178,11 @@ func (r *reader) name(n *yaml.Node, seen map[string]bool) string {
 }
 
 func (r *reader) verdict(n *yaml.Node) schemas.Verdict {
-	if n.Value == "release" || n.Value == "revoke" {
-		r.at(n, fmt.Sprintf("verdict %q is not a policy's to give", n.Value), "use observe, review, throttle, suspend or block")
+	if n.Value == "release" {
+		r.at(n, fmt.Sprintf("verdict %q is not a policy's to give", n.Value), "use observe, review, throttle, revoke, suspend or block")
 		return ""
 	}
-	return schemas.Verdict(r.oneOf(n, "verdict", "observe", "review", "throttle", "suspend", "block"))
+	return schemas.Verdict(r.oneOf(n, "verdict", "observe", "review", "throttle", "revoke", "suspend", "block"))
 }
 
 func (r *reader) floor(n *yaml.Node) map[string]float64 {

@@ -48,6 +48,10 @@ type Policy struct {
 	// Floor is the least number that a signal must have observed, by its unit; one
 	// unit reached is enough. Empty is no floor; stops always have one.
 	Floor map[string]float64
+	// For is how long what it decides holds, 0 until it is released.
+	For time.Duration
+	// Stays says that a person releases, also where the way back is complete.
+	Stays bool
 
 	when   *vm.Program
 	reason *template.Template

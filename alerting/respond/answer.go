@@ -22,21 +22,23 @@ func (w *work) answer() (bool, error) {
 	if len(w.st.Pending) == 0 || w.st.Pending[0].Decision.ID != a.Decision {
 		return false, nil
 	}
+	w.now = a.Time
+	w.adopt()
 	waiting := w.st.Pending
 	w.st.Pending = nil
 	for i, p := range waiting {
 		d := p.Decision
 		if a.Go {
-			w.enact(d, note{})
+			w.enact(d, note{}, &p.Findings)
 			continue
 		}
-		w.braked(d, a.Reason, note{page: a.Page && i == 0})
+		w.braked(d, a.Reason, note{page: a.Page && i == 0}, &p.Findings)
 	}
 	return true, nil
 }
 
 // braked leaves the entity throttled and asks people to look.
-func (w *work) braked(d schemas.Decision, why string, n note) {
+func (w *work) braked(d schemas.Decision, why string, n note, f *findings) {
 	d.Braked = true
 	d.Reason = "braked (" + why + "): " + d.Reason
 	review := d
@@ -44,7 +46,7 @@ func (w *work) braked(d schemas.Decision, why string, n note) {
 	if d.Entity.Kind == schemas.KindIP {
 		d.Verdict = schemas.VerdictReview
 	}
-	w.enactBraked(d, n)
+	w.enactBraked(d, n, f)
 	review.Verdict, review.Proposed = schemas.VerdictReview, schemas.VerdictReview
 	review.ID = schemas.DecisionID(d.Policy, d.Entity, schemas.VerdictReview, d.Mode, d.Episode)
 	if d.Verdict != schemas.VerdictReview && !w.st.isDone(doneOf(&review)) {
@@ -55,13 +57,14 @@ func (w *work) braked(d schemas.Decision, why string, n note) {
 
 // enactBraked records the braked stop. The throttle stands since the proposal, so
 // the status is published again only where it does not.
-func (w *work) enactBraked(d schemas.Decision, n note) {
+func (w *work) enactBraked(d schemas.Decision, n note, f *findings) {
 	if d.Verdict.Rank() > w.st.Standing.rank() {
-		w.enact(d, n)
+		w.enact(d, n, f)
 		return
 	}
+	w.contain(&d, f)
 	w.decideNoted(d, n)
-	w.extendCase(d)
+	w.emitCase()
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

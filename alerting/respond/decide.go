@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"holdfast/alerting/casework"
 	"holdfast/alerting/decision"
 	"holdfast/alerting/policy"
 	"holdfast/schemas"
@@ -68,6 +69,7 @@ func oneOf(signals []*kept, of func(*kept) string) string {
 type note struct {
 	page    bool // the brake has just tripped
 	pending bool // the gate is being asked for the stop itself
+	again   bool // nobody outside is told of it
 	gravity int  // severity of the gravest signal behind it
 }
 
@@ -75,59 +77,84 @@ type note struct {
 // is published with it; where its verdict is in force in its episode already, it
 // is recorded as observe, but for a review on something graver than what is being
 // reviewed. A standing is never lowered here.
-func (w *work) enact(d schemas.Decision, n note) {
+func (w *work) enact(d schemas.Decision, n note, f *findings) {
 	rank, now := d.Verdict.Rank(), w.st.Standing
+	known := rank <= now.rank() && d.Episode <= now.Episode && !w.revokesMore(&d)
 	switch {
 	case rank == 0:
 		w.decide(d, nil)
+		return
 	case d.Verdict == schemas.VerdictReview && rank == now.rank() && n.gravity > now.Gravity && d.Episode <= now.Episode:
 		w.st.Standing.Gravity = n.gravity
+		w.contain(&d, f)
 		w.decideNoted(d, n)
-	case rank <= now.rank() && d.Episode <= now.Episode:
+	case known:
+		w.contain(&d, f)
 		d.Reason = fmt.Sprintf("%s already: %s", now.word(), d.Reason)
 		d.Verdict = schemas.VerdictObserve
 		w.decideNoted(d, n)
-		w.extendCase(d)
 	case rank < now.rank():
+		w.contain(&d, f)
 		if d.Verdict == schemas.VerdictThrottle {
 			d.Verdict = schemas.VerdictObserve
 		}
 		w.decideNoted(d, n)
 	default:
+		w.contain(&d, f)
+		n.again = d.Verdict.Stops() && rank == now.rank() && !w.revokesMore(&d)
 		s := w.stand(d)
 		w.st.Standing.Gravity = n.gravity
-		w.decideRecord(decision.Record{Decision: d, Status: &s, Severity: policy.SeverityOf(n.gravity), Page: n.page, Pending: n.pending, Again: d.Verdict.Stops() && rank == now.rank()})
-		w.openCase(d)
+		w.decideRecord(d, &s, n)
 	}
+	w.emitCase()
 }
 
-// stand moves the entity's standing on to the decision's and returns its status.
-func (w *work) stand(d schemas.Decision) schemas.Status {
+// revokesMore reports whether a decision revokes a credential that is not revoked yet, on
+// an account that is not stopped.
+func (w *work) revokesMore(d *schemas.Decision) bool {
 	now := &w.st.Standing
-	if d.Verdict.Stops() && now.rank() < d.Verdict.Rank() {
-		w.st.Stops++
-	}
+	return d.Verdict == schemas.VerdictRevoke && now.rank() <= schemas.VerdictRevoke.Rank() && !slices.Contains(now.Revoked, d.Credential)
+}
+
+// stand moves the entity's standing on to what is in force after the decision, and returns
+// its status.
+func (w *work) stand(d schemas.Decision) schemas.Status {
+	now, before := &w.st.Standing, w.st.Standing.rank()
+	f := casework.InForce(w.st.Case)
 	if d.Episode > now.Episode || now.Status == "" {
 		now.Episode, now.Step = max(d.Episode, now.Episode), 0
 	} else {
 		now.Step++
 	}
-	now.Status, now.Verdict, now.Decision = statusOf(d.Verdict), d.Verdict, d.ID
+	now.Verdict, now.Decision, now.Revoked = d.Verdict, d.ID, f.Revoked
+	switch {
+	case f.Verdict != "":
+		now.Status = statusOf(f.Verdict)
+	case len(f.Revoked) > 0:
+		now.Status = statusRevoked
+	default:
+		now.Status = statusOf(d.Verdict)
+	}
+	if d.Verdict.Stops() && before < now.rank() {
+		w.st.Stops++
+	}
 	s := schemas.Status{
 		Entity: d.Entity, Status: now.Status, Episode: now.Episode, Step: now.Step, Verdict: d.Verdict,
-		Decision: d.ID, Since: d.Time, Reason: d.NoticeReason, By: d.By,
+		Decision: d.ID, Since: d.Time, Reason: d.NoticeReason, By: d.By, Until: f.Until, Revoked: f.Revoked,
+	}
+	if c := w.st.Case; c != nil {
+		s.Case = c.ID
+		if c.Ramp != nil && f.Why == nil {
+			s.PerDay = c.Ramp.PerDay
+		}
 	}
 	w.emit(schemas.TopicStatus, schemas.KindStatus, schemas.DeriveID("sts", d.ID, now.word()), d.Entity.Key(), s)
 	return s
 }
 
-func (w *work) decide(d schemas.Decision, s *schemas.Status) {
-	w.decideRecord(decision.Record{Decision: d, Status: s})
-}
+func (w *work) decide(d schemas.Decision, s *schemas.Status) { w.decideRecord(d, s, note{}) }
 
-func (w *work) decideNoted(d schemas.Decision, n note) {
-	w.decideRecord(decision.Record{Decision: d, Severity: policy.SeverityOf(n.gravity), Page: n.page, Pending: n.pending})
-}
+func (w *work) decideNoted(d schemas.Decision, n note) { w.decideRecord(d, nil, n) }
 
 // reviewOnly makes the decision that evidence-only sources alone would have led to a
 // question to a person. It touches neither the entity's standing nor the gate.
@@ -139,7 +166,8 @@ func reviewOnly(r *decision.Record) {
 	r.Reason = clip("by sources that are trusted as evidence only: "+r.Reason, schemas.MaxText)
 }
 
-func (w *work) decideRecord(r decision.Record) {
+func (w *work) decideRecord(d schemas.Decision, s *schemas.Status, n note) {
+	r := decision.Record{Decision: d, Status: s, Severity: policy.SeverityOf(n.gravity), Page: n.page, Pending: n.pending, Again: n.again}
 	if w.asks {
 		reviewOnly(&r)
 		w.emit(schemas.TopicDecisions, schemas.KindDecision, r.ID, r.Entity.Key(), &r)
@@ -147,6 +175,12 @@ func (w *work) decideRecord(r decision.Record) {
 	}
 	if r.Mode == schemas.ModeLive && r.Verdict != schemas.VerdictObserve && w.st.Account != nil {
 		r.Contacts, r.Plan = w.st.Account.Contacts, w.st.Account.Plan
+	}
+	if c := w.st.Case; c != nil && r.Mode == schemas.ModeLive {
+		r.Case, r.Stage, r.Relapses = c.ID, c.Stage, c.Relapses
+		if s != nil && r.Verdict.Stops() {
+			r.Steps = c.Steps
+		}
 	}
 	w.emit(schemas.TopicDecisions, schemas.KindDecision, r.ID, r.Entity.Key(), &r)
 }

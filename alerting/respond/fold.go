@@ -3,6 +3,7 @@ package respond
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"holdfast/alerting/policy"
 	"holdfast/schemas"
@@ -184,6 +185,7 @@ type work struct {
 	ended  bool   // a person has ended the entity's episode
 	// secured says that the state is written before and after, see secure.
 	secured bool
+	now     time.Time // of the record, by its own word
 	out     []schemas.Output
 	err     error // the first output that could not be written
 }

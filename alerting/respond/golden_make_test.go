@@ -66,15 +66,19 @@ func (b *golden) answer(e schemas.Entity, ok bool) {
 }
 
 func (b *golden) request(act string, e schemas.Entity, at time.Time, until time.Time) {
-	r := schemas.Request{ID: fmt.Sprintf("req-%d", b.offset), Time: at, Entity: e, Act: act, Actor: "ann", Why: "checked", Until: until}
+	r := schemas.Request{ID: fmt.Sprintf("req-%d", b.offset), Time: at, Entity: e, Act: act, Actor: "ann", Why: "checked", Text: "looked at", Until: until}
 	b.put(schemas.KindRequest, r.ID, e, r)
 }
 
 func (b *golden) snapshot(id string, protected bool) {
-	value := fmt.Sprintf(`{"id":"snap-%s-%d","type":"account","time":%q,"account":%q,"status":"active","plan":"flex","contacts":[{"email":"owner@%s.example","role":"owner"}],"protected":%v}`,
+	value := fmt.Sprintf(`{"id":"snap-%s-%d","type":"account","time":%q,"account":%q,"status":"active","plan":"flex","users":["u@example.org"],"credentials":[{"id":"k1","kind":"api_key"},{"id":"m1","kind":"smtp_password"}],"contacts":[{"email":"owner@%s.example","role":"owner"}],"protected":%v}`,
 		id, b.offset, noon.Add(time.Duration(b.offset)*time.Second).Format(time.RFC3339), id, id, protected)
-	e := schemas.Entity{Kind: schemas.KindAccount, ID: id}
-	in := schemas.Input{Topic: schemas.TopicInbox, Offset: b.offset, Arrival: noon.UnixMilli() + b.offset*1000, Kind: schemas.KindEvent, ID: fmt.Sprint("snap-", b.offset), Origin: schemas.OriginLive, Key: e.Key(), Value: []byte(value)}
+	b.event(schemas.Entity{Kind: schemas.KindAccount, ID: id}, value)
+}
+
+func (b *golden) event(e schemas.Entity, value string) {
+	b.t.Helper()
+	in := schemas.Input{Topic: schemas.TopicInbox, Offset: b.offset, Arrival: noon.UnixMilli() + b.offset*1000, Kind: schemas.KindEvent, ID: fmt.Sprint("event-", b.offset), Origin: schemas.OriginLive, Key: e.Key(), Value: []byte(value)}
 	b.offset++
 	if _, err := b.fold.Apply(&in, func(schemas.Output) {}); err != nil {
 		b.t.Fatal(err)
@@ -117,6 +121,14 @@ func makeGolden(t *testing.T, layout string, control ...goldentest.Value) (*gold
 	b.answer(of("carol"), true)
 	b.answer(of("erin"), false) // braked
 	b.request("release", of("carol"), noon.Add(40*time.Minute), time.Time{})
+	for _, id := range []string{"alice", "bob"} {
+		for i, change := range []string{`"kind":"user_password","change":"reset","credential":"p","user":"u@example.org"`, `"kind":"api_key","change":"created","credential":"k2"`} {
+			b.event(of(id), fmt.Sprintf(`{"id":"change-%s-%d","type":"credential","time":%q,"account":%q,"actor":"customer","ip":"192.0.2.9",%s}`,
+				id, i, noon.Add(time.Duration(30+i)*time.Minute).Format(time.RFC3339), id, change))
+		}
+	}
+	b.request("note", of("alice"), noon.Add(41*time.Minute), time.Time{})
+	b.request("protect", of("grace"), noon.Add(41*time.Minute), time.Time{})
 	b.signal(sig("ip", addr, schemas.FamilySource, high, noon, certain))
 	b.signal(sig("staff", staff, schemas.FamilyInsider, high, noon, certain))
 	b.signal(sig("old", of("grace"), net, medium, noon.Add(-9*time.Hour), imported))

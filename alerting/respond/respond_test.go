@@ -208,29 +208,6 @@ func TestAStoppedAccountThatGoesOnIsStoppedAgain(t *testing.T) {
 	}
 }
 
-func TestCases(t *testing.T) {
-	b := stopped(t, testConfig())
-	b.request("confirm", alice, noon.Add(time.Minute))
-	b.request("release", alice, noon.Add(time.Hour))
-	var states []string
-	ids := map[string]bool{}
-	for _, o := range b.of(schemas.KindCase) {
-		c := decode[schemas.Case](t, o)
-		states = append(states, fmt.Sprintf("%s %d", c.Stage, len(c.Decisions)))
-		ids[c.ID] = true
-	}
-	want := []string{"open 1", "open 2", "open 3", "open 3", "closed 4"}
-	if len(states) != len(want) {
-		want = []string{"open 1", "open 2", "open 2", "closed 3"} // the review came before the answer
-	}
-	if diff := cmp.Diff(want, states); diff != "" {
-		t.Errorf("case records: %s", diff)
-	}
-	if len(ids) != 1 {
-		t.Errorf("%d case ids, want 1", len(ids))
-	}
-}
-
 const allowing = `
 allow:
   - entity: account:alice

@@ -25,15 +25,16 @@ func (j *judgement) route() {
 		return
 	}
 	j.st.Top = max(j.st.Top, d.Episode)
+	f := j.findings(&d)
 	switch {
 	case protected:
-		j.enact(d, note{})
+		j.enact(d, note{}, f)
 	case shared:
-		j.enact(d, note{gravity: gravest}) // asked once: nothing graver can come
+		j.enact(d, note{gravity: gravest}, f) // asked once: nothing graver can come
 	case !d.Proposed.Stops():
-		j.enact(d, note{gravity: j.view.env.Severity})
+		j.enact(d, note{gravity: j.view.env.Severity}, f)
 	default:
-		j.stop(d)
+		j.stop(d, f)
 	}
 }
 
@@ -57,25 +58,26 @@ func (j *judgement) shared(d *schemas.Decision) bool {
 
 // stop carries an automatic stop on: to the gate, unless the entity is stopped
 // already or its proposal is on the way.
-func (j *judgement) stop(d schemas.Decision) {
-	if j.entity.Kind != schemas.KindIP {
+func (w *work) stop(d schemas.Decision, f *findings) {
+	if w.entity.Kind != schemas.KindIP {
 		t := d
-		t.ID, t.Verdict, t.Proposed = j.decisionID(schemas.VerdictThrottle), schemas.VerdictThrottle, schemas.VerdictThrottle
-		if !j.st.isDone(doneOf(&t)) {
-			j.st.markDone(doneOf(&t))
-			j.enact(t, note{pending: true})
+		t.ID = schemas.OfTrial(schemas.DecisionID(d.Policy, d.Entity, schemas.VerdictThrottle, d.Mode, d.Episode), d.Trial)
+		t.Verdict, t.Proposed = schemas.VerdictThrottle, schemas.VerdictThrottle
+		if !w.st.isDone(doneOf(&t)) {
+			w.st.markDone(doneOf(&t))
+			w.enact(t, note{pending: true}, f)
 		}
 	}
 	switch {
-	case j.st.Standing.rank() >= d.Proposed.Rank():
-		j.enact(d, note{})
-	case len(j.st.Pending) >= maxPending:
+	case w.st.Standing.rank() >= d.Proposed.Rank() && !w.revokesMore(&d):
+		w.enact(d, note{}, f)
+	case len(w.st.Pending) >= maxPending:
 		d.Verdict = schemas.VerdictReview
-		j.enact(d, note{})
+		w.enact(d, note{}, f)
 	default:
-		j.st.Pending = append(j.st.Pending, pending{d})
-		if len(j.st.Pending) == 1 {
-			j.propose(d)
+		w.st.Pending = append(w.st.Pending, pending{d, *f})
+		if len(w.st.Pending) == 1 {
+			w.propose(d)
 		}
 	}
 }

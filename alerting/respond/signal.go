@@ -68,6 +68,8 @@ func (w *work) judge(s *schemas.Signal) (bool, error) {
 	if err := w.check(s); err != nil {
 		return false, err
 	}
+	w.now = s.Time
+	w.adopt()
 	j := &judgement{work: w, signal: w.fold.keep(s)}
 	if odd(j.signal.Time) || odd(j.signal.Arrival) || odd(w.st.Clock) || len(w.st.Pending) > 0 {
 		if err := w.secure(); err != nil {
@@ -110,6 +112,7 @@ func (f *Fold) keep(s *schemas.Signal) kept {
 		Score: s.Score, Level: s.Level, Certain: s.Certain, Account: own(s.Account, maxID), Credential: own(s.Credential, maxID),
 		Observed: s.Evidence.Observed, Expected: s.Evidence.Expected, Threshold: s.Evidence.Threshold,
 		Unit: own(s.Evidence.Unit, 32), Text: own(oneLine(s.Evidence.Text), maxEvidence),
+		Address: own(s.Address, 64), User: own(s.User, maxID), Employee: own(s.Employee, maxID), Usual: s.Usual, Alone: s.Alone,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"holdfast/alerting/casework"
 	"holdfast/alerting/policy"
 	"holdfast/schemas"
 )
@@ -40,20 +41,23 @@ func cellOf(ms int64) int { return int(max(0, ms) / cell) }
 
 // state is all that the lane remembers of one entity. Times are Unix milliseconds.
 type state struct {
-	Clock     int64         `json:"clock,omitzero"` // of the newest signal
-	Base      int           `json:"base,omitzero"`  // live episodes below it were ended by a person
-	Top       int           `json:"top,omitzero"`   // the highest live episode so far
-	Signals   []kept        `json:"signals,omitempty"`
-	Known     known         `json:"known,omitempty"`
-	Done      []done        `json:"done,omitempty"`
-	Standing  standing      `json:"standing,omitzero"`
-	Pending   []pending     `json:"pending,omitempty"` // the first is the proposed one
-	Snooze    *snooze       `json:"snooze,omitempty"`
-	Case      *schemas.Case `json:"case,omitempty"`
-	Account   *account      `json:"account,omitempty"`
-	Stops     int           `json:"stops,omitzero"`
-	Releases  int           `json:"releases,omitzero"`
-	Probation int64         `json:"probation,omitzero"` // until when
+	Clock    int64         `json:"clock,omitzero"` // of the newest signal
+	Base     int           `json:"base,omitzero"`  // live episodes below it were ended by a person
+	Top      int           `json:"top,omitzero"`   // the highest live episode so far
+	Signals  []kept        `json:"signals,omitempty"`
+	Known    known         `json:"known,omitempty"`
+	Done     []done        `json:"done,omitempty"`
+	Standing standing      `json:"standing,omitzero"`
+	Pending  []pending     `json:"pending,omitempty"` // the first is the proposed one
+	Snooze   *snooze       `json:"snooze,omitempty"`
+	Case     *schemas.Case `json:"case,omitempty"`
+	Account  *account      `json:"account,omitempty"`
+	Guard    *guard        `json:"guard,omitempty"`
+	// Inventory is what is known of the account's credentials and users.
+	Inventory *casework.Account `json:"inventory,omitempty"`
+	Stops     int               `json:"stops,omitzero"`
+	Releases  int               `json:"releases,omitzero"`
+	Probation int64             `json:"probation,omitzero"` // until when
 
 	others *others // what another version wrote, see state_codec.go; nil as a rule
 }
@@ -77,6 +81,11 @@ type kept struct {
 	Threshold  float64          `json:"thr,omitzero"`
 	Unit       string           `json:"unit,omitempty"`
 	Text       string           `json:"text,omitempty"`
+	Address    string           `json:"addr,omitempty"` // whom it came from, where the account did not know it
+	User       string           `json:"user,omitempty"`
+	Employee   string           `json:"emp,omitempty"`
+	Usual      int64            `json:"usual,omitzero"`
+	Alone      bool             `json:"alone,omitzero"`
 	Rest       jsontext.Value   `json:",embed"` // of another version
 }
 
@@ -99,6 +108,8 @@ type standing struct {
 	Verdict  schemas.Verdict `json:"verdict,omitempty"`
 	Decision string          `json:"decision,omitempty"`
 	Gravity  int             `json:"gravity,omitzero"` // severity of the gravest signal behind it
+	Revoked  []string        `json:"revoked,omitempty"`
+	PerDay   int64           `json:"per_day,omitzero"`
 }
 
 // The words of a standing.
@@ -106,18 +117,23 @@ const (
 	statusActive    = "active"
 	statusReview    = "review"
 	statusThrottled = "throttled"
+	statusRevoked   = "revoked"
 	statusSuspended = "suspended"
 	statusBlocked   = "blocked"
 )
 
-func (s standing) word() string {
+func (s *standing) word() string {
 	if s.Status == "" {
 		return statusActive
 	}
 	return s.Status
 }
 
-func (s standing) rank() int {
+// rank is that of the strictest verdict in force.
+func (s *standing) rank() int {
+	if len(s.Revoked) > 0 && s.Status != statusSuspended {
+		return schemas.VerdictRevoke.Rank()
+	}
 	switch s.Status {
 	case statusReview:
 		return schemas.VerdictReview.Rank()
@@ -135,6 +151,8 @@ func statusOf(v schemas.Verdict) string {
 		return statusReview
 	case schemas.VerdictThrottle:
 		return statusThrottled
+	case schemas.VerdictRevoke:
+		return statusRevoked
 	case schemas.VerdictSuspend:
 		return statusSuspended
 	case schemas.VerdictBlock:
@@ -146,6 +164,7 @@ func statusOf(v schemas.Verdict) string {
 // pending is an automatic stop that waits for the gate's answer.
 type pending struct {
 	Decision schemas.Decision `json:"decision"`
+	Findings findings         `json:"findings,omitzero"`
 }
 
 // snooze keeps policies from answering until it ends.
@@ -166,7 +185,21 @@ type account struct {
 	Rest      jsontext.Value    `json:",embed"` // of another version
 }
 
-func (s *state) protected() bool { return s.Account != nil && s.Account.Protected }
+// protected says that nothing is done to the account without two people: its snapshot says
+// so, unless a person has said otherwise since.
+func (s *state) protected() bool {
+	if s.Guard != nil {
+		return s.Guard.On
+	}
+	return s.Account != nil && s.Account.Protected
+}
+
+// guard is a person's word on whether the account is protected.
+type guard struct {
+	On  bool   `json:"on,omitzero"`
+	By  string `json:"by"`
+	Why string `json:"why"`
+}
 
 func (s *state) isDone(d done) bool { return slices.Contains(s.Done, d) }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"holdfast/alerting/casework"
 	"holdfast/schemas"
 )
 
@@ -28,6 +29,10 @@ const (
 	tagSnooze
 	tagCase
 	tagAccount
+	tagInventory
+	tagGuard
+
+	lastTag = tagGuard
 )
 
 // rest are members that another version wrote.
@@ -77,6 +82,16 @@ type accountPart struct {
 	rest
 }
 
+type inventoryPart struct {
+	Inventory *casework.Account `json:"inventory,omitempty"`
+	rest
+}
+
+type guardPart struct {
+	Guard *guard `json:"guard,omitempty"`
+	rest
+}
+
 // others is what another version wrote of an entity.
 type others struct {
 	sections []byte // by rising tags
@@ -98,16 +113,18 @@ type part struct {
 }
 
 // parts are the state's sections in the order of their tags.
-func (s *state) parts() [tagAccount]part {
+func (s *state) parts() [lastTag]part {
 	o := s.others
 	return [...]part{
 		{tagSignals, &signalsPart{s.Clock, s.Signals, s.Known, o.of(tagSignals)}, s.Clock != 0 || len(s.Signals) > 0 || len(s.Known) > 0},
 		{tagDecided, &decidedPart{s.Base, s.Top, s.Done, o.of(tagDecided)}, s.Base != 0 || s.Top != 0 || len(s.Done) > 0},
-		{tagStanding, &standingPart{s.Standing, s.Stops, s.Releases, s.Probation, o.of(tagStanding)}, s.Standing != standing{} || s.Stops != 0 || s.Releases != 0 || s.Probation != 0},
+		{tagStanding, &standingPart{s.Standing, s.Stops, s.Releases, s.Probation, o.of(tagStanding)}, s.Standing.Status != "" || s.Stops != 0 || s.Releases != 0 || s.Probation != 0},
 		{tagPending, &pendingPart{s.Pending, o.of(tagPending)}, len(s.Pending) > 0},
 		{tagSnooze, &snoozePart{s.Snooze, o.of(tagSnooze)}, s.Snooze != nil},
 		{tagCase, &casePart{s.Case, o.of(tagCase)}, s.Case != nil},
 		{tagAccount, &accountPart{s.Account, o.of(tagAccount)}, s.Account != nil},
+		{tagInventory, &inventoryPart{s.Inventory, o.of(tagInventory)}, !s.Inventory.IsZero()},
+		{tagGuard, &guardPart{s.Guard, o.of(tagGuard)}, s.Guard != nil},
 	}
 }
 
@@ -143,6 +160,14 @@ func (s *state) take(x schemas.Section) (err error) {
 		var p accountPart
 		err, left = json.Unmarshal(x.Body, &p), p.Rest
 		s.Account = p.Account
+	case tagInventory:
+		var p inventoryPart
+		err, left = json.Unmarshal(x.Body, &p), p.Rest
+		s.Inventory = p.Inventory
+	case tagGuard:
+		var p guardPart
+		err, left = json.Unmarshal(x.Body, &p), p.Rest
+		s.Guard = p.Guard
 	default:
 		o := s.other()
 		o.sections = append(o.sections, x.Raw...)
@@ -220,7 +245,7 @@ func eachSection(payload []byte, take func(schemas.Section) error) error {
 		if err != nil {
 			return err
 		}
-		if x.Tag <= tagAccount && x.Version > 0 {
+		if x.Tag <= lastTag && x.Version > 0 {
 			return schemas.UnreadableSection(x, 0)
 		}
 		if err := take(x); err != nil {

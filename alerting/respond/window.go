@@ -125,7 +125,7 @@ func (j *judgement) asSeen(k *kept) policy.Signal {
 	s := policy.Signal{
 		Detector: k.Detector, Family: string(k.Family), Severity: policy.SeverityRank(k.Severity), Score: k.Score, Level: k.Level,
 		Certain: k.Certain, Observed: k.Observed, Expected: k.Expected, Threshold: k.Threshold, Unit: k.Unit,
-		Credential: k.Credential, Age: int((j.at - k.Time) / 1000),
+		Credential: k.Credential, Alone: k.Alone, Age: int((j.at - k.Time) / 1000),
 	}
 	s.Certain = j.set.IsCertain(s)
 	return s

@@ -1,0 +1,84 @@
+package casework
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/schemas"
+)
+
+// Owners of holds.
+const (
+	OwnerPolicy = "policy:"
+	OwnerPerson = "person:"
+	OwnerBrake  = "brake"
+)
+
+// Contain adds a hold, or replaces what its owner holds of the same object. A policy that
+// revokes a credential has throttled the account until the gate answered: that goes.
+func Contain(c *schemas.Case, h schemas.Hold) {
+	revoking := func(v schemas.Verdict) bool { return v == schemas.VerdictRevoke }
+	throttling := func(v schemas.Verdict) bool { return v == schemas.VerdictThrottle }
+	for i := range c.Holds {
+		x := &c.Holds[i]
+		switch {
+		case x.Owner != h.Owner:
+		case x.Object == h.Object, throttling(x.Verdict) && revoking(h.Verdict) && !strings.HasPrefix(h.Owner, OwnerPerson):
+			*x = h
+			return
+		case revoking(x.Verdict) && throttling(h.Verdict) && !strings.HasPrefix(h.Owner, OwnerPerson):
+			return
+		}
+	}
+	if len(c.Holds) == maxHolds {
+		c.Holds = slices.Delete(c.Holds, 0, 1)
+	}
+	c.Holds = append(c.Holds, h)
+}
+
+// Lift drops the holds for which drop is true, and reports whether there was one.
+func Lift(c *schemas.Case, drop func(h *schemas.Hold) bool) bool {
+	n := len(c.Holds)
+	c.Holds = slices.DeleteFunc(c.Holds, func(h schemas.Hold) bool { return drop(&h) })
+	return len(c.Holds) != n
+}
+
+// Automatic reports whether no person put the hold in force, nor is asked for its end.
+func Automatic(h *schemas.Hold) bool { return !strings.HasPrefix(h.Owner, OwnerPerson) && !h.Stays }
+
+// Force is what is in force of a case.
+type Force struct {
+	Verdict schemas.Verdict // the strictest of the entity's own; empty: none
+	Revoked []string        // credentials, sorted
+	Why     *schemas.Hold   // the strictest hold of all; nil: none
+	Until   time.Time       // when that ends
+}
+
+// InForce sums the holds up.
+func InForce(c *schemas.Case) (f Force) {
+	if c == nil {
+		return f
+	}
+	for i := range c.Holds {
+		h := &c.Holds[i]
+		if h.Verdict == schemas.VerdictRevoke {
+			if !slices.Contains(f.Revoked, h.Object) {
+				f.Revoked = append(f.Revoked, h.Object)
+			}
+		} else if h.Verdict.Rank() > f.Verdict.Rank() {
+			f.Verdict = h.Verdict
+		}
+		if f.Why == nil || h.Verdict.Rank() > f.Why.Verdict.Rank() {
+			f.Why = h
+		}
+	}
+	slices.Sort(f.Revoked)
+	if f.Why != nil {
+		f.Until = f.Why.Until
+	}
+	return f
+}
+
+// Stops reports whether something is taken away from somebody.
+func (f *Force) Stops() bool { return f.Verdict.Stops() || len(f.Revoked) > 0 }
