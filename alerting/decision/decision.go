@@ -35,12 +35,11 @@ type Record struct {
 	// Pending says that a throttle only bridges the time until the gate answers.
 	Pending bool `json:"pending,omitempty"`
 	// Case, Stage and Relapses are the case's that the decision belongs to, empty where there
-	// is none; Steps are its steps, beside a stop. Plan is the account's.
+	// is none; Steps are its steps, beside a stop.
 	Case     string         `json:"case,omitempty"`
 	Stage    schemas.Stage  `json:"stage,omitempty"`
 	Relapses int            `json:"relapses,omitzero"`
 	Steps    []schemas.Step `json:"steps,omitempty"`
-	Plan     string         `json:"plan,omitempty"`
 	// Page asks for a person at once: the brake has just tripped.
 	Page bool `json:"page,omitempty"`
 }
