@@ -12,7 +12,7 @@ export GOTOOLCHAIN := $(shell GOTOOLCHAIN=$(TOOLCHAIN) $(GO) version >/dev/null 
 TOOL       := $(GO) tool -modfile=.ci/tools/go.mod
 GOTESTSUM  := $(GO) tool -modfile=.ci/gotestsum/go.mod gotestsum --format pkgname --format-hide-empty-pkg --hide-summary=skipped
 
-.PHONY: all build setup kafka demo demo-test cases test test-race test-race-short bench bench-nab profile reference lint vulns sbom fuzz clean
+.PHONY: all build setup kafka demo demo-test cases test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
 
 all: build
 
@@ -50,6 +50,12 @@ test-race: setup kafka
 # What shares memory between goroutines, with fewer seeds (needs a C compiler).
 test-race-short: setup
 	$(GO) test -race -short -timeout 30m ./alerting/... ./cmd/internal/replay ./ingest/enrich ./ingest/gateway ./ingest/history ./ingest/importer ./ingest/intake ./ingest/lane/... ./ingest/record
+
+# Rows, leaves and salts changed, added and taken away by SQL: each must be found and named.
+verify-test: setup
+	@mkdir -p bin; $(GO) test -count=1 -v -timeout 20m -run 'Tamper|TreeFromItsTopic|Erase|Expiry' ./ingest/proof > bin/verify-test.log 2>&1; code=$$?; \
+	awk '/^ *--- (PASS|FAIL|SKIP)/ {n[$$2]++} /^ *--- FAIL/ {print} END {printf "%d passed, %d failed\n", n["PASS:"], n["FAIL:"]; exit n["PASS:"] == 0}' bin/verify-test.log && \
+	{ test $$code -eq 0 || { tail -n 50 bin/verify-test.log; exit $$code; }; }
 
 bench: setup kafka
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./schemas/... ./detectors/... ./ingest/lane/... ./ingest/kafka/

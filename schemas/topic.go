@@ -19,6 +19,7 @@ const (
 	TopicFacts     Topic = "facts"
 	TopicProposals Topic = "proposals"
 	TopicOutbox    Topic = "outbox" // notices on their way, which follow from decisions and actions
+	TopicProof     Topic = "proof"  // leaves of the log of proof, kept for ever
 )
 
 // The projections: compacted topics that hold the last value of each key.
@@ -48,7 +49,7 @@ type TopicSpec struct {
 	Topic     Topic
 	Single    bool // one partition, whatever the number of lanes
 	Compacted bool
-	Days      int // retention of a journal in days
+	Days      int // retention of a journal in days; 0: for ever
 	Recorded  bool
 }
 
@@ -67,6 +68,7 @@ func Topics() []TopicSpec {
 		{Topic: TopicFacts, Days: 7},
 		{Topic: TopicProposals, Days: 7, Single: true},
 		{Topic: TopicOutbox, Days: 7},
+		{Topic: TopicProof, Single: true},
 		{Topic: TopicStateDetect, Compacted: true},
 		{Topic: TopicStateRespond, Compacted: true},
 		{Topic: TopicStateGate, Compacted: true, Single: true},
@@ -107,6 +109,7 @@ const (
 	KindEnforced Kind = "enforced"
 	KindLetter   Kind = "letter"
 	KindPeople   Kind = "people"
+	KindProof    Kind = "proof"
 )
 
 // Names of the record headers that Holdfast writes.

@@ -115,4 +115,7 @@ type cli struct {
 	List     listCmd     `cmd:"" help:"Entities that are stopped, throttled or to be reviewed."`
 	Enforce  enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
+
+	Proof  proofCmd  `cmd:"" help:"The log of proof: its key."`
+	Verify verifyCmd `cmd:"" help:"Hold the audit store against the log of proof: what was changed, added or taken away."`
 }

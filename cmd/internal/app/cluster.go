@@ -91,7 +91,10 @@ func topicSpecs(cfg *config.Config) []kafka.TopicSpec {
 			s.Config["retention.ms"] = "-1"
 		} else {
 			s.Config["cleanup.policy"] = "delete"
-			s.Config["retention.ms"] = strconv.FormatInt((time.Duration(t.Days) * 24 * time.Hour).Milliseconds(), 10)
+			s.Config["retention.ms"] = "-1"
+			if t.Days > 0 {
+				s.Config["retention.ms"] = strconv.FormatInt((time.Duration(t.Days) * 24 * time.Hour).Milliseconds(), 10)
+			}
 			s.Config["message.timestamp.type"] = "LogAppendTime"
 		}
 		if cfg.Kafka.Replication >= 3 {
@@ -128,8 +131,10 @@ func addTopics(ctx context.Context, c *kafka.Client, cfg *config.Config) error {
 		return nil
 	}
 	for i, t := range schemas.Topics() {
-		if _, ok := is[specs[i].Name]; !ok && (t.Topic == schemas.TopicEnforced || t.Topic == schemas.TopicOutbox) {
-			specs[i].Partitions = is[cfg.Kafka.Prefix+string(schemas.TopicDecisions)].Partitions
+		if _, ok := is[specs[i].Name]; !ok && (t.Topic == schemas.TopicEnforced || t.Topic == schemas.TopicOutbox || t.Topic == schemas.TopicProof) {
+			if !t.Single {
+				specs[i].Partitions = is[cfg.Kafka.Prefix+string(schemas.TopicDecisions)].Partitions
+			}
 			missing = append(missing, specs[i])
 		}
 	}

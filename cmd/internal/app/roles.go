@@ -131,8 +131,17 @@ func (a *App) startRecord(ctx context.Context, g *errgroup.Group) error {
 		if err != nil {
 			return err
 		}
+		prover, err := a.newProver(store)
+		if err != nil {
+			return err
+		}
 		a.health.store.Store(true)
-		if err := r.Run(ctx); err != nil && ctx.Err() == nil {
+		both, ctx := errgroup.WithContext(ctx)
+		both.Go(func() error { return r.Run(ctx) })
+		if prover != nil {
+			both.Go(func() error { return prover.Run(ctx) })
+		}
+		if err := both.Wait(); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("role record: %w", err)
 		}
 		return nil

@@ -26,6 +26,7 @@ type Config struct {
 	Detect        Detect        `yaml:"detect"`
 	Respond       Respond       `yaml:"respond"`
 	Record        Record        `yaml:"record"`
+	Proof         Proof         `yaml:"proof"`
 	Pressure      Pressure      `yaml:"pressure"`
 	Enforce       Enforce       `yaml:"enforce"`
 	Edge          Edge          `yaml:"edge"`
@@ -263,6 +264,7 @@ func Default() Config {
 		Detect:     Detect{SaveEvery: 30 * time.Second},
 		Respond:    Respond{AgeLimit: Limit(schemas.AgeLimit), Brake: true, SnoozeMax: 30 * 24 * time.Hour},
 		Record:     Record{CheckEvery: time.Hour},
+		Proof:      Proof{Enabled: true, Every: time.Minute},
 		Enforce: Enforce{
 			Webhook: Webhook{Name: "platform", Timeout: 10 * time.Second}, SES: SES{Tenant: "{account}", Released: "ENABLED", Timeout: 10 * time.Second}, Words: Words{Language: "en"}, NotifyReviews: true,
 			Wait: 2 * time.Minute, CustomerWait: 5 * time.Minute, Spree: Spree{Alone: 10, Quiet: 10 * time.Minute},

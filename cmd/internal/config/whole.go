@@ -31,6 +31,7 @@ func (r *reader) whole(c *Config) {
 	r.senders(c)
 	r.platforms(c)
 	r.ttl(c)
+	r.proof(c)
 	for i, n := range c.Enforce.Notices {
 		if w := c.Enforce.Webhook; w.Name == n.Name && w.URL != "" && n.URL != "" {
 			r.at(fmt.Sprintf("enforce.notices[%d].name", i), fmt.Sprintf("%q is the name of enforce.webhook too", n.Name), "give each receiver a name of its own")
