@@ -62,7 +62,7 @@ func checkPassword(password, hash string) bool {
 		return false
 	}
 	want, err := base64.RawStdEncoding.DecodeString(parts[5])
-	if err != nil || len(want) != hashSize || c.Time == 0 || c.Threads == 0 || c.Memory > 1<<20 || c.Time > 64 {
+	if err != nil || len(want) != hashSize || c.Time == 0 || c.Threads == 0 || c.Memory > 1<<18 || c.Time > 64 {
 		return false
 	}
 	hashing <- struct{}{}

@@ -17,7 +17,7 @@ type Problem struct {
 	// Field is the part of the request that is wrong, where it is one.
 	Field string `json:"field,omitempty"`
 	// Version is the case's present one, where it has changed since.
-	Version int `json:"version,omitempty"`
+	Version int `json:"version,omitzero"`
 
 	retry int // seconds, for the header Retry-After
 }

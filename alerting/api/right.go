@@ -55,7 +55,7 @@ var roleRights = func() map[Role]map[Right]bool {
 	analyst := append(slices.Clone(viewer), RightQuery, RightBulk, RightRetry)
 	lead := append(slices.Clone(analyst), RightApprove, RightBrake, RightPolicy, RightAudit)
 	for _, a := range acts {
-		if !a.Lead {
+		if !a.Lead && a.Right == "" {
 			analyst = append(analyst, a.right())
 		}
 		lead = append(lead, a.right())

@@ -26,6 +26,15 @@ func (r *runCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-a.Ready():
+			if link := a.FirstLink(); link != "" {
+				fmt.Printf("Nobody may sign in yet. Set the password of the first admin here, once, within a day:\n  %s\n", link)
+			}
+		}
+	}()
 	return a.Run(ctx)
 }
 
