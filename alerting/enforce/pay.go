@@ -84,11 +84,13 @@ func (e *Enforcer) follow(t *task, owed []schemas.Action) []notify.Letter {
 			if !e.everywhere(t.ent, a.Decision) || !tellsCustomer(w.Record) {
 				continue
 			}
-			if w.Record.Verdict == schemas.VerdictRelease && t.ent.Untold {
+			if w.Record.Verdict == schemas.VerdictRelease {
+				if t.ent.Untold {
+					continue
+				}
+			} else {
 				t.ent.Untold = false
-				continue
 			}
-			t.ent.Untold = false
 			out = append(out, e.letters(w.Record, notify.AudienceCustomer, notify.FromDecision(w.Record, e.names, true))...)
 		case OutcomeRefused:
 			e.log.Error("the receiver refuses a change", "receiver", t.line.name, "decision", a.Decision, "error", a.Detail)

@@ -2,7 +2,9 @@ package enforce_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,6 +156,34 @@ func TestAReceiverThatCanOnlyStop(t *testing.T) {
 		lost.pass(t, time.Minute)
 		if got := ses.got()[n:]; !slices.Equal(got, []string{"a active"}) {
 			t.Errorf("after a stop whose answer was lost: %v", got)
+		}
+	})
+}
+
+// Nobody hears of the end of a stop that was never in force, also where two receivers confirm
+// that end at the same moment.
+func TestAnEndThatTwoConfirmIsNotToldWithoutItsBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		for i := range 200 {
+			a := fmt.Sprintf("acct-%d", i)
+			w.add(record(fmt.Sprintf("dec_%d", 2*i+1), a, schemas.VerdictSuspend), record(fmt.Sprintf("dec_%d", 2*i+2), a, schemas.VerdictRelease))
+		}
+		w.cfg.Concurrency = 200
+		other := &receiver{name: "other"}
+		w.platforms = append(w.platforms, other)
+		for _, r := range []*receiver{w.platform, other} {
+			r.set(func(_, what string, _ int) (bool, error) {
+				return true, map[string]error{"suspended": errors.New("away")}[what]
+			})
+			r.took = time.Second
+		}
+		w.notifiers = []enforce.Notifier{mailer()}
+		w.pass(t, time.Minute)
+		for _, told := range w.told() {
+			if !strings.Contains(told, " ops ") {
+				t.Error(told)
+			}
 		}
 	})
 }

@@ -32,6 +32,7 @@ import (
 type reborn struct {
 	t    *testing.T
 	dir  string
+	args []string // beside run --data-dir
 	env  []string
 	mu   sync.Mutex
 	proc *exec.Cmd
@@ -42,7 +43,7 @@ func (r *reborn) start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_ = os.Remove(filepath.Join(r.dir, "endpoints.json"))
-	r.proc = command(r.t, "run", "--data-dir", r.dir)
+	r.proc = command(r.t, append([]string{"run", "--data-dir", r.dir}, r.args...)...)
 	r.proc.Env = append(r.proc.Env, r.env...)
 	r.proc.Stderr = &r.log
 	if err := r.proc.Start(); err != nil {

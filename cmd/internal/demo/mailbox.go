@@ -18,6 +18,7 @@ import (
 // Mail is one mail that the mailbox took.
 type Mail struct {
 	To, Subject, Body string
+	ID                string // its Message-ID: the same mail always has the same
 	At                time.Time
 }
 
@@ -112,7 +113,7 @@ func (m *Mailbox) take(r io.Reader, to []string) error {
 		subject = msg.Header.Get("Subject")
 	}
 	for _, a := range to {
-		m.onMail(Mail{To: a, Subject: subject, Body: string(body), At: time.Now()})
+		m.onMail(Mail{To: a, Subject: subject, Body: string(body), ID: msg.Header.Get("Message-ID"), At: time.Now()})
 	}
 	return nil
 }
