@@ -9,15 +9,24 @@ type idHash uint64
 
 var idSeed, sourceSeed = maphash.MakeSeed(), maphash.MakeSeed()
 
-// hashID joins what stands for an id and for its source: under seeds of their own, nobody
+// hashID joins the hashes of an id and of its source: under seeds of their own, nobody
 // who does not know these can choose an id that meets another source's.
-func hashID(source, id string) idHash { return idHash(maphash.String(idSeed, id)) ^ hashSource(source) }
+func (r *Ring) hashID(source, id string) idHash {
+	return idHash(maphash.String(idSeed, id)) ^ r.hashSource(source)
+}
 
-func hashSource(source string) idHash { return idHash(maphash.String(sourceSeed, source)) }
+// hashSource hashes a source; that of the last one, as most are, is kept.
+func (r *Ring) hashSource(source string) idHash {
+	if string(r.source) != source {
+		r.source, r.of = append(r.source[:0], source...), idHash(maphash.String(sourceSeed, source))
+	}
+	return r.of
+}
 
 // Ring knows the ids that stand among the last offsets of a partition. Each source has
-// ids of its own: what one sends makes no record of another a duplicate. What it knows is a function of the log alone: an offset without an id, a fence or a gap
-// takes a place too. It takes 24 to 32 bytes an offset in reach.
+// ids of its own: what one sends makes no record of another a duplicate. What it knows is
+// a function of the log alone: an offset without an id, a fence or a gap takes a place
+// too. It takes 24 to 32 bytes an offset in reach.
 //
 // Ids with the same low bits are chained, newest first, by the low halves of their
 // offsets. Nothing is ever taken out of a chain: it ends where it leads out of reach,
@@ -29,6 +38,9 @@ type Ring struct {
 	heads []uint32 // by the low bits: the newest's offset
 	ahead []idHash // used by SeenAll, as what follows
 	touch idHash
+
+	source []byte // the last one, and its hash
+	of     idHash
 }
 
 type ringID struct {
@@ -43,18 +55,18 @@ func NewRing(reach, next int64) *Ring {
 	for size < 2*reach {
 		size *= 2
 	}
-	return &Ring{next: next, ids: make([]ringID, reach), heads: make([]uint32, size)}
+	return &Ring{next: next, ids: make([]ringID, reach), heads: make([]uint32, size), of: idHash(maphash.String(sourceSeed, ""))}
 }
 
 // Seen notes the id of a source at an offset and tells whether it stands among the reach
 // before. Offsets must rise.
-func (r *Ring) Seen(offset int64, source, id string) bool { return r.seen(offset, hashID(source, id)) }
+func (r *Ring) Seen(offset int64, source, id string) bool { return r.seen(offset, r.hashID(source, id)) }
 
 // SeenAll appends to known what Seen says of one source's ids at consecutive offsets. All
 // places are touched before any is needed, so that the waits for memory overlap.
 func (r *Ring) SeenAll(offset int64, source string, ids []string, known []bool) []bool {
 	r.ahead = r.ahead[:0]
-	of := hashSource(source)
+	of := r.hashSource(source)
 	for _, id := range ids {
 		r.ahead = append(r.ahead, idHash(maphash.String(idSeed, id))^of)
 	}

@@ -174,7 +174,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 		}
 		swap(t, c, c.City, cities(t))
 		if n := of(e, "192.0.2.1"); n.City != "Berlin" || n.ASN != 64496 || failing(KindCity) != 0 || failing(KindASN) != 1 {
-			t.Errorf("after one file was mended and one removed: %+v, %v and %v failing", n, failing(KindCity), failing(KindASN))
+			t.Errorf("after one file was fixed and one removed: %+v, %v and %v failing", n, failing(KindCity), failing(KindASN))
 		}
 		reads := testutil.ToFloat64(e.metrics.loads.WithLabelValues("asn", "failed"))
 		time.Sleep(100 * c.ReloadEvery)
