@@ -199,26 +199,83 @@ func subject(r schemas.Request) string {
 	return r.Entity.Key()
 }
 
-// Run asks for what the command's own name says. What changes at the platform is not done
-// before the platform has confirmed it: it says so.
+// blockCmd blocks by hand.
+type blockCmd struct {
+	actCmd
+	Force bool `help:"Block also an address that many may share: a private one, or a trusted proxy."`
+}
+
+// Run blocks, and says whether the platform has confirmed it.
+func (b *blockCmd) Run(ctx context.Context, c *common) error {
+	e, err := c.entity(b.Entity)
+	if err != nil {
+		return err
+	}
+	if e.Kind != schemas.KindIP {
+		return fmt.Errorf("addresses are blocked, accounts and employees suspended: holdfast suspend %s --why …", schemas.MailArg(e.Key()))
+	}
+	if !b.Force {
+		if err := c.unshared(e); err != nil {
+			return err
+		}
+	}
+	return b.confirmed(ctx, c, schemas.Request{Entity: e, Act: "block"})
+}
+
+// unshared refuses an address that no policy would block, by the policies that are
+// configured here.
+func (c *common) unshared(e schemas.Entity) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	by, err := policies("", cfg.Respond.PoliciesFile)
+	if err != nil {
+		return err
+	}
+	if what := by.set.SharedAddress(e.ID); what != "" {
+		return fmt.Errorf("%s is %s: whoever is behind it would be blocked too. If a proxy of yours hides its clients, let it hand on their addresses; to block it all the same, add --force", clean(e.ID), what)
+	}
+	return nil
+}
+
+// releaseCmd releases by hand.
+type releaseCmd struct{ actCmd }
+
+// Run releases, and says whether the platform has confirmed it.
+func (a *releaseCmd) Run(ctx context.Context, c *common) error {
+	e, err := c.entity(a.Entity)
+	if err != nil {
+		return err
+	}
+	return a.confirmed(ctx, c, schemas.Request{Entity: e, Act: "release"})
+}
+
+// Run asks for what the command's own name says.
 func (a *actCmd) Run(ctx context.Context, k *kong.Context, c *common) error {
 	e, err := c.entity(a.Entity)
 	if err != nil {
 		return err
 	}
-	act := k.Selected().Name
-	if a.JSON || act != "block" && act != "release" {
-		return a.ask(ctx, c, schemas.Request{Entity: e, Act: act})
+	return a.ask(ctx, c, schemas.Request{Entity: e, Act: k.Selected().Name})
+}
+
+// confirmed asks for what changes at the platform and is not done before the platform has
+// confirmed it, and says so.
+func (a *actCmd) confirmed(ctx context.Context, c *common, r schemas.Request) error {
+	if a.JSON {
+		return a.ask(ctx, c, r)
 	}
 	cfg, client, err := c.cluster()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	if err := ask(ctx, client, &cfg, schemas.Request{Entity: e, Act: act, Why: a.Why, Actor: a.actor()}, false); err != nil {
+	r.Why, r.Actor = a.Why, a.actor()
+	if err := ask(ctx, client, &cfg, r, false); err != nil {
 		return err
 	}
-	return tellEnforced(ctx, client, &cfg, e)
+	return tellEnforced(ctx, client, &cfg, r.Entity)
 }
 
 type gateCmd struct {

@@ -146,10 +146,26 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 		}
 		p.entry(entry)
 	}
-	if n == 0 && !t.JSON {
-		fmt.Fprintf(out, "nothing is recorded about %s%s\n", clean(e.Key()), sinceText(since))
+	if n > 0 {
+		return nil
 	}
-	return nil
+	return nothingRecorded(ctx, past, e, since)
+}
+
+// nothingRecorded says why a timeline is empty: nothing happened in the time that was
+// asked for, or nothing is known of the entity at all, as of a mistyped name.
+func nothingRecorded(ctx context.Context, past *history.History, e schemas.Entity, since time.Time) error {
+	name := clean(e.Key())
+	if !since.IsZero() {
+		for _, err := range past.Timeline(ctx, e, time.Time{}, 1) {
+			if err != nil {
+				return fmt.Errorf("the audit store did not answer: %w", err)
+			}
+			_, err := fmt.Printf("nothing is recorded about %s%s\n", name, sinceText(since))
+			return err
+		}
+	}
+	return fmt.Errorf("%s is unknown: no event and no decision is recorded: look whether the name is right", name)
 }
 
 // recorded is an entry whose event has the names that its schema has.

@@ -104,8 +104,8 @@ type cli struct {
 	Simulate simulateCmd `cmd:"" help:"Generate a platform's traffic with labelled attacks, into files or into a running instance."`
 
 	Suspend  suspendCmd  `cmd:"" help:"Suspend an account or an employee by hand."`
-	Block    actCmd      `cmd:"" help:"Block an address by hand."`
-	Release  actCmd      `cmd:"" help:"Release what was stopped."`
+	Block    blockCmd    `cmd:"" help:"Block an address by hand."`
+	Release  releaseCmd  `cmd:"" help:"Release what was stopped."`
 	Dismiss  actCmd      `cmd:"" help:"Close a review: false positive."`
 	Confirm  actCmd      `cmd:"" help:"Confirm a finding: true positive."`
 	Snooze   snoozeCmd   `cmd:"" help:"Expect signals of an entity for a while, list snoozes and end them."`

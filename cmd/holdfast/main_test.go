@@ -314,6 +314,22 @@ enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
 		t.Errorf("status of nobody: %s%s", out, errs)
 	}
 	snoozes(t, data)
+	for name, want := range map[string][]string{
+		"nobody":   {"timeline", "nobody"},
+		"private":  {"block", "10.0.0.1", "--why", "x"},
+		"a client": {"block", "acct-1", "--why", "x"},
+	} {
+		says := map[string]string{"nobody": "account:nobody is unknown", "private": "add --force", "a client": "holdfast suspend"}[name]
+		if out, errs, code := holdfast(t, append([]string{"--data-dir", data}, want...)...); code != 1 || !strings.Contains(errs, says) {
+			t.Errorf("%s: status %d\n%s%s", name, code, out, errs)
+		}
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "timeline", "acct-1", "--since", "2000-01-01T00:00:00Z", "--json"); code != 0 || out == "" {
+		t.Errorf("timeline of acct-1: status %d, %s", code, errs)
+	}
+	if out, errs, code := holdfast(t, "--data-dir", data, "block", "10.0.0.1", "--why", "ours", "--force"); code != 0 || errs != "" {
+		t.Errorf("block --force: status %d\n%s%s", code, out, errs)
+	}
 	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-2", "--why", "mistyped"); code != 1 || !strings.Contains(errs, "nothing is recorded about account:acct-2") || !strings.Contains(errs, "--force") {
 		t.Errorf("suspending who is unknown: %s%s", out, errs)
 	}

@@ -112,6 +112,12 @@ func (a *answer) nothing() *problem {
 	return &problem{Status: http.StatusUnprocessableEntity, Detail: "every line was refused: see the reasons beside"}
 }
 
+// Elsewhere answers requests for any path but Path: it says what is taken, and where.
+func Elsewhere(w http.ResponseWriter, _ *http.Request) {
+	turnAway(http.NewResponseController(w), w, &problem{Status: http.StatusNotFound,
+		Detail: "events are taken by POST " + Path + " alone: one JSON object a line, with the header Authorization: Bearer TOKEN"})
+}
+
 func busy() *problem {
 	return &problem{Status: http.StatusTooManyRequests, retry: "1", Detail: "too many requests at once: send again in a second"}
 }

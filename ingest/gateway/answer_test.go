@@ -3,6 +3,8 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -49,4 +51,22 @@ func FuzzAnswer(f *testing.F) {
 		g := handler(t, Config{}, Deps{Writer: intaketest.Producer(t, b, intake.Config{})})
 		checkAnswer(t, g, body)
 	})
+}
+
+// Whoever asks for another path is told what to send where.
+func TestElsewhere(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		w := httptest.NewRecorder()
+		Elsewhere(w, httptest.NewRequest(method, "/", strings.NewReader("{}")))
+		var p struct {
+			Status int
+			Detail string
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+			t.Fatalf("%s: %v in %s", method, err, w.Body)
+		}
+		if w.Code != http.StatusNotFound || p.Status != w.Code || !strings.Contains(p.Detail, "POST /v1/events") || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d, %v, %s", method, w.Code, w.Header(), w.Body)
+		}
+	}
 }

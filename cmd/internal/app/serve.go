@@ -200,6 +200,7 @@ func (a *App) startIntake(ctx context.Context, g *errgroup.Group) error {
 		}
 		mux := http.NewServeMux()
 		mux.Handle(gateway.Path, gw)
+		mux.HandleFunc("/", gateway.Elsewhere)
 		if a.at.Intake, err = listen(ctx, g, h.Listen, mux, h.CertFile, h.KeyFile, h.MaxConnections); err != nil {
 			return err
 		}

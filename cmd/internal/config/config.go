@@ -40,7 +40,7 @@ type Kafka struct {
 	ClientID    string   `yaml:"client_id"`                       // how the process names itself to Kafka
 	Prefix      string   `yaml:"prefix"`                          // beginning of every topic and group
 	Lanes       int      `yaml:"lanes"`                           // fixed when the topics are created; 0: 64, embedded 8
-	Replication int      `yaml:"replication"`                     // of new topics; 0: 3, embedded 1
+	Replication int      `yaml:"replication"`                     // of new topics; left out: 3, embedded 1
 	Compression string   `yaml:"compression" one:"none,lz4,zstd"` // of what Holdfast writes
 	TLS         TLS      `yaml:"tls"`
 	SASL        SASL     `yaml:"sasl"`

@@ -40,6 +40,23 @@ func TestEnvironmentOverridesTheFile(t *testing.T) {
 	}
 }
 
+// What is set to nothing is no default.
+func TestSetToNothing(t *testing.T) {
+	path := write(t, "data_dir: \"\"\nkafka: {brokers: [a:1], replication: 0}\n")
+	_, err := Load(path, nil)
+	for _, want := range []string{":1: data_dir: is empty", ":2: kafka.replication: 0 copies"} {
+		if err == nil || strings.Count(err.Error(), want) != 1 {
+			t.Errorf("%q is not reported once: %v", want, err)
+		}
+	}
+	if _, err := Load("", []string{"HOLDFAST_KAFKA_REPLICATION=0", "HOLDFAST_DATA_DIR="}); err == nil || !strings.Contains(err.Error(), "0 copies") {
+		t.Errorf("from the environment: %v", err)
+	}
+	if c, err := Load(write(t, "kafka: {brokers: [a:1]}\n"), nil); err != nil || c.Kafka.Replication != 3 {
+		t.Errorf("left out: %d, %v", c.Kafka.Replication, err)
+	}
+}
+
 // Every mistake is told at once, with its line.
 func TestEveryMistakeIsTold(t *testing.T) {
 	path := write(t, `kafka:

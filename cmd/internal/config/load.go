@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -28,6 +29,7 @@ func Load(path string, environ []string) (Config, error) {
 // LoadPlaces is Load, and tells where in the file things stand.
 func LoadPlaces(path string, environ []string) (Config, Places, error) {
 	c := Default()
+	c.Kafka.Replication = unset
 	r := &reader{where: path, lines: map[string]int{}}
 	if path != "" {
 		data, err := os.ReadFile(path)
@@ -42,15 +44,35 @@ func LoadPlaces(path string, environ []string) (Config, Places, error) {
 	file, lines := r.mistakes, r.lines
 	e := &reader{lines: map[string]int{}}
 	e.environment(environ, &c)
-	c.complete()
 	v := &reader{where: path, lines: lines, wrong: map[string]bool{}}
 	for _, m := range append(slices.Clone(file), e.mistakes...) {
 		if x := (*Mistake)(nil); errors.As(m, &x) {
 			v.wrong[x.Key] = true
 		}
 	}
+	v.emptied(&c)
+	c.complete()
 	v.whole(&c)
 	return c, Places{path, lines}, errors.Join(slices.Concat(file, e.mistakes, v.mistakes)...)
+}
+
+// unset stands for a number that nobody wrote, where 0 would be a mistake.
+const unset = math.MinInt
+
+// emptied reports what was set to nothing, which complete would take for left out.
+func (r *reader) emptied(c *Config) {
+	if c.DataDir == "" {
+		r.at("data_dir", "is empty", "name a folder, or leave it out for "+Default().DataDir)
+		c.DataDir = Default().DataDir
+	}
+	switch c.Kafka.Replication {
+	case 0:
+		r.at("kafka.replication", "0 copies keep nothing", "write 1 to 15, or leave it out: 3, and 1 with the embedded broker")
+	case unset:
+	default:
+		return
+	}
+	c.Kafka.Replication = 0
 }
 
 func (r *reader) document(data []byte, c *Config) {
