@@ -60,7 +60,9 @@ func NewRing(reach, next int64) *Ring {
 
 // Seen notes the id of a source at an offset and tells whether it stands among the reach
 // before. Offsets must rise.
-func (r *Ring) Seen(offset int64, source, id string) bool { return r.seen(offset, r.hashID(source, id)) }
+func (r *Ring) Seen(offset int64, source, id string) bool {
+	return r.seen(offset, r.hashID(source, id))
+}
 
 // SeenAll appends to known what Seen says of one source's ids at consecutive offsets. All
 // places are touched before any is needed, so that the waits for memory overlap.
