@@ -76,11 +76,16 @@ func (c *conn) Close() error {
 // ErrUnknown says that no socket of this machine is at the other end.
 var ErrUnknown = errors.New("the other end is no socket of this machine")
 
-// Of returns the id of the user who owns the other end of a TCP connection.
+// Of returns the id of the user who owns the other end of a TCP connection. That end must
+// still be held by a process: of one that was closed the kernel knows no user, and shows
+// root's number in its place.
 func Of(c net.Conn) (uid int, err error) {
 	ours, theirs, err := ends(c)
 	if err != nil {
 		return 0, err
+	}
+	if uid, err = ask(theirs, ours); err == nil || errors.Is(err, ErrUnknown) {
+		return uid, err
 	}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := os.Open(table)
@@ -112,7 +117,7 @@ func find(table io.Reader, local, remote netip.AddrPort) (uid int, err error) {
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
-		if len(f) < 8 {
+		if len(f) < 10 {
 			continue
 		}
 		if a, err := address(f[1]); err != nil || a != local {
@@ -120,6 +125,9 @@ func find(table io.Reader, local, remote netip.AddrPort) (uid int, err error) {
 		}
 		if b, err := address(f[2]); err != nil || b != remote {
 			continue
+		}
+		if f[9] == "0" {
+			return 0, ErrUnknown // no process holds it
 		}
 		return strconv.Atoi(f[7])
 	}
