@@ -42,6 +42,7 @@ type world struct {
 	desk      notify.Desk      // without its directories
 	sinkFails int
 	fenced    bool
+	dead      bool // notices are written down no more
 	cut       func(what string) // called before each write
 	grown     chan struct{}
 }
@@ -215,6 +216,9 @@ func (p *post) Notices(ctx context.Context, told []enforce.Told) error {
 	defer p.mu.Unlock()
 	if p.writes("notice"); ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if p.dead {
+		return errors.New("nobody is there to write it")
 	}
 	for _, x := range told {
 		p.journal = append(p.journal, x.Notice)

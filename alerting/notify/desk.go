@@ -12,7 +12,8 @@ import (
 	"holdfast/schemas"
 )
 
-// Directory says whom a channel tells.
+// Directory says whom a channel tells. One with a method Gathers that returns true gathers
+// what comes in great number by itself.
 type Directory interface {
 	Name() string         // the channel's, unique
 	Audiences() []Address // whom it tells besides the customer
@@ -201,7 +202,9 @@ func (d *Desk) letter(o *Occasion, audience string, dir Directory, to string, r 
 	l.Language = d.languageOf(o, audience, dir.Name(), to, r)
 	l.Wait = Span(d.wait(o, audience, r))
 	if audience == AudienceOperator {
-		l.Spree = d.spree(o, r)
+		if g, ok := dir.(interface{ Gathers() bool }); !ok || !g.Gathers() {
+			l.Spree = d.spree(o, r)
+		}
 		l.Key = "notice:" + dir.Name()
 	}
 	return l

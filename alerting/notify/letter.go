@@ -69,7 +69,7 @@ func (l *Letter) Message(w *Writer) Message {
 	if l.Occasion != nil {
 		m.Occasion = *l.Occasion
 		m.set(w.Write(l.Audience, l.Language, []*Occasion{l.Occasion}))
-		m.CaseURL = w.caseURL(l.Audience, l.Occasion)
+		m.CaseURL, m.Button = w.caseURL(l.Audience, l.Occasion), w.button(l.Audience, l.Language)
 	}
 	return m
 }

@@ -42,6 +42,7 @@ type Message struct {
 	// message of several Parts.
 	Occasion Occasion
 	CaseURL  string // where people look at the case; empty where no console is configured
+	Button   string // what the link to it says
 	Spree    string // of several Parts: what they are gathered by
 	Parts    []Message
 	// Thread is what the receiver called the first message of the case, where it is known.

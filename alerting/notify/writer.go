@@ -285,9 +285,7 @@ func (w *Writer) write(sets map[string]*template.Template, audience, language st
 		Language: language, Subject: oneLine(subject), Customer: audience == AudienceCustomer, Brand: w.cfg.Brand,
 		Page: len(about) == 1 && about[0].Page, Done: word(set, "done"), Open: word(set, "open"), Blocks: parse(subject, body, links),
 	}
-	if doc.Button = word(set, "open_case"); doc.Customer {
-		doc.Button = word(set, "open_page")
-	}
+	doc.Button = buttonOf(set, audience)
 	if len(about) == 1 {
 		doc.Tone = tone(about[0].What)
 	}
@@ -307,6 +305,24 @@ func phrase(set *template.Template, name string, data any) string {
 		return "(" + name + ")"
 	}
 	return b.String()
+}
+
+func buttonOf(set *template.Template, audience string) string {
+	if audience == AudienceCustomer {
+		return word(set, "open_page")
+	}
+	return word(set, "open_case")
+}
+
+func (w *Writer) button(audience, language string) string {
+	if w == nil {
+		w = Default
+	}
+	set := w.languages[language]
+	if set == nil {
+		set = w.own[DefaultLanguage]
+	}
+	return buttonOf(set, audience)
 }
 
 // tone is the colour of a message.

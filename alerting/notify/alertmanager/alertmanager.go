@@ -1,8 +1,9 @@
 // Package alertmanager hands notices to operators to an Alertmanager by version 2 of its API,
-// which groups, silences and routes them. An alert's labels are alertname (HoldfastDecision),
-// entity, kind, verdict, severity and page; what a person reads stands in annotations.
-// The same labels are the same alert: told twice it is one. A release ends the alerts of the
-// entity that are known by their labels: those of the stopping verdicts.
+// which groups, silences and routes them. An alert is a case: its labels are alertname
+// (HoldfastCase; HoldfastBrake and HoldfastReceiver for what is none), entity, kind, case and
+// those of the configuration; they stay the same whatever follows in the case, so that it
+// stays one alert. What changes (verdict, severity) and what a person reads stands in
+// annotations. The case's end ends the alert.
 package alertmanager
 
 import (
@@ -11,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -65,6 +65,9 @@ func (a *Alertmanager) Audiences() []notify.Address {
 	return []notify.Address{{Audience: notify.AudienceOperator, To: a.cfg.Name}}
 }
 
+// Gathers says that it groups what comes in great number by itself.
+func (a *Alertmanager) Gathers() bool { return true }
+
 // Customers says that it tells no customer.
 func (a *Alertmanager) Customers() bool { return false }
 
@@ -74,26 +77,21 @@ type alert struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	StartsAt    string            `json:"startsAt,omitempty"`
 	EndsAt      string            `json:"endsAt"`
+	// GeneratorURL is where people look at the case.
+	GeneratorURL string `json:"generatorURL,omitempty"`
 }
 
-// Send posts the alert of a decision, or ends those of a released entity.
+// Send posts the alert of a case, or ends it.
 func (a *Alertmanager) Send(ctx context.Context, m notify.Message) (retry bool, err error) {
 	now := a.now().UTC()
-	if m.Decision.Verdict == schemas.VerdictRelease {
-		var ended []alert
-		for _, v := range []schemas.Verdict{schemas.VerdictReview, schemas.VerdictThrottle, schemas.VerdictSuspend, schemas.VerdictBlock} {
-			for _, page := range []bool{false, true} {
-				of := m
-				of.Decision.Verdict, of.Page = v, page
-				ended = append(ended, alert{Labels: labels(of), EndsAt: now.Format(time.RFC3339)})
-			}
-		}
-		return a.to.JSON(ctx, ended)
+	out := alert{Labels: a.labels(m), EndsAt: now.Format(time.RFC3339)}
+	if m.Occasion.Ends() || m.Occasion.What == "" && m.Decision.Verdict == schemas.VerdictRelease {
+		return a.to.JSON(ctx, []alert{out})
 	}
-	out := alert{
-		Labels:      labels(m),
-		Annotations: map[string]string{"summary": m.Subject, "description": notify.Clip(m.Body, 32<<10), "policy": m.Decision.Policy, "decision": m.Decision.ID, "notice": m.ID},
-		EndsAt:      now.Add(a.cfg.ResolveAfter).Format(time.RFC3339),
+	out.EndsAt, out.GeneratorURL = now.Add(a.cfg.ResolveAfter).Format(time.RFC3339), m.CaseURL
+	out.Annotations = map[string]string{
+		"summary": m.Subject, "description": notify.Clip(m.Body, 32<<10), "happened": string(m.Occasion.What), "verdict": string(m.Decision.Verdict),
+		"severity": string(m.Occasion.Severity), "policy": m.Decision.Policy, "plan": m.Occasion.Plan, "decision": m.Decision.ID, "notice": m.ID,
 	}
 	if !m.Time.IsZero() && m.Time.Before(now) {
 		out.StartsAt = m.Time.UTC().Format(time.RFC3339)
@@ -101,18 +99,20 @@ func (a *Alertmanager) Send(ctx context.Context, m notify.Message) (retry bool, 
 	return a.to.JSON(ctx, []alert{out})
 }
 
-// labels tell alerts apart. What differs from one decision about an entity to the next stands
-// in the annotations, so that a release finds the alert again.
-func labels(m notify.Message) map[string]string {
-	severity := map[schemas.Verdict]string{schemas.VerdictSuspend: "critical", schemas.VerdictBlock: "critical", schemas.VerdictThrottle: "warning"}[m.Decision.Verdict]
-	if severity == "" {
-		severity = "info"
+// labels tell alerts apart: they are the same for all of a case. What differs from one
+// message of it to the next stands in the annotations.
+func (a *Alertmanager) labels(m notify.Message) map[string]string {
+	out := map[string]string{
+		"alertname": "HoldfastCase", "entity": strings.ToValidUTF8(m.Decision.Entity.Key(), "\uFFFD"), "kind": string(m.Decision.Entity.Kind), "case": m.Case(),
 	}
-	if m.Page {
-		severity = "critical"
+	switch m.Occasion.What {
+	case notify.Tripped:
+		out["alertname"] = "HoldfastBrake"
+	case notify.Overdue, notify.Resolved, notify.Gone:
+		out = map[string]string{"alertname": "HoldfastReceiver", "receiver": m.Occasion.Receiver, "case": m.Case()}
 	}
-	return map[string]string{
-		"alertname": "HoldfastDecision", "entity": strings.ToValidUTF8(m.Decision.Entity.Key(), "\uFFFD"), "kind": string(m.Decision.Entity.Kind),
-		"verdict": string(m.Decision.Verdict), "severity": severity, "page": strconv.FormatBool(m.Page),
+	for k, v := range a.cfg.Labels {
+		out[k] = v
 	}
+	return out
 }

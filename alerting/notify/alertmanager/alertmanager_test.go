@@ -2,7 +2,6 @@ package alertmanager
 
 import (
 	"context"
-	"regexp"
 	"testing"
 	"time"
 
@@ -30,8 +29,6 @@ func notice(v schemas.Verdict, page bool) notify.Message {
 	}
 }
 
-var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
-
 func TestAReleaseEndsTheAlert(t *testing.T) {
 	r := posttest.New(t, 200)
 	a := receiver(t, Config{URL: r.URL + "/", UserFile: posttest.Secret(t, "ann:pw")})
@@ -43,7 +40,7 @@ func TestAReleaseEndsTheAlert(t *testing.T) {
 	if head.Get("Authorization") != "Basic YW5uOnB3" {
 		t.Errorf("authorization %q", head.Get("Authorization"))
 	}
-	if len(opened) != 1 || opened[0].Labels["severity"] != "critical" || opened[0].Annotations["summary"] == "" {
+	if len(opened) != 1 || opened[0].Labels["alertname"] != "HoldfastCase" || opened[0].Annotations["summary"] == "" {
 		t.Fatalf("%+v", opened)
 	}
 	for name := range opened[0].Labels {
@@ -70,10 +67,41 @@ func TestAReleaseEndsTheAlert(t *testing.T) {
 }
 
 func TestConfigurationMistakes(t *testing.T) {
-	for _, cfg := range []Config{{URL: "alertmanager:9093"}, {URL: "http://ann:pw@host"}, {URL: "http://host", UserFile: posttest.Secret(t, "nopassword")}} {
+	for _, cfg := range []Config{{URL: "alertmanager:9093"}, {URL: "http://ann:pw@host"}, {URL: "http://host", UserFile: posttest.Secret(t, "nopassword")}, {URL: "http://host", Labels: map[string]string{"a-b": "c"}}, {URL: "http://host", Labels: map[string]string{"case": "c"}}} {
 		cfg.Name, cfg.ResolveAfter, cfg.Timeout = "am", time.Hour, time.Second
 		if _, err := New(cfg, Deps{}); err == nil {
 			t.Errorf("%+v was taken", cfg)
+		}
+	}
+}
+
+// Whatever follows in a case is the same alert: its labels, of which Alertmanager makes the
+// fingerprint, never change, and its end ends it.
+func TestACaseIsOneAlert(t *testing.T) {
+	r := posttest.New(t, 200)
+	a := receiver(t, Config{URL: r.URL, Labels: map[string]string{"team": "abuse"}})
+	var first map[string]string
+	for _, what := range []notify.What{notify.Opened, notify.Slowed, notify.Stopped, notify.Progress, notify.Relapsed, notify.Released} {
+		m := notice(schemas.VerdictThrottle, false)
+		m.Occasion = notify.Occasion{What: what, Case: "case_1", Severity: schemas.SeverityHigh}
+		m.CaseURL = "https://holdfast.example/cases/case_1"
+		if _, err := a.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		var got []alert
+		r.Last(t, &got)
+		if len(got) != 1 {
+			t.Fatalf("%+v", got)
+		}
+		if first == nil {
+			first = got[0].Labels
+		}
+		if d := cmp.Diff(first, got[0].Labels); d != "" || got[0].Labels["case"] != "case_1" || got[0].Labels["team"] != "abuse" {
+			t.Errorf("%s: %s %v", what, d, got[0].Labels)
+		}
+		end, err := time.Parse(time.RFC3339, got[0].EndsAt)
+		if over := what == notify.Released; err != nil || end.After(time.Now()) == over || (got[0].GeneratorURL == "") != over {
+			t.Errorf("%s: it ends at %s", what, got[0].EndsAt)
 		}
 	}
 }

@@ -4,7 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
+)
+
+var (
+	labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+	own       = []string{"alertname", "entity", "kind", "case", "receiver"}
 )
 
 // Config is one Alertmanager.
@@ -14,6 +22,8 @@ type Config struct {
 	UserFile     string        // holds user:password of basic authentication; may be missing
 	ResolveAfter time.Duration // how long an alert lasts that nothing follows
 	Timeout      time.Duration // of one call
+	// Labels are added to every alert.
+	Labels map[string]string
 }
 
 // Validate names everything that cannot be used.
@@ -27,6 +37,11 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("url is no address: write http://alertmanager:9093"))
 	} else if u.User != nil {
 		errs = append(errs, errors.New("url holds a user: name a file with user:password in user_file"))
+	}
+	for name := range c.Labels {
+		if !labelName.MatchString(name) || slices.Contains(own, name) {
+			errs = append(errs, fmt.Errorf("labels: %q cannot be one: use letters, digits and _, and none of %s", name, strings.Join(own, ", ")))
+		}
 	}
 	if c.ResolveAfter < time.Minute {
 		errs = append(errs, fmt.Errorf("resolve_after %s: write at least 1m", c.ResolveAfter))

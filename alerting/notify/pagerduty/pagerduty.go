@@ -1,10 +1,11 @@
-// Package pagerduty pages operators by PagerDuty's Events API v2. One entity is one alert: the
-// dedup key is the entity's, so that what is told again, or follows, joins the alert that is
-// open, and a release resolves it. Limits are PagerDuty's: 1,024 characters of summary, 255 of
-// a dedup key, 512 KiB an event.
+// Package pagerduty pages operators by PagerDuty's Events API v2. One case is one alert: the
+// dedup key is the case's, so that what follows in it joins the alert that is open, and its
+// end resolves it. A message about several cases has a key by what they are gathered by.
+// Limits are PagerDuty's: 1,024 characters of summary, 255 of a dedup key, 512 KiB an event.
 package pagerduty
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -62,6 +63,7 @@ type event struct {
 	Action     string   `json:"event_action"` // trigger, resolve
 	DedupKey   string   `json:"dedup_key"`
 	Client     string   `json:"client,omitempty"`
+	ClientURL  string   `json:"client_url,omitempty"`
 	Payload    *payload `json:"payload,omitempty"`
 }
 
@@ -71,6 +73,8 @@ type payload struct {
 	Severity  string            `json:"severity"` // critical, error, warning, info
 	Timestamp string            `json:"timestamp,omitempty"`
 	Class     string            `json:"class,omitempty"`
+	Component string            `json:"component,omitempty"` // account, ip, employee
+	Group     string            `json:"group,omitempty"`     // the policy
 	Details   map[string]string `json:"custom_details,omitempty"`
 }
 
@@ -80,20 +84,21 @@ const (
 	maxDedup   = 255
 )
 
-// Send triggers an alert, or resolves it where the entity was released. What asks nobody to act
+// Send triggers an alert, or resolves it where the case is over. What asks nobody to act
 // at once is passed over unless Config.All is set.
 func (p *PagerDuty) Send(ctx context.Context, m notify.Message) (retry bool, err error) {
 	e := event{RoutingKey: p.key, DedupKey: dedup(m)}
 	switch {
-	case m.Decision.Verdict == schemas.VerdictRelease:
+	case m.Occasion.Ends() || m.Occasion.What == "" && m.Decision.Verdict == schemas.VerdictRelease:
 		e.Action = "resolve"
 	case !m.Page && !p.cfg.All:
 		return false, nil
 	default:
-		e.Action, e.Client = "trigger", "holdfast"
+		e.Action, e.Client, e.ClientURL = "trigger", "holdfast", m.CaseURL
 		e.Payload = &payload{
-			Summary: clip(m.Subject, maxSummary), Source: "holdfast", Severity: severity(m), Class: string(m.Decision.Verdict),
-			Details: map[string]string{"entity": m.Decision.Entity.Key(), "policy": m.Decision.Policy, "decision": m.Decision.ID, "notice": m.ID, "text": notify.Clip(m.Body, 32<<10)},
+			Summary: clip(m.Subject, maxSummary), Source: "holdfast", Severity: severity(m), Class: cmp.Or(string(m.Occasion.What), string(m.Decision.Verdict)),
+			Component: string(m.Decision.Entity.Kind), Group: m.Decision.Policy,
+			Details: map[string]string{"entity": m.Decision.Entity.Key(), "policy": m.Decision.Policy, "decision": m.Decision.ID, "case": m.Case(), "notice": m.ID, "text": notify.Clip(m.Body, 32<<10)},
 		}
 		if !m.Time.IsZero() {
 			e.Payload.Timestamp = m.Time.UTC().Format(time.RFC3339)
@@ -102,10 +107,16 @@ func (p *PagerDuty) Send(ctx context.Context, m notify.Message) (retry bool, err
 	return p.to.JSON(ctx, e)
 }
 
-// dedup is the alert that a message belongs to: the entity's; without one the message's own.
+// dedup is the alert that a message belongs to: the case's, that of what several are gathered
+// by, or the entity's; without any the message's own.
 func dedup(m notify.Message) string {
 	key := "holdfast/" + m.Decision.Entity.Key()
-	if m.Decision.Entity.IsZero() {
+	switch {
+	case len(m.Parts) > 0:
+		key = "holdfast/many/" + m.Spree
+	case m.Case() != "":
+		key = "holdfast/" + m.Case()
+	case m.Decision.Entity.IsZero():
 		key = "holdfast/notice/" + m.ID
 	}
 	if len(key) > maxDedup || !utf8.ValidString(key) {
@@ -117,8 +128,12 @@ func dedup(m notify.Message) string {
 
 func severity(m notify.Message) string {
 	switch {
-	case m.Page:
+	case m.Page || m.Occasion.Severity == schemas.SeverityCritical:
 		return "critical"
+	case m.Occasion.Severity == schemas.SeverityHigh:
+		return "error"
+	case m.Occasion.Severity == schemas.SeverityMedium:
+		return "warning"
 	case m.Decision.Verdict.Stops():
 		return "error"
 	case m.Decision.Verdict == schemas.VerdictThrottle:

@@ -88,3 +88,34 @@ func TestARoutingKeyIsChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whatever follows in a case joins its alert; many at once are one.
+func TestACaseIsOneAlert(t *testing.T) {
+	r := posttest.New(t, 202)
+	p := integration(t, r.URL, true)
+	send := func(m notify.Message) (e event) {
+		t.Helper()
+		if _, err := p.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		r.Last(t, &e)
+		return e
+	}
+	keys := map[string]bool{}
+	for what, want := range map[notify.What]string{notify.Opened: "trigger", notify.Slowed: "trigger", notify.Stopped: "trigger", notify.Relapsed: "trigger", notify.Released: "resolve", notify.Closed: "resolve"} {
+		m := notice("acct-1", schemas.VerdictThrottle, false)
+		m.Occasion, m.CaseURL = notify.Occasion{What: what, Case: "case_1", Severity: schemas.SeverityHigh}, "https://holdfast.example/cases/case_1"
+		e := send(m)
+		if keys[e.DedupKey] = true; e.Action != want || want == "trigger" && (e.Payload.Severity != "error" || e.ClientURL != m.CaseURL) {
+			t.Errorf("%s: %+v", what, e)
+		}
+	}
+	if len(keys) != 1 || !keys["holdfast/case_1"] {
+		t.Errorf("keys %v", keys)
+	}
+	many := notice("acct-1", schemas.VerdictSuspend, false)
+	many.Parts, many.Spree = []notify.Message{many, many}, "cases"
+	if e := send(many); e.DedupKey != "holdfast/many/cases" || e.Action != "trigger" {
+		t.Errorf("%+v", e)
+	}
+}

@@ -35,12 +35,18 @@ type Poster struct {
 
 // JSON posts a value. retry says whether the same call may succeed later.
 func (p *Poster) JSON(ctx context.Context, value any) (retry bool, err error) {
+	_, retry, err = p.Ask(ctx, value)
+	return retry, err
+}
+
+// Ask posts a value and returns the first 4 KiB of a 2xx answer.
+func (p *Poster) Ask(ctx context.Context, value any) (answer []byte, retry bool, err error) {
 	body, err := json.Marshal(value, json.Deterministic(true))
 	if err != nil {
-		return false, fmt.Errorf("%s: encode: %w", p.Name, err)
+		return nil, false, fmt.Errorf("%s: encode: %w", p.Name, err)
 	}
-	_, err = Do(ctx, p.Client, p.Name, http.MethodPost, p.URL, body, p.Header)
-	return Retry(err), err
+	answer, err = Do(ctx, p.Client, p.Name, http.MethodPost, p.URL, body, p.Header)
+	return answer, Retry(err), err
 }
 
 // Retry tells whether a call that ended with an error of Do may succeed later.

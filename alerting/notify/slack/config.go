@@ -9,11 +9,17 @@ import (
 	"time"
 )
 
+// PostMessage is where Slack takes messages with a token.
+const PostMessage = "https://slack.com/api/chat.postMessage"
+
 // Config is one Slack channel.
 type Config struct {
-	Name    string        // in records, logs and metrics
-	URLFile string        // holds the incoming webhook's address, which is a secret
-	Timeout time.Duration // of one call
+	Name      string        // in records, logs and metrics
+	TokenFile string        // holds a bot token
+	Channel   string        // with a token: the channel's id
+	URL       string        // of chat.postMessage; empty: PostMessage
+	URLFile   string        // without a token: holds the incoming webhook's address, which is a secret
+	Timeout   time.Duration // of one call
 }
 
 // Validate names everything that cannot be used.
@@ -22,8 +28,18 @@ func (c *Config) Validate() error {
 	if c.Name == "" {
 		errs = append(errs, errors.New("name is missing"))
 	}
-	if c.URLFile == "" {
-		errs = append(errs, errors.New("url_file is missing: write the incoming webhook's address into a file and name it"))
+	switch {
+	case c.TokenFile == "" && c.URLFile == "":
+		errs = append(errs, errors.New("token_file and url_file are missing: name a file with a bot token, or one with an incoming webhook's address"))
+	case c.TokenFile != "" && c.URLFile != "":
+		errs = append(errs, errors.New("both token_file and url_file are set: keep token_file"))
+	case c.TokenFile != "" && c.Channel == "":
+		errs = append(errs, errors.New("channel is missing: write the channel's id, C and then digits and letters"))
+	}
+	if c.URL != "" {
+		if err := checkURL(c.URL); err != nil {
+			errs = append(errs, fmt.Errorf("url: %w", err))
+		}
 	}
 	if c.Timeout <= 0 {
 		errs = append(errs, errors.New("timeout must be above 0"))

@@ -89,14 +89,36 @@ type message struct {
 	Verdict  schemas.Verdict `json:"verdict"`
 	Policy   string          `json:"policy"`
 	Decision string          `json:"decision"`
+
+	Happened notify.What      `json:"happened,omitempty"` // opened, slowed, stopped, …
+	Case     string           `json:"case,omitempty"`     // what follows in one case has the same
+	Severity schemas.Severity `json:"severity,omitempty"`
+	Account  string           `json:"account,omitempty"`
+	Plan     string           `json:"plan,omitempty"`
+	Language string           `json:"language,omitempty"`
+	Link     string           `json:"link,omitempty"`  // where people look at the case
+	Steps    []schemas.Step   `json:"steps,omitempty"` // of the way back, with their state
+	Cases    []message        `json:"cases,omitempty"` // where the message is about several
 }
 
-// Send posts a message.
+// Send posts a message. One about several cases lists all of them.
 func (w *Webhook) Send(ctx context.Context, m notify.Message) (bool, error) {
-	return w.post(ctx, m.ID, message{
+	body := about(m)
+	for _, p := range m.Parts {
+		one := about(p)
+		one.Text = ""
+		body.Cases = append(body.Cases, one)
+	}
+	return w.post(ctx, m.ID, body)
+}
+
+func about(m notify.Message) message {
+	return message{
 		ID: m.ID, Type: "notice." + m.Address.Audience, Time: m.Time, Text: m.Body, Subject: m.Subject, Page: m.Page,
 		Entity: m.Decision.Entity, Verdict: m.Decision.Verdict, Policy: m.Decision.Policy, Decision: m.Decision.ID,
-	})
+		Happened: m.Occasion.What, Case: m.Occasion.Case, Severity: m.Occasion.Severity, Account: m.Occasion.Account, Plan: m.Occasion.Plan,
+		Language: m.Language, Link: m.CaseURL, Steps: m.Occasion.Steps,
+	}
 }
 
 func (w *Webhook) post(ctx context.Context, id string, value any) (retry bool, err error) {

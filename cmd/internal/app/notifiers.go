@@ -68,7 +68,7 @@ func channels(cfg *config.Config) (out []channel) {
 	}
 	for i, x := range cfg.Enforce.Slack {
 		add(fmt.Sprintf("enforce.slack[%d]", i), x.Name, func() (enforce.Notifier, error) {
-			return slack.New(slack.Config{Name: x.Name, URLFile: x.URLFile, Timeout: orDefault(x.Timeout)}, slack.Deps{})
+			return slack.New(slack.Config{Name: x.Name, TokenFile: x.TokenFile, Channel: x.Channel, URL: x.URL, URLFile: x.URLFile, Timeout: orDefault(x.Timeout)}, slack.Deps{})
 		})
 	}
 	for i, x := range cfg.Enforce.PagerDuty {
@@ -78,7 +78,7 @@ func channels(cfg *config.Config) (out []channel) {
 	}
 	for i, x := range cfg.Enforce.Alertmanager {
 		add(fmt.Sprintf("enforce.alertmanager[%d]", i), x.Name, func() (enforce.Notifier, error) {
-			c := alertmanager.Config{Name: x.Name, URL: x.URL, UserFile: x.UserFile, ResolveAfter: x.ResolveAfter, Timeout: orDefault(x.Timeout)}
+			c := alertmanager.Config{Name: x.Name, URL: x.URL, UserFile: x.UserFile, ResolveAfter: x.ResolveAfter, Timeout: orDefault(x.Timeout), Labels: x.Labels}
 			if c.ResolveAfter == 0 {
 				c.ResolveAfter = 24 * time.Hour
 			}

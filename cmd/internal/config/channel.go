@@ -2,11 +2,15 @@ package config
 
 import "time"
 
-// Slack is one channel of Slack, by an incoming webhook.
+// Slack is one channel of Slack: by an app's token, which puts what follows in a case below its
+// first message, or by an incoming webhook, which cannot.
 type Slack struct {
-	Name    string        `yaml:"name"`                   // in notices and metrics; unique among all channels
-	URLFile string        `yaml:"url_file" file:"secret"` // holds the incoming webhook's URL
-	Timeout time.Duration `yaml:"timeout"`                // 0: 10 s
+	Name      string        `yaml:"name"`                     // in notices and metrics; unique among all channels
+	TokenFile string        `yaml:"token_file" file:"secret"` // holds an app's bot token (xoxb-) with chat:write
+	Channel   string        `yaml:"channel"`                  // with a token: the channel's id
+	URL       string        `yaml:"url"`                      // of chat.postMessage; empty: Slack's own
+	URLFile   string        `yaml:"url_file" file:"secret"`   // or the incoming webhook's URL
+	Timeout   time.Duration `yaml:"timeout"`                  // 0: 10 s
 }
 
 // PagerDuty is one service's integration for Events API v2.
@@ -23,8 +27,10 @@ type Alertmanager struct {
 	Name         string        `yaml:"name"`                    // in notices and metrics; unique among all channels
 	URL          string        `yaml:"url"`                     // https://host:port
 	UserFile     string        `yaml:"user_file" file:"secret"` // user:password; empty: no login
-	ResolveAfter time.Duration `yaml:"resolve_after"`           // how long an alert lasts; 0: 24 h
+	ResolveAfter time.Duration `yaml:"resolve_after"`           // how long an alert lasts that nothing follows; 0: 24 h
 	Timeout      time.Duration `yaml:"timeout"`                 // of one attempt; 0: 10 s
+	// Labels are added to every alert.
+	Labels map[string]string `yaml:"labels"`
 }
 
 // Words are what notices are written with.
