@@ -81,7 +81,13 @@ func (e *Enforcer) follow(t *task, owed []schemas.Action) []notify.Letter {
 		}
 		switch a.Outcome {
 		case OutcomeDone:
-			if !e.everywhere(t.ent, a.Decision) || !tellsCustomer(w.Record) {
+			if !e.everywhere(t.ent, a.Decision) {
+				continue
+			}
+			if tellsSystems(w.Record) {
+				out = append(out, e.letters(w.Record, notify.AudienceSystem, notify.FromDecision(w.Record, e.names, true))...)
+			}
+			if !tellsCustomer(w.Record) {
 				continue
 			}
 			if w.Record.Verdict == schemas.VerdictRelease {

@@ -82,6 +82,9 @@ func (e *Enforcer) plan(it Item) (*entity, []notify.Letter) {
 	if tellsCustomer(r) && (len(e.lines) == 0 || x != nil && e.everywhere(x, r.ID)) { // nobody will confirm it
 		out = append(out, e.letters(r, notify.AudienceCustomer, notify.FromDecision(r, nil, false))...)
 	}
+	if tellsSystems(r) && (len(e.lines) == 0 || x != nil && e.everywhere(x, r.ID)) {
+		out = append(out, e.letters(r, notify.AudienceSystem, notify.FromDecision(r, nil, false))...)
+	}
 	return x, out
 }
 
@@ -180,6 +183,11 @@ func tellsCustomer(r *decision.Record) bool {
 		return false
 	}
 	return r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease || r.Verdict == schemas.VerdictThrottle && !r.Pending && !r.Braked
+}
+
+// tellsSystems reports whether other systems are told that something is in force.
+func tellsSystems(r *decision.Record) bool {
+	return r.Status != nil && !r.Again && (r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease)
 }
 
 // tooOld reports whether a person must be asked: what caused an automatic decision that

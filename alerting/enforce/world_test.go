@@ -42,7 +42,7 @@ type world struct {
 	desk      notify.Desk      // without its directories
 	sinkFails int
 	fenced    bool
-	dead      bool // notices are written down no more
+	dead      bool              // notices are written down no more
 	cut       func(what string) // called before each write
 	grown     chan struct{}
 }

@@ -23,7 +23,7 @@ type Directory interface {
 // Route says which occasions go where. Of what is empty anything matches. Routes are tried
 // in their order; the first that matches decides, and those after it only with Continue.
 type Route struct {
-	Audience   string // operator or customer; empty: operator
+	Audience   string // operator, customer or system; empty: operator
 	Happened   []What
 	Verdicts   []schemas.Verdict
 	Severities []schemas.Severity
@@ -131,7 +131,7 @@ func oneOf[T ~string](list []T) string {
 // Letters are the messages of an occasion to one audience. The same occasion has letters of
 // the same ids.
 func (d *Desk) Letters(o *Occasion, audience string, contacts []schemas.Contact, now time.Time) []Letter {
-	if audience == AudienceCustomer && !o.Customer() {
+	if audience == AudienceCustomer && !o.Customer() || audience == AudienceSystem && !o.System() {
 		return nil
 	}
 	var out []Letter

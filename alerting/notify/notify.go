@@ -18,6 +18,7 @@ type Change = schemas.Change
 const (
 	AudienceOperator = "operator"
 	AudienceCustomer = "customer"
+	AudienceSystem   = "system" // another platform's, by shared signals
 )
 
 // Address is one receiver of messages.

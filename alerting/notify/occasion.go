@@ -209,6 +209,16 @@ func (o *Occasion) Ends() bool {
 	return o.What == Released || o.What == Closed || o.What == Resolved || o.What == Probation
 }
 
+// System reports whether it means something to other systems: that an account or employee
+// may no longer be trusted, or may be again.
+func (o *Occasion) System() bool {
+	switch o.What {
+	case Stopped, Revoked, Relapsed, Released, Probation:
+		return o.Entity.Kind == schemas.KindAccount || o.Entity.Kind == schemas.KindEmployee
+	}
+	return false
+}
+
 // Customer reports whether there are words for the account's people.
 func (o *Occasion) Customer() bool {
 	switch o.What {

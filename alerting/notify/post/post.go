@@ -68,7 +68,7 @@ func Do(ctx context.Context, client *http.Client, name, method, address string, 
 	for key, values := range header {
 		req.Header[http.CanonicalHeaderKey(key)] = values
 	}
-	if len(body) > 0 {
+	if len(body) > 0 && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("User-Agent", "holdfast")
@@ -81,7 +81,7 @@ func Do(ctx context.Context, client *http.Client, name, method, address string, 
 	if resp.StatusCode/100 == 2 {
 		return text, nil
 	}
-	return nil, &StatusError{Name: name, Status: resp.StatusCode, Detail: notify.Clip(printable(text), 200), after: notify.RetryAfter(resp.Header, time.Now())}
+	return nil, &StatusError{Name: name, Status: resp.StatusCode, Detail: notify.Clip(printable(text), 200), Body: string(text), after: notify.RetryAfter(resp.Header, time.Now())}
 }
 
 // withoutURL takes the URL out of a client's error: its path may be a secret.
@@ -107,6 +107,7 @@ type StatusError struct {
 	Name   string
 	Status int
 	Detail string
+	Body   string // the first 4 KiB of the answer, as it came
 	after  time.Duration
 }
 

@@ -12,6 +12,7 @@ import (
 	"holdfast/alerting/notify/alertmanager"
 	"holdfast/alerting/notify/pagerduty"
 	"holdfast/alerting/notify/ses"
+	"holdfast/alerting/notify/sharedsignals"
 	"holdfast/alerting/notify/slack"
 	"holdfast/alerting/notify/smtp"
 	"holdfast/alerting/notify/webhook"
@@ -74,6 +75,14 @@ func channels(cfg *config.Config) (out []channel) {
 	for i, x := range cfg.Enforce.PagerDuty {
 		add(fmt.Sprintf("enforce.pagerduty[%d]", i), x.Name, func() (enforce.Notifier, error) {
 			return pagerduty.New(pagerduty.Config{Name: x.Name, URL: x.URL, KeyFile: x.KeyFile, All: x.All, Timeout: orDefault(x.Timeout)}, pagerduty.Deps{})
+		})
+	}
+	for i, x := range cfg.Enforce.SharedSignals {
+		add(fmt.Sprintf("enforce.shared_signals[%d]", i), x.Name, func() (enforce.Notifier, error) {
+			return sharedsignals.New(sharedsignals.Config{
+				Name: x.Name, URL: x.URL, Issuer: x.Issuer, Audience: x.Audience, KeyFile: x.KeyFile, KeyID: x.KeyID, TokenFile: x.TokenFile,
+				Subject: x.Subject, Events: x.Events, Timeout: orDefault(x.Timeout),
+			}, sharedsignals.Deps{})
 		})
 	}
 	for i, x := range cfg.Enforce.Alertmanager {

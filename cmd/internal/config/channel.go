@@ -22,6 +22,20 @@ type PagerDuty struct {
 	Timeout time.Duration `yaml:"timeout"`                        // of one attempt; 0: 10 s
 }
 
+// SharedSignals is one receiver of security event tokens (RISC and CAEP 1.0, RFC 8417, 8935).
+type SharedSignals struct {
+	Name      string        `yaml:"name"`                                                                                                                   // in notices and metrics; unique among all channels
+	URL       string        `yaml:"url"`                                                                                                                    // where it takes tokens
+	Issuer    string        `yaml:"issuer"`                                                                                                                 // who we are to it, an https address
+	Audience  string        `yaml:"audience"`                                                                                                               // who it is
+	KeyFile   string        `yaml:"key_file" file:"secret"`                                                                                                 // signing key, PEM: EC P-256, or RSA
+	KeyID     string        `yaml:"key_id"`                                                                                                                 // by which it finds the public key
+	TokenFile string        `yaml:"token_file" file:"secret"`                                                                                               // holds its bearer token; empty: none
+	Subject   string        `yaml:"subject" one:",iss_sub,opaque"`                                                                                          // how accounts are named; empty: iss_sub
+	Events    []string      `yaml:"events" one:"account-disabled,account-enabled,credential-compromise,account-credential-change-required,session-revoked"` // none: all
+	Timeout   time.Duration `yaml:"timeout"`                                                                                                                // of one attempt; 0: 10 s
+}
+
 // Alertmanager is one Alertmanager, by version 2 of its API.
 type Alertmanager struct {
 	Name         string        `yaml:"name"`                    // in notices and metrics; unique among all channels
@@ -54,7 +68,7 @@ type Language struct {
 
 // Route says which notices go where. What is left out matches anything.
 type Route struct {
-	Audience   string        `yaml:"audience" one:",operator,customer"`                           // empty: operator
+	Audience   string        `yaml:"audience" one:",operator,customer,system"`                    // empty: operator
 	Happened   []string      `yaml:"happened"`                                                    // opened, slowed, stopped, …
 	Verdicts   []string      `yaml:"verdicts" one:"review,throttle,suspend,block,revoke,release"` // of the decision
 	Severities []string      `yaml:"severities" one:"low,medium,high,critical"`                   // of the case

@@ -184,12 +184,13 @@ type Enforce struct {
 	Webhook Webhook `yaml:"webhook"`
 	SES     SES     `yaml:"ses"`
 	// Channels of notices, each as often as there are receivers of its kind.
-	SMTP         []SMTP         `yaml:"smtp"`
-	Notices      []Webhook      `yaml:"notices"` // webhooks that take notices to operators
-	Slack        []Slack        `yaml:"slack"`
-	PagerDuty    []PagerDuty    `yaml:"pagerduty"`
-	Alertmanager []Alertmanager `yaml:"alertmanager"`
-	Words        Words          `yaml:"words"`
+	SMTP          []SMTP          `yaml:"smtp"`
+	Notices       []Webhook       `yaml:"notices"` // webhooks that take notices to operators
+	Slack         []Slack         `yaml:"slack"`
+	PagerDuty     []PagerDuty     `yaml:"pagerduty"`
+	Alertmanager  []Alertmanager  `yaml:"alertmanager"`
+	SharedSignals []SharedSignals `yaml:"shared_signals"`
+	Words         Words           `yaml:"words"`
 	// Routes say who is told of what. The first that matches decides; what none matches goes
 	// to every channel.
 	Routes []Route `yaml:"routes"`
