@@ -81,8 +81,9 @@ func parse(subject, body string, links []string) []block {
 	return out
 }
 
-// width is how long a line of plain text is, in characters: RFC 5322 recommends at most 78.
-const width = 76
+// width is how long a line of plain text is, in characters: RFC 5322 recommends at
+// most 78, and quoted-printable (RFC 2045) cuts beyond 76.
+const width = 72
 
 // plain is the document as text. Commands and rows are never cut in two.
 func (d *document) plain() string {

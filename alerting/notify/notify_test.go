@@ -77,7 +77,7 @@ func TestOperatorsSeeShares(t *testing.T) {
 	r := record()
 	r.Seen = []schemas.Seen{{Signal: "s1", Detector: "volume", Share: .7, Text: "4312 recipients in 5m"}, {Signal: "s2", Detector: "new_source", Share: .3, Text: "14 new sources"}}
 	body := toOperator(r, []string{"platform"}).Body
-	for _, want := range []string{"share of the risk: - 70 % 4312 recipients in 5m - 30 % 14 new sources", "Risk: 0.910"} {
+	for _, want := range []string{"share of the risk: - 70 %: 4312 recipients in 5m - 30 %: 14 new sources", "Risk: 0.910"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in:\n%s", want, body)
 		}

@@ -29,6 +29,7 @@ type View struct {
 	Time     string // RFC 3339
 	When     string // day and time in words
 	Window   string // of the compromise, where it is known
+	Sure     string // of the window: high, medium, low
 
 	By     string // the person who decided
 	Why    string // for operators
@@ -91,11 +92,12 @@ func (w *Writer) view(set *template.Template, audience string, o *Occasion) *Vie
 		Credential: printable(o.Credential), Score: o.Score, Seen: seen(o), Shared: len(o.Seen) > 1, Signals: o.Signals,
 		Case: o.Case, Decision: o.Cause, CaseURL: w.caseURL(AudienceOperator, o), PageURL: w.caseURL(AudienceCustomer, o), Support: w.cfg.Support,
 		Known: len(o.Steps) > 0, Status: o.Status, PerDay: o.PerDay, Told: o.Told, Receivers: strings.Join(o.Receivers, ", "), Confirmed: o.Confirmed,
-		Receiver: printable(o.Receiver), Answer: printable(o.Answer), Undelivered: o.Undelivered, Changes: counted(set, o.Undelivered), Age: time.Duration(o.Age).String(), Page: o.Page,
+		Receiver: printable(o.Receiver), Answer: printable(o.Answer), Undelivered: o.Undelivered, Changes: counted(set, o.Undelivered), Age: span(time.Duration(o.Age)), Page: o.Page,
 	}
 	if !o.Window.From.IsZero() {
-		v.Window = o.Window.From.UTC().Format(time.RFC3339) + " – " + o.Window.To.UTC().Format(time.RFC3339) + ", " + o.Window.Confidence
+		v.Window = o.Window.From.UTC().Format(time.RFC3339) + " – " + o.Window.To.UTC().Format(time.RFC3339)
 	}
+	v.Sure = o.Window.Confidence
 	switch o.What {
 	case Released, Probation, Closed, Progress, Resolved:
 	default:
@@ -119,6 +121,18 @@ func (w *Writer) view(set *template.Template, audience string, o *Occasion) *Vie
 	}
 	v.Open = len(v.Steps) - v.Done
 	return v
+}
+
+// span writes a duration without its zeros: 6h, 1m30s.
+func span(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func how(s *schemas.Step) string {
@@ -211,9 +225,11 @@ func gathered(set *template.Template, about []*Occasion) *DigestView {
 		}
 		v.Lines = append(v.Lines, DigestLine{o.Time.UTC().Format("15:04:05"), string(o.Verdict), printable(o.Entity.Key()), o.Policy, o.Case})
 	}
-	v.From = first.UTC().Format(time.RFC3339)
+	v.From = when(set, first)
 	var summary []string
-	for _, what := range Whats {
+	whats := slices.Clone(Whats)
+	slices.SortStableFunc(whats, func(a, b What) int { return counts[b] - counts[a] })
+	for _, what := range whats {
 		if n := counts[what]; n > 0 {
 			summary = append(summary, fmt.Sprintf("%s %s", strconv.Itoa(n), phrase(set, "what", string(what))))
 		}

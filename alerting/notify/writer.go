@@ -286,7 +286,7 @@ func (w *Writer) write(sets map[string]*template.Template, audience, language st
 		Page: len(about) == 1 && about[0].Page, Done: word(set, "done"), Open: word(set, "open"), Blocks: parse(subject, body, links),
 	}
 	doc.Button = buttonOf(set, audience)
-	if len(about) == 1 {
+	if doc.Tone = "bad"; len(about) == 1 {
 		doc.Tone = tone(about[0].What)
 	}
 	var h bytes.Buffer

@@ -113,6 +113,7 @@ type cli struct {
 	Timeline timelineCmd `cmd:"" help:"Show everything recorded about an entity, in order of time."`
 	Status   statusCmd   `cmd:"" help:"An entity's status, and whether the platform has confirmed it."`
 	List     listCmd     `cmd:"" help:"Entities that are stopped, throttled or to be reviewed."`
+	Notice   noticeCmd   `cmd:"" help:"Notices: what is told to operators and customers."`
 	Enforce  enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 

@@ -83,10 +83,20 @@ type alert struct {
 
 // Send posts the alert of a case, or ends it.
 func (a *Alertmanager) Send(ctx context.Context, m notify.Message) (retry bool, err error) {
+	return a.to.JSON(ctx, a.alerts(m))
+}
+
+// Preview is what Alertmanager is sent at the time of the message.
+func Preview(m notify.Message) any {
+	a := &Alertmanager{cfg: Config{ResolveAfter: 24 * time.Hour}, now: func() time.Time { return m.Time }}
+	return a.alerts(m)
+}
+
+func (a *Alertmanager) alerts(m notify.Message) []alert {
 	now := a.now().UTC()
 	out := alert{Labels: a.labels(m), EndsAt: now.Format(time.RFC3339)}
 	if m.Occasion.Ends() || m.Occasion.What == "" && m.Decision.Verdict == schemas.VerdictRelease {
-		return a.to.JSON(ctx, []alert{out})
+		return []alert{out}
 	}
 	out.EndsAt, out.GeneratorURL = now.Add(a.cfg.ResolveAfter).Format(time.RFC3339), m.CaseURL
 	out.Annotations = map[string]string{
@@ -96,7 +106,7 @@ func (a *Alertmanager) Send(ctx context.Context, m notify.Message) (retry bool, 
 	if !m.Time.IsZero() && m.Time.Before(now) {
 		out.StartsAt = m.Time.UTC().Format(time.RFC3339)
 	}
-	return a.to.JSON(ctx, []alert{out})
+	return []alert{out}
 }
 
 // labels tell alerts apart: they are the same for all of a case. What differs from one

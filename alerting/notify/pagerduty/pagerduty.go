@@ -87,12 +87,28 @@ const (
 // Send triggers an alert, or resolves it where the case is over. What asks nobody to act
 // at once is passed over unless Config.All is set.
 func (p *PagerDuty) Send(ctx context.Context, m notify.Message) (retry bool, err error) {
+	e, ok := p.event(m)
+	if !ok {
+		return false, nil
+	}
+	return p.to.JSON(ctx, e)
+}
+
+// Preview is what PagerDuty is sent, also of what asks nobody to act at once; the routing key
+// is left out.
+func Preview(m notify.Message) any {
+	e, _ := (&PagerDuty{cfg: Config{All: true}}).event(m)
+	return e
+}
+
+// event is the event of a message; false says that it is passed over.
+func (p *PagerDuty) event(m notify.Message) (event, bool) {
 	e := event{RoutingKey: p.key, DedupKey: dedup(m)}
 	switch {
 	case m.Occasion.Ends() || m.Occasion.What == "" && m.Decision.Verdict == schemas.VerdictRelease:
 		e.Action = "resolve"
 	case !m.Page && !p.cfg.All:
-		return false, nil
+		return e, false
 	default:
 		e.Action, e.Client, e.ClientURL = "trigger", "holdfast", m.CaseURL
 		e.Payload = &payload{
@@ -104,7 +120,7 @@ func (p *PagerDuty) Send(ctx context.Context, m notify.Message) (retry bool, err
 			e.Payload.Timestamp = m.Time.UTC().Format(time.RFC3339)
 		}
 	}
-	return p.to.JSON(ctx, e)
+	return e, true
 }
 
 // dedup is the alert that a message belongs to: the case's, that of what several are gathered

@@ -218,6 +218,28 @@ type event struct {
 
 // Token is the signed token of one event, in compact form.
 func (t *Transmitter) Token(m notify.Message, kind string) (string, error) {
+	body, err := json.Marshal(t.claims(m, kind), json.Deterministic(true))
+	if err != nil {
+		return "", fmt.Errorf("shared signals %s: encode: %w", t.cfg.Name, err)
+	}
+	signed, err := t.signer.Sign(body)
+	if err != nil {
+		return "", fmt.Errorf("shared signals %s: sign: %w", t.cfg.Name, err)
+	}
+	return signed.CompactSerialize()
+}
+
+// Preview is what a receiver is sent, before it is signed: the claims of each token.
+func Preview(m notify.Message) any {
+	t := &Transmitter{cfg: Config{Issuer: "https://holdfast.example/", Audience: "https://receiver.example/", Subject: SubjectIssuer}}
+	var out []claims
+	for _, e := range events(&m.Occasion) {
+		out = append(out, t.claims(m, e))
+	}
+	return out
+}
+
+func (t *Transmitter) claims(m notify.Message, kind string) claims {
 	o := &m.Occasion
 	c := claims{
 		Issuer: t.cfg.Issuer, ID: schemas.DeriveID("set", m.ID, kind), IssuedAt: m.Time.Unix(), Audience: t.cfg.Audience, Txn: o.Case,
@@ -228,15 +250,7 @@ func (t *Transmitter) Token(m notify.Message, kind string) (string, error) {
 	} else {
 		c.Subject = subject{Format: SubjectIssuer, Issuer: t.cfg.Issuer, Sub: o.Entity.ID}
 	}
-	body, err := json.Marshal(c, json.Deterministic(true))
-	if err != nil {
-		return "", fmt.Errorf("shared signals %s: encode: %w", t.cfg.Name, err)
-	}
-	signed, err := t.signer.Sign(body)
-	if err != nil {
-		return "", fmt.Errorf("shared signals %s: sign: %w", t.cfg.Name, err)
-	}
-	return signed.CompactSerialize()
+	return c
 }
 
 func attributes(o *notify.Occasion, kind string) event {

@@ -202,6 +202,9 @@ func payload(m notify.Message) message {
 	}
 }
 
+// Preview is what Slack is sent.
+func Preview(m notify.Message) any { return payload(m) }
+
 const fence = "```"
 
 // pieces cuts a body into code blocks that each fit a section, at lines where it can.

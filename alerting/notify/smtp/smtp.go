@@ -235,3 +235,17 @@ func mayRetry(err error) bool {
 	}
 	return true
 }
+
+// Preview is a mail as it is sent, headers and all.
+func Preview(n notify.Message, to string) (string, error) {
+	address, err := receiver(to)
+	if err != nil {
+		return "", err
+	}
+	m := &Mailer{from: &netmail.Address{Name: "Holdfast", Address: "holdfast@platform.example"}, now: func() time.Time { return n.Time }}
+	var b strings.Builder
+	if _, err := m.message(n, address).WriteTo(&b); err != nil {
+		return "", fmt.Errorf("smtp: %w", err)
+	}
+	return strings.ReplaceAll(b.String(), "\r\n", "\n"), nil
+}

@@ -103,13 +103,18 @@ type message struct {
 
 // Send posts a message. One about several cases lists all of them.
 func (w *Webhook) Send(ctx context.Context, m notify.Message) (bool, error) {
+	return w.post(ctx, m.ID, Preview(m))
+}
+
+// Preview is what a receiver of messages is sent.
+func Preview(m notify.Message) any {
 	body := about(m)
 	for _, p := range m.Parts {
 		one := about(p)
 		one.Text = ""
 		body.Cases = append(body.Cases, one)
 	}
-	return w.post(ctx, m.ID, body)
+	return body
 }
 
 func about(m notify.Message) message {
