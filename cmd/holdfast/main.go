@@ -118,5 +118,7 @@ type cli struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	Proof  proofCmd  `cmd:"" help:"The log of proof: its key."`
+	Erase  eraseCmd  `cmd:"" help:"Erase what the audit store has about an account; all other proofs hold."`
+	Hold   holdCmd   `cmd:"" help:"Holds: what is neither erased nor expires."`
 	Verify verifyCmd `cmd:"" help:"Hold the audit store against the log of proof: what was changed, added or taken away."`
 }

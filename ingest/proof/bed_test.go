@@ -164,7 +164,7 @@ func findingOf(kind schemas.Kind, id, account, more string) kafka.Record {
 	}
 }
 
-var fence = kafka.Record{Time: 1, Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte(schemas.KindFence)}}}
+var fence = kafka.Record{Time: time.Now().UnixMilli(), Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte(schemas.KindFence)}}}
 
 // story writes some records to every journal.
 func (b *bed) story(events int) {

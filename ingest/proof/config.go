@@ -40,7 +40,7 @@ type Deps struct {
 	Metrics prometheus.Registerer // optional
 	Logger  *slog.Logger          // optional
 	// After is called after each checkpoint, for what is due from time to time.
-	After func(ctx context.Context, f *Fold) error
+	After func(ctx context.Context) error
 }
 
 func (c *Config) setDefaults() error {

@@ -140,7 +140,7 @@ func (p *Prover) Round(ctx context.Context) error {
 		return err
 	}
 	if p.deps.After != nil {
-		return p.deps.After(ctx, p.tree.Fold())
+		return p.deps.After(ctx)
 	}
 	return nil
 }

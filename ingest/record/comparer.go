@@ -45,7 +45,7 @@ func (s onClickHouse) Counts(ctx context.Context, table string, topic schemas.To
 			args = append(args, id)
 		}
 	}
-	rows, err := s.Query(aside(ctx), fmt.Sprintf("SELECT partition, intDiv(offset, %d) AS block, groupBitmap(toUInt64(offset)) FROM %s WHERE %s GROUP BY partition, block", block, table, where), args...)
+	rows, err := s.Query(aside(ctx), fmt.Sprintf("SELECT partition, intDiv(offset, %d) AS block, groupBitmap(toUInt64(offset)) FROM %s GROUP BY partition, block", block, withRemoved(table, where)), append(args, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("record: counting the blocks of %s: %w", table, err)
 	}
@@ -65,6 +65,13 @@ func (s onClickHouse) Counts(ctx context.Context, table string, topic schemas.To
 	return out, rows.Err()
 }
 
+// withRemoved reads the positions of a table's rows and of those that were taken away by
+// right (see ingest/proof), which are not missing.
+func withRemoved(table, where string) string {
+	return "(SELECT log_id, topic, partition, offset, arrival FROM " + table + " WHERE " + where +
+		" UNION ALL SELECT log_id, topic, partition, offset, arrival FROM proof_removals WHERE " + where + ")"
+}
+
 func array(numbers []int64) string {
 	texts := make([]string, len(numbers))
 	for i, n := range numbers {
@@ -75,7 +82,8 @@ func array(numbers []int64) string {
 
 // Held lists what a table holds of a range.
 func (s onClickHouse) Held(ctx context.Context, table string, r Range) (map[Held]bool, error) {
-	rows, err := s.Query(aside(ctx), "SELECT offset, arrival FROM "+table+" WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ?", string(r.Topic), r.Partition, r.From, r.To)
+	args := []any{string(r.Topic), r.Partition, r.From, r.To}
+	rows, err := s.Query(aside(ctx), "SELECT offset, arrival FROM "+withRemoved(table, "topic = ? AND partition = ? AND offset >= ? AND offset < ?"), append(args, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("record: listing what %s holds of %s: %w", table, r.Token(), err)
 	}

@@ -9,6 +9,8 @@ import (
 
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/clickhouse"
+	"holdfast/ingest/proof"
+	"holdfast/schemas"
 )
 
 // OpenStore makes a client of the audit store that cfg names.
@@ -40,13 +42,35 @@ func Migrate(ctx context.Context, cfg *config.Config, log *slog.Logger) (int, er
 	defer c.Close()
 	days := map[string]int{}
 	for table, limit := range cfg.ClickHouse.TTL {
-		days[table] = int(limit.Duration() / (24 * time.Hour))
+		days[table] = inDays(limit)
+	}
+	if cfg.Proof.Enabled { // rows expire by the log of proof, which knows of holds
+		for _, t := range schemas.Tables() {
+			days[t.Name] = 0
+		}
 	}
 	n, err := clickhouse.Migrate(ctx, c, clickhouse.MigrateOptions{Retention: days, Logger: log})
 	if err != nil {
 		return n, fmt.Errorf("migrate the audit store: %w", err)
 	}
 	return n, nil
+}
+
+func inDays(l config.Limit) int { return int(l.Duration() / (24 * time.Hour)) }
+
+// retention says how long rows are kept.
+func retention(cfg *config.Config) proof.Retention {
+	out := proof.Retention{Days: map[string]int{}, Plans: map[string]int{}}
+	for _, t := range schemas.Tables() {
+		out.Days[t.Name] = t.Days
+		if limit, ok := cfg.ClickHouse.TTL[t.Name]; ok {
+			out.Days[t.Name] = inDays(limit)
+		}
+	}
+	for plan, limit := range cfg.ClickHouse.TTLByPlan {
+		out.Plans[plan] = inDays(limit)
+	}
+	return out
 }
 
 func createDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) error {

@@ -84,6 +84,9 @@ type ClickHouse struct {
 	Database     string   `yaml:"database"`                    // holds the tables
 	// TTL is how long rows are kept, by table; "off" keeps them for ever.
 	TTL map[string]Limit `yaml:"ttl"`
+	// TTLByPlan is how long events and findings about an account are kept where its plan is
+	// kept for less than ttl says, by the plan that its newest snapshot names.
+	TTLByPlan map[string]Limit `yaml:"ttl_by_plan"`
 	// Listen is the embedded engine's address, on loopback.
 	Listen string `yaml:"listen"`
 	// MaxMemory is how much the embedded engine may use, in bytes; 0: half of the machine's.
