@@ -76,7 +76,7 @@ type Account struct {
 
 // IsZero reports whether nothing is known.
 func (a *Account) IsZero() bool {
-	return a == nil || a.AsOf == 0 && len(a.Keys)+len(a.Users)+len(a.Changes)+len(a.Rest) == 0
+	return a == nil || len(a.Keys)+len(a.Users)+len(a.Changes)+len(a.Rest) == 0
 }
 
 // Snapshot takes the account's newest snapshot over. The caller knows that it is.

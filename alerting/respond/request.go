@@ -87,7 +87,7 @@ func (w *work) request() (bool, error) {
 	w.st.Known.add(r.ID, max(r.Time.UnixMilli(), w.st.Clock))
 	w.now = r.Time
 	w.adopt()
-	if r.From == schemas.FromHoldfast && r.Act == actDue {
+	if r.From == schemas.FromHoldfast && r.Act == schemas.ActDue {
 		w.due(r.Time)
 		return true, nil
 	}
@@ -97,6 +97,9 @@ func (w *work) request() (bool, error) {
 		Second: clip(r.Second, 256), From: clip(r.From, 32),
 	}
 	op.Refused, op.Awaits = w.carryOut(&r)
+	if r.From == schemas.FromHoldfast && op.Refused != "" {
+		return true, nil // what Holdfast reports to an entity whose case does not wait for it
+	}
 	if r.Act == "snooze" && op.Refused == "" {
 		op.Until = r.Until
 	}

@@ -10,9 +10,6 @@ import (
 	"holdfast/schemas"
 )
 
-// actDue is the act by which Holdfast says that a time has come, see schemas.Case.Next.
-const actDue = "due"
-
 // said is the row of what a person says.
 func (w *work) said(r *schemas.Request) schemas.Row {
 	return schemas.Row{At: r.Time, Found: r.Time, Basis: schemas.BasisSaid, Cause: r.ID, By: clip(r.Actor, 256)}

@@ -353,9 +353,14 @@ func (o *outbox) Commit(ctx context.Context, partition int32, offset int64) erro
 // sink writes actions to their journal, under the entity's key, and letters to the outbox.
 type sink struct{ e *enforcement }
 
-// Actions writes outcomes down.
+// Actions writes outcomes down, and tells the cases what they prove.
 func (s *sink) Actions(ctx context.Context, as []schemas.Action) error {
-	return writeAll(ctx, s.e, schemas.TopicActions, schemas.KindAction, as, func(a *schemas.Action) (string, string) { return a.ID, a.Entity.Key() })
+	err := writeAll(ctx, s.e, schemas.TopicActions, schemas.KindAction, as, func(a *schemas.Action) (string, string) { return a.ID, a.Entity.Key() })
+	if err != nil {
+		return err
+	}
+	ended := sessionsEnded(as)
+	return writeAll(ctx, s.e, schemas.TopicInbox, schemas.KindRequest, ended, func(r *schemas.Request) (string, string) { return r.ID, r.Entity.Key() })
 }
 
 // Letters puts messages into the outbox.

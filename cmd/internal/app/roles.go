@@ -102,6 +102,7 @@ func (a *App) startEnforcement(ctx context.Context, g *errgroup.Group) error {
 	e.register(a.reg)
 	a.health.enforcement.Store(e)
 	g.Go(func() error { return e.Run(ctx) })
+	g.Go(func() error { return e.RunClock(ctx) })
 	for _, n := range notifiers {
 		g.Go(func() error { return e.RunSender(ctx, n) })
 	}

@@ -67,19 +67,40 @@ func ownBytes(e *schemas.Event) ([]byte, error) {
 	if e.Type != schemas.TypeAccount && e.Type != schemas.TypeCredential {
 		return none, nil
 	}
+	type credential struct {
+		ID   string `json:"id"`
+		Kind string `json:"kind"`
+	}
+	keys := make([]credential, len(e.Credentials))
+	for i, c := range e.Credentials {
+		keys[i] = credential{c.ID, c.Kind}
+	}
+	address := ""
+	if e.IP.IsValid() {
+		address = e.IP.String()
+	}
 	b, err := json.Marshal(struct {
-		ID         string            `json:"id"`
-		Type       schemas.EventType `json:"type"`
-		Time       time.Time         `json:"time"`
-		Account    string            `json:"account"`
-		Status     string            `json:"status,omitempty"`
-		Plan       string            `json:"plan,omitempty"`
-		Contacts   []schemas.Contact `json:"contacts,omitempty"`
-		Protected  bool              `json:"protected,omitzero"`
-		Credential string            `json:"credential,omitempty"`
-		Kind       string            `json:"kind,omitempty"`
-		Change     string            `json:"change,omitempty"`
-	}{e.ID, e.Type, time.UnixMilli(e.Time).UTC(), e.Account, e.Status, e.Plan, e.Contacts, e.Protected, e.Credential, e.Kind, e.Change})
+		ID          string            `json:"id"`
+		Type        schemas.EventType `json:"type"`
+		Time        time.Time         `json:"time"`
+		Account     string            `json:"account"`
+		Status      string            `json:"status,omitempty"`
+		Plan        string            `json:"plan,omitempty"`
+		Users       []string          `json:"users,omitempty"`
+		Credentials []credential      `json:"credentials,omitempty"`
+		Contacts    []schemas.Contact `json:"contacts,omitempty"`
+		Protected   bool              `json:"protected,omitzero"`
+		Credential  string            `json:"credential,omitempty"`
+		Kind        string            `json:"kind,omitempty"`
+		Change      string            `json:"change,omitempty"`
+		User        string            `json:"user,omitempty"`
+		Actor       string            `json:"actor,omitempty"`
+		Employee    string            `json:"employee,omitempty"`
+		IP          string            `json:"ip,omitempty"`
+	}{
+		e.ID, e.Type, time.UnixMilli(e.Time).UTC(), e.Account, e.Status, e.Plan, e.Users, keys, e.Contacts, e.Protected,
+		e.Credential, e.Kind, e.Change, e.User, e.Actor, e.Employee, address,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("event %q: %w", e.ID, err)
 	}
