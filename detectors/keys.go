@@ -287,24 +287,15 @@ func (v *accountView) keyAlarm(k *keyPast, b *baseline.Series, level int, n, mea
 	v.e.raise(v.emit, &volumeSpec, f)
 }
 
-// aloneLeast is how many recipients an hour of any credential are nothing unusual.
-const aloneLeast = 20
-
-// alone reports whether of the account's credentials that send only the event's can be out
-// of its ordinary: there are others with a past, and in this hour they do what they did
-// before.
+// alone reports whether the account has other credentials than the event's that send: their
+// past says so, which does not depend on the order of this hour's events.
 func (v *accountView) alone() bool {
 	if v.back != 0 || v.sentWith == nil {
 		return false
 	}
-	others, quiet := false, true
+	others := false
 	v.account.eachKey(&v.e.store, func(k *keyPast) {
-		if k == v.sentWith {
-			return
-		}
-		past := &k.base[1]
-		others = others || past.Active > 0
-		quiet = quiet && k.alarmed == 0 && float64(k.recipients[mod3(v.hourNo)]) <= max(aloneLeast, 2*float64(past.P95))
+		others = others || k != v.sentWith && k.base[1].Active > 0 && k.alarmed == 0
 	})
-	return others && quiet
+	return others
 }

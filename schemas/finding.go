@@ -108,7 +108,7 @@ type Signal struct {
 	// Employee is the one through whom they came, where that is known.
 	Employee string `json:"employee,omitempty"`
 	Usual    int64  `json:"usual,omitzero"`
-	// Alone says that of the account's credentials only Credential is out of its ordinary.
+	// Alone says that the account has other credentials that send, with nothing unusual.
 	Alone bool `json:"alone,omitzero"`
 	// Mode is shadow, and Trial its name, where numbers on trial raised the signal.
 	Mode  Mode   `json:"mode,omitempty"`

@@ -10,8 +10,8 @@
 //	entity      .kind .id .plan .protected
 //	signals     the signals in the policy's window, oldest first; each has
 //	            .detector .family .severity .score .level .certain .observed
-//	            .expected .threshold .unit .credential .alone (the account's other
-//	            credentials do as always) .age (seconds before the newest one)
+//	            .expected .threshold .unit .credential .alone (the account has
+//	            other credentials that send, with nothing unusual) .age (seconds before the newest one)
 //	family      .volume .network .identity .credential .reputation .insider
 //	            .source: the highest severity of that family's signals, none
 //	            where there is no such signal

@@ -125,6 +125,7 @@ func (r *reader) policy(s *Set, n *yaml.Node, seen map[string]bool) {
 		"verdict":       func(n *yaml.Node) { p.Verdict = r.verdict(n) },
 		"window":        func(n *yaml.Node) { p.Window = r.duration(n, "window", time.Minute, MaxWindow) },
 		"floor":         func(n *yaml.Node) { p.Floor = r.floor(n) },
+		"when_alone":    func(n *yaml.Node) { p.Alone = r.oneOf(n, "when_alone", "revoke") == "revoke" },
 		"for":           func(n *yaml.Node) { p.For = r.duration(n, "for", time.Minute, maxFor) },
 		"release":       func(n *yaml.Node) { p.Stays = r.oneOf(n, "release", "steps", "person") == "person" },
 		"when":          func(n *yaml.Node) { r.when(p, n) },
@@ -152,6 +153,9 @@ func (r *reader) complete(p *Policy, n *yaml.Node) {
 	if p.Verdict.Stops() && !has(n, "floor") {
 		r.at(n, fmt.Sprintf("policy %q stops somebody without a floor", p.Name), "add floor: with a unit and its least number, for example recipients: 100")
 	}
+	if p.Alone && (p.Verdict != schemas.VerdictSuspend || p.Entity != schemas.KindAccount) {
+		r.at(n, fmt.Sprintf("policy %q: when_alone goes with the suspension of an account", p.Name), "leave when_alone out")
+	}
 	if p.Entity == "" {
 		return
 	}
@@ -168,8 +172,10 @@ func (r *reader) name(n *yaml.Node, seen map[string]bool) string {
 	switch {
 	case !namePattern.MatchString(n.Value):
 		r.at(n, fmt.Sprintf("name %q is not a name", n.Value), "use lower case letters, digits and dashes, at most 63")
-	case n.Value == "operator":
+	case n.Value == NameOperator:
 		r.at(n, "the name operator is reserved for decisions of people", "choose another name")
+	case OfCase(n.Value):
+		r.at(n, fmt.Sprintf("the name %s is reserved for decisions that follow from a case", n.Value), "choose another name")
 	case seen[n.Value]:
 		r.at(n, fmt.Sprintf("policy %q appears twice", n.Value), "give each policy a name of its own")
 	}

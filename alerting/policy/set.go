@@ -48,6 +48,8 @@ type Policy struct {
 	// Floor is the least number that a signal must have observed, by its unit; one
 	// unit reached is enough. Empty is no floor; stops always have one.
 	Floor map[string]float64
+	// Alone says that where one credential alone is guilty it is revoked instead.
+	Alone bool
 	// For is how long what it decides holds, 0 until it is released.
 	For time.Duration
 	// Stays says that a person releases, also where the way back is complete.

@@ -166,10 +166,10 @@ func (w *work) lift(c *schemas.Case, at time.Time) bool {
 	}
 	if len(c.Holds) > 0 {
 		c.By, c.Why = "", "the way back is complete; "+c.Holds[0].Owner+" holds it still"
-		w.restate(at, "way-back", c.Why)
+		w.restate(at, policyWayBack, c.Why)
 		return true
 	}
-	d := w.automatic("way-back", schemas.VerdictRelease, at, c.Why)
+	d := w.automatic(policyWayBack, schemas.VerdictRelease, at, c.Why)
 	d.Reason = "every step of the way back is proven"
 	d.NoticeReason = "Every step is done. Your account can send again, at first with a limit that grows from day to day."
 	w.end(d)
@@ -181,7 +181,7 @@ func (w *work) lift(c *schemas.Case, at time.Time) bool {
 func (w *work) relapse(c *schemas.Case, x casework.Change) {
 	why := fmt.Sprintf("%s of %s %q on %s from a source of the case (%s)", x.What, strings.ReplaceAll(x.Kind, "_", " "), x.Object,
 		fromMilli(x.At).Format("2006-01-02 15:04:05 UTC"), x.Address)
-	d := w.automatic("relapse", schemas.VerdictSuspend, fromMilli(x.At), why)
+	d := w.automatic(policyRelapse, schemas.VerdictSuspend, fromMilli(x.At), why)
 	if c.Stage == schemas.StageProbation || c.Stage == schemas.StageClosed {
 		if w.st.protected() {
 			d.Verdict = schemas.VerdictReview

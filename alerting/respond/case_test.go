@@ -367,3 +367,37 @@ func TestRevoke(t *testing.T) {
 		}
 	}
 }
+
+const lone = `
+policies:
+  - {name: two, entity: account, verdict: suspend, when_alone: revoke, when: families >= 2, floor: {any: 1}}
+`
+
+// Where one credential is clearly the guilty one it alone is revoked; when another joins in
+// the account is suspended.
+func TestOneGuiltyCredentialIsRevoked(t *testing.T) {
+	cfg := testConfig()
+	cfg.Policies = mustPolicies(t, lone)
+	b := newInbox(t, cfg)
+	by := func(key string) func(*schemas.Signal) {
+		return func(s *schemas.Signal) { s.Credential, s.Alone = key, true }
+	}
+	b.signal(sig("a", alice, vol, high, noon, by("key-1")))
+	b.signal(sig("b", alice, net, high, noon.Add(time.Minute), by("key-1")))
+	s := b.status[alice.Key()]
+	if s.Status != "revoked" || !slices.Equal(s.Revoked, []string{"key-1"}) {
+		t.Fatalf("status %+v", s)
+	}
+	if c := b.theCase(alice); len(c.Holds) != 1 || c.Holds[0].Object != "key-1" || c.Stage != schemas.StageContained || len(c.Steps) == 0 {
+		t.Errorf("case %+v", c)
+	}
+	b.restart()
+	b.signal(sig("c", alice, net, high, noon.Add(time.Hour), by("key-1")))
+	if s := b.status[alice.Key()]; s.Status != "revoked" {
+		t.Fatalf("more of the same: %+v", s)
+	}
+	b.signal(sig("d", alice, net, high, noon.Add(2*time.Hour), by("key-2")))
+	if s := b.status[alice.Key()]; s.Status != "suspended" {
+		t.Fatalf("another credential: %+v", s)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"holdfast/alerting/casework"
+	"holdfast/alerting/policy"
 	"holdfast/schemas"
 )
 
@@ -17,7 +18,7 @@ import (
 const probation = 7 * 24 * time.Hour
 
 // operatorPolicy stands where a person decided.
-const operatorPolicy = "operator"
+const operatorPolicy = policy.NameOperator
 
 // act is one thing that may be asked for.
 type act struct {

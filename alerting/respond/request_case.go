@@ -65,21 +65,21 @@ func (w *work) due(at time.Time) {
 	switch {
 	case p.Holds && len(c.Holds) == 0 && w.st.Standing.rank() >= schemas.VerdictThrottle.Rank():
 		c.Why = "what held it has ended"
-		d := w.automatic("expiry", schemas.VerdictRelease, at, c.Why)
+		d := w.automatic(policyExpiry, schemas.VerdictRelease, at, c.Why)
 		d.NoticeReason = "The limit on your account has ended."
 		w.end(d)
 		return
 	case p.Holds:
 		c.Why = "one of the holds has ended"
-		w.restate(at, "expiry", c.Why)
+		w.restate(at, policyExpiry, c.Why)
 		return
 	case p.Ramp && c.Ramp == nil:
 		c.Why = "probation has ended"
-		w.restate(at, "probation", c.Why)
+		w.restate(at, policyProbation, c.Why)
 		return
 	case p.Ramp:
 		c.Why = fmt.Sprintf("the limit of probation has risen to %d %%", c.Ramp.Share)
-		w.restate(at, "probation", c.Why)
+		w.restate(at, policyProbation, c.Why)
 		return
 	case p.Expired != nil:
 		c.Why = fmt.Sprintf("nobody approved %s by %s in time", p.Expired.Request.Act, p.Expired.Request.Actor)

@@ -2,7 +2,9 @@ package respond
 
 import (
 	"fmt"
+	"slices"
 
+	"holdfast/alerting/casework"
 	"holdfast/alerting/policy"
 	"holdfast/schemas"
 )
@@ -14,6 +16,10 @@ import (
 func (j *judgement) route() {
 	d := j.decision(j.policy.Verdict)
 	j.st.markDone(doneOf(&d))
+	if j.policy.Alone && j.view.env.Alone && d.Credential != "" {
+		d.Verdict = schemas.VerdictRevoke
+		d.Reason = fmt.Sprintf("credential %s alone: %s", d.Credential, d.Reason)
+	}
 	protected := d.Proposed.Stops() && j.st.protected() && (j.mode == schemas.ModeLive || j.trial != "")
 	if protected {
 		d.Verdict = schemas.VerdictReview
@@ -69,7 +75,7 @@ func (w *work) stop(d schemas.Decision, f *findings) {
 		}
 	}
 	switch {
-	case w.st.Standing.rank() >= d.Proposed.Rank() && !w.revokesMore(&d):
+	case w.st.Standing.rank() >= d.Verdict.Rank() && !w.revokesMore(&d):
 		w.enact(d, note{}, f)
 	case len(w.st.Pending) >= maxPending:
 		d.Verdict = schemas.VerdictReview
@@ -82,9 +88,40 @@ func (w *work) stop(d schemas.Decision, f *findings) {
 	}
 }
 
+// The policies of decisions that follow from a case.
+const (
+	policyBeyond    = policy.NameBeyond // a stop after a revocation that did not end it
+	policyRelapse   = policy.NameRelapse
+	policyWayBack   = policy.NameWayBack
+	policyProbation = policy.NameProbation
+	policyExpiry    = policy.NameExpiry
+)
+
+// widen suspends an account of which a policy has revoked one credential, once its signals
+// speak of more than that. What follows from a case depends on what was in force, so that
+// (b) of the package comment does not speak of it.
+func (j *judgement) widen() {
+	c := j.st.Case
+	owner := casework.OwnerPolicy + j.policy.Name
+	if j.mode != schemas.ModeLive || j.trial != "" || !j.policy.Alone || !casework.IsOpen(c) || j.view.env.Alone ||
+		!slices.ContainsFunc(c.Holds, func(h schemas.Hold) bool { return h.Owner == owner && h.Verdict == schemas.VerdictRevoke }) ||
+		!j.enough() || !j.holds() {
+		return
+	}
+	d := j.decision(schemas.VerdictSuspend)
+	d.Policy, d.PolicyVersion = policyBeyond, 1
+	d.ID = schemas.DecisionID(d.Policy, d.Entity, d.Verdict, d.Mode, d.Episode)
+	if j.st.isDone(doneOf(&d)) {
+		return
+	}
+	j.st.markDone(doneOf(&d))
+	d.Reason = "not that credential alone: " + d.Reason
+	j.stop(d, j.findings(&d))
+}
+
 // propose asks the gate.
 func (w *work) propose(d schemas.Decision) {
-	p := schemas.Proposal{ID: ProposalID(d.ID), Time: d.Time, Entity: d.Entity, Decision: d.ID, Verdict: d.Proposed, Arrival: d.Arrival}
+	p := schemas.Proposal{ID: ProposalID(d.ID), Time: d.Time, Entity: d.Entity, Decision: d.ID, Verdict: d.Verdict, Arrival: d.Arrival}
 	w.emit(schemas.TopicProposals, schemas.KindProposal, p.ID, gateKey, p)
 }
 

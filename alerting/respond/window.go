@@ -61,6 +61,8 @@ func (j *judgement) judgePolicy() {
 		}
 		if j.stages() {
 			j.route()
+		} else {
+			j.widen()
 		}
 	}
 }
