@@ -12,7 +12,7 @@ export GOTOOLCHAIN := $(shell GOTOOLCHAIN=$(TOOLCHAIN) $(GO) version >/dev/null 
 TOOL       := $(GO) tool -modfile=.ci/tools/go.mod
 GOTESTSUM  := $(GO) tool -modfile=.ci/gotestsum/go.mod gotestsum --format pkgname --format-hide-empty-pkg --hide-summary=skipped
 
-.PHONY: all build setup kafka demo demo-test cases test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
+.PHONY: all build setup kafka demo demo-test cases dashboards-test test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
 
 all: build
 
@@ -38,6 +38,11 @@ demo-test: setup
 # Small inputs that once gave a wrong value, each with a control; about two minutes.
 cases: setup
 	$(GO) run ./cmd/internal/cases -binary $(BIN)
+
+# Every PromQL expression of deploy/grafana, by Prometheus' own engine; the SQL statements
+# are run by make test.
+dashboards-test:
+	cd .ci/promql && $(GO) test -count=1 ./... # what it reads lies outside of its module
 
 # A line for each package as it ends, then the failures and a count.
 test: setup kafka

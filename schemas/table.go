@@ -142,6 +142,11 @@ func (t Table) DDL() []string {
 	if t.Topic == TopicInbox {
 		out = append(out, signalsView)
 	}
+	for _, v := range Views() {
+		if v.Topic == t.Topic {
+			out = append(out, v.DDL())
+		}
+	}
 	return out
 }
 

@@ -28,6 +28,11 @@ func TestStepsComeToWhatIsDeclared(t *testing.T) {
 	if err := c.Exec(ctx, "DROP VIEW "+schemas.SignalsView); err != nil {
 		t.Fatal(err)
 	}
+	for _, v := range schemas.Views() {
+		if err := c.Exec(ctx, "DROP VIEW "+v.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, table := range schemas.Tables() {
 		for _, s := range append([]string{"DROP VIEW " + table.Unique(), "DROP TABLE " + table.Name, "DROP TABLE " + table.Twin()}, table.DDL()...) {
 			if err := c.Exec(ctx, s); err != nil {

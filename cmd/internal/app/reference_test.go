@@ -227,6 +227,13 @@ func TestReferenceOfTables(t *testing.T) {
 			fmt.Fprintf(b, "| `%s` | %s |\n", c.Name, c.Type())
 		}
 	}
+	fmt.Fprint(b, "\n## What holds now\nViews over the tables with one row an entity, or one row a case.\n")
+	for _, v := range schemas.Views() {
+		fmt.Fprintf(b, "\n### %s\n%s It reads `%s`.\n\n| column | type | meaning |\n|---|---|---|\n", v.Name, v.About, v.Topic)
+		for _, c := range v.Columns {
+			fmt.Fprintf(b, "| `%s` | %s | %s |\n", c.Name, c.Type, cell(c.Meaning))
+		}
+	}
 	reference(t, "tables.md", "Tables", b.Bytes())
 }
 
