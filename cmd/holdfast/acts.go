@@ -50,7 +50,7 @@ func ask(ctx context.Context, client *kafka.Client, cfg *config.Config, r schema
 // suspendCmd suspends by hand.
 type suspendCmd struct {
 	actCmd
-	Force bool `help:"Suspend also who is not known: no event and no decision is recorded."`
+	Force bool `help:"Suspend even if nothing is recorded about the name."`
 }
 
 // Run suspends, and says whether the platform has confirmed it.
@@ -202,7 +202,7 @@ func subject(r schemas.Request) string {
 // blockCmd blocks by hand.
 type blockCmd struct {
 	actCmd
-	Force bool `help:"Block also an address that many may share: a private one, or a trusted proxy."`
+	Force bool `help:"Block even an address that many may share: a private one, or a trusted proxy."`
 }
 
 // Run blocks, and says whether the platform has confirmed it.
@@ -279,7 +279,7 @@ func (a *actCmd) confirmed(ctx context.Context, c *common, r schemas.Request) er
 }
 
 type gateCmd struct {
-	Release gateReleaseCmd `cmd:"" help:"Release the brake after having looked."`
+	Release gateReleaseCmd `cmd:"" help:"Release the brake, after a person has looked."`
 }
 
 type gateReleaseCmd struct {

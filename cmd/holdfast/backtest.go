@@ -16,13 +16,13 @@ import (
 )
 
 type backtestCmd struct {
-	From     string   `required:"" placeholder:"WHEN" help:"Since when decisions count: a length of time (30d), a time (2026-01-02T15:04:05Z) or a day."`
-	To       string   `placeholder:"WHEN" help:"Until when, not included (default: now)."`
-	WarmUp   string   `default:"28d" name:"warm-up" help:"How much before that is replayed, so that accounts have a past."`
+	From     string   `required:"" placeholder:"WHEN" help:"Compare decisions since then: a duration (30d), a time (2026-01-02T15:04:05Z) or a day."`
+	To       string   `placeholder:"WHEN" help:"Compare decisions before this time (default: now)."`
+	WarmUp   string   `default:"28d" name:"warm-up" help:"Replay this much before --from first, so that accounts have a baseline."`
 	Policy   string   `placeholder:"FILE" help:"Policies and detectors' numbers to try (default: those in force at each time)."`
-	Accounts []string `placeholder:"ID" sep:"," help:"Report these alone: accounts' ids, or kind:id. All are replayed."`
-	AsLive   bool     `help:"Take imported events as live ones that arrived when they happened."`
-	Limit    int      `default:"50" help:"Name at most so many stops of each kind; 0 is all."`
+	Accounts []string `placeholder:"ID" sep:"," help:"Report only these: account ids, or kind:id. All are replayed."`
+	AsLive   bool     `help:"Treat imported events as live events that arrived when they happened."`
+	Limit    int      `default:"50" help:"List at most this many stops of each kind; 0: all."`
 	JSON     bool     `help:"One JSON object a line: a summary, then policies, stops, cases and what is missing."`
 }
 

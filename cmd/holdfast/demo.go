@@ -20,7 +20,7 @@ import (
 )
 
 type demoCmd struct {
-	Check bool   `help:"Exit after the story, with an error unless exactly the attacked were stopped."`
+	Check bool   `help:"Exit after the story; fail unless exactly the attacked accounts were stopped."`
 	Seed  uint64 `default:"1" help:"The same seed gives the same customers and attacks."`
 	Keep  bool   `help:"Keep the data folder of an earlier demo."`
 }

@@ -17,8 +17,8 @@ import (
 )
 
 type enforceCmd struct {
-	List  enforceListCmd  `cmd:"" help:"What receivers have not confirmed yet: since when, attempts, last error, next try."`
-	Retry enforceRetryCmd `cmd:"" help:"Tell receivers now, also what was held or refused."`
+	List  enforceListCmd  `cmd:"" help:"List what receivers have not confirmed yet: since when, attempts, last error, next try."`
+	Retry enforceRetryCmd `cmd:"" help:"Tell receivers now, including what was held or refused."`
 }
 
 type enforceListCmd struct {
@@ -73,7 +73,7 @@ func undelivered(ctx context.Context, client *kafka.Client, cfg *config.Config) 
 
 type enforceRetryCmd struct {
 	Entity string `arg:"" optional:"" help:"kind:id, or the id of an account or an address alone."`
-	All    bool   `help:"Everything that is not confirmed, but for what is held."`
+	All    bool   `help:"Everything that is not confirmed, except what is held."`
 	Why    string `required:"" placeholder:"TEXT" help:"The reason, kept for auditors."`
 	Actor  string `placeholder:"NAME" help:"Who asks (default: the user of this machine)."`
 	JSON   bool   `help:"As JSON."`

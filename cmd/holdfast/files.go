@@ -33,14 +33,14 @@ import (
 
 type importCmd struct {
 	Files    []string `arg:"" help:"Files, plain or compressed (gzip, zstd, bzip2, xz); - is standard input."`
-	Live     bool     `help:"The records may be acted on; without it they stop nobody, and are history."`
+	Live     bool     `help:"The records may cause automatic stops; without it they are history and stop nobody."`
 	Format   string   `enum:"ndjson,sshd" default:"ndjson" help:"ndjson, or sshd for OpenSSH's log."`
 	Year     int      `placeholder:"YEAR" help:"The year of an OpenSSH log's first line, or of the oldest of its rotated files (default: from each file's own time)."`
 	Timezone string   `placeholder:"ZONE" help:"The zone of an OpenSSH log's times that have none: Europe/Berlin, +01:00 or UTC (default: this machine's)."`
 	Staff    bool     `help:"The users of an OpenSSH log are employees."`
-	Source   string   `default:"import" help:"Named as the source of every record."`
-	Rate     float64  `placeholder:"N" help:"At most so many records a second."`
-	Progress string   `name:"progress-file" placeholder:"FILE" help:"Where to go on from, should the import be interrupted (default: in the data folder)."`
+	Source   string   `default:"import" help:"Source name of every record."`
+	Rate     float64  `placeholder:"N" help:"Send at most this many records a second."`
+	Progress string   `name:"progress-file" placeholder:"FILE" help:"Keeps the progress, so that an interrupted import can continue (default: in the data folder)."`
 	Quiet    bool     `short:"q" help:"Show no progress."`
 }
 
@@ -234,7 +234,7 @@ type replayCmd struct {
 	Files     []string `arg:"" help:"NDJSON files, plain or compressed (gzip, zstd, bzip2, xz); - is standard input."`
 	Decisions string   `placeholder:"OUT" help:"Write decisions here; - is standard output."`
 	Signals   string   `placeholder:"OUT" help:"Write signals here; - is standard output."`
-	Policy    string   `aliases:"policies" placeholder:"FILE" help:"Judge by these policies and detectors' numbers (default: the configuration's). What runs in shadow decides in mode shadow."`
+	Policy    string   `aliases:"policies" placeholder:"FILE" help:"Decide by these policies and detectors' numbers (default: the configuration's). Policies in shadow decide in mode shadow."`
 	Brake     bool     `help:"Let the gate brake automatic stops."`
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 type listCmd struct {
-	Verdict []string `placeholder:"VERDICT" enum:"review,throttle,suspend,block,revoke" help:"Only these: review, throttle, suspend, block, revoke; several with commas."`
+	Verdict []string `placeholder:"VERDICT" enum:"review,throttle,suspend,block,revoke" help:"Only these: review, throttle, suspend, block, revoke; separated by commas."`
 	JSON    bool     `help:"As JSON."`
 }
 

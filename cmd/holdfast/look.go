@@ -95,9 +95,9 @@ func (s *statusCmd) undecided(ctx context.Context, cfg config.Config, client *ka
 type timelineCmd struct {
 	Entity string `arg:"" help:"kind:id, or the id of an account or an address alone."`
 	Since  string `placeholder:"WHEN" help:"How far back (24h, 30d), or a time (2026-01-02T15:04:05Z)."`
-	Limit  int    `default:"1000" help:"Show the newest so many; 0 is all."`
-	Trial  bool   `default:"true" negatable:"" help:"Show what detectors' numbers in shadow found and decided."`
-	Events bool   `default:"true" negatable:"" help:"Show events, besides what was found in them, decided and done."`
+	Limit  int    `default:"1000" help:"Show this many of the newest entries; 0: all."`
+	Trial  bool   `default:"true" negatable:"" help:"Show what detectors' numbers on trial found and decided."`
+	Events bool   `default:"true" negatable:"" help:"Show events, not only findings, decisions and acts."`
 	JSON   bool   `help:"One JSON object a line."`
 }
 

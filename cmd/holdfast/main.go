@@ -95,11 +95,11 @@ type cli struct {
 	Upgrade  upgradeCmd  `cmd:"" help:"Finish an upgrade once every process runs this version."`
 	Config   configCmd   `cmd:"" help:"Print or check the configuration."`
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of a record."`
-	Import   importCmd   `cmd:"" help:"Load files of events."`
+	Import   importCmd   `cmd:"" help:"Import files of events."`
 	Replay   replayCmd   `cmd:"" help:"Run detection and policies over files, without broker or database."`
 	Backtest backtestCmd `cmd:"" help:"Replay history with other policies and compare with what was decided."`
 	Policies policiesCmd `cmd:"" help:"Print or check the policies and the detectors' numbers."`
-	Series   seriesCmd   `cmd:"" help:"Score a series of counts row by row, each from the rows before it."`
+	Series   seriesCmd   `cmd:"" help:"Score each row of a series of counts from the rows before it."`
 
 	Simulate simulateCmd `cmd:"" help:"Generate a platform's traffic with labelled attacks, into files or into a running instance."`
 
@@ -111,8 +111,8 @@ type cli struct {
 	Snooze   snoozeCmd   `cmd:"" help:"Expect signals of an entity for a while, list snoozes and end them."`
 	Gate     gateCmd     `cmd:"" help:"The brake on automatic stops."`
 	Timeline timelineCmd `cmd:"" help:"Show everything recorded about an entity, in order of time."`
-	Status   statusCmd   `cmd:"" help:"An entity's status, and whether the platform has confirmed it."`
-	List     listCmd     `cmd:"" help:"Entities that are stopped, throttled or to be reviewed."`
+	Status   statusCmd   `cmd:"" help:"Show an entity's status, and whether the platform has confirmed it."`
+	List     listCmd     `cmd:"" help:"List entities that are stopped, throttled or under review."`
 	Notice   noticeCmd   `cmd:"" help:"Notices: what is told to operators and customers."`
 	Enforce  enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

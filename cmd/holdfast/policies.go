@@ -22,7 +22,7 @@ type policiesCmd struct {
 
 type policiesPrintCmd struct {
 	File    string `arg:"" optional:"" help:"The file (default: the configuration's)."`
-	Builtin bool   `help:"Print those that Holdfast brings, whatever the configuration says."`
+	Builtin bool   `help:"Print the built-in ones, whatever the configuration says."`
 	JSON    bool   `help:"The detectors' numbers alone, one JSON object a line."`
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 type rebuildCmd struct {
-	Since    string `placeholder:"WHEN" help:"Of the past, take what arrived since then: a length of time (90d), a time or a day (default: all that the store holds)."`
+	Since    string `placeholder:"WHEN" help:"Read what arrived since then: a duration (90d), a time or a day (default: everything in the store)."`
 	ToPrefix string `placeholder:"PREFIX" help:"Make new topics with this prefix instead of replacing the state of the present ones."`
 	Lanes    int    `help:"How many lanes the new topics have (default: as many as now)."`
 	Notes    string `placeholder:"FILE" help:"Holds the progress, so that an interrupted rebuild can continue (default: rebuild.zst in the data folder)."`

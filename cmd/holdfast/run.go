@@ -13,7 +13,7 @@ import (
 
 type runCmd struct {
 	Roles  []app.Role `help:"Only these roles: intake, detect, respond, record, serve." sep:","`
-	NewLog bool       `help:"The logs are new ones: record them from their beginning under a new log id."`
+	NewLog bool       `help:"The topics were created anew: record them from the beginning under a new log id."`
 }
 
 // Run runs until it is told to stop.

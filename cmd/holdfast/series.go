@@ -20,7 +20,7 @@ import (
 
 type seriesCmd struct {
 	File string `arg:"" help:"CSV with a timestamp and a value in each row; - is standard input."`
-	Out  string `short:"o" placeholder:"FILE" help:"Where the scores go (default: standard output)."`
+	Out  string `short:"o" placeholder:"FILE" help:"Write the scores here (default: standard output)."`
 }
 
 // Run scores the series. An interrupt ends it behind a whole row, and what was scored is

@@ -15,23 +15,23 @@ import (
 )
 
 type simulateCmd struct {
-	Out        string        `arg:"" optional:"" placeholder:"OUT" help:"A folder for events and labels; a file for events alone (.ndjson, .gz packs it); - is standard output."`
-	Profile    string        `default:"mixed" help:"What the customers are: mixed, shop, saas, newsletter, agency, business; mail (who writes to whom alone); sshd (logins alone)."`
+	Out        string        `arg:"" optional:"" placeholder:"OUT" help:"A folder for events and labels; a file for events alone (.ndjson, .ndjson.gz); - is standard output."`
+	Profile    string        `default:"mixed" help:"Kind of customers: mixed, shop, saas, newsletter, agency, business; mail (who writes to whom alone); sshd (logins alone)."`
 	Accounts   int           `default:"400" help:"Customers."`
 	Employees  int           `default:"60" help:"Staff."`
 	Days       int           `default:"28" help:"Length."`
 	Start      string        `placeholder:"DATE" help:"First day, as 2026-03-02 (default: so many days ago, so that it ends with yesterday)."`
-	Seed       uint64        `default:"1" help:"Another seed is another platform."`
+	Seed       uint64        `default:"1" help:"A different seed gives a different platform."`
 	Attacks    int           `default:"5" help:"Attacks of each kind."`
 	Lookalikes int           `default:"5" help:"Honest events of each kind that look like attacks."`
 	Kinds      []string      `placeholder:"KIND" help:"Only these kinds of attack and look-alike (default: all; --list-kinds prints them)."`
-	Rate       float64       `default:"20" help:"Messages of an account a day, on average."`
+	Rate       float64       `default:"20" help:"Messages per account and day, on average."`
 	URL        string        `name:"url" placeholder:"URL" help:"Send to a running instance's POST /v1/events in place of writing files."`
 	TokenFile  string        `placeholder:"FILE" help:"Holds the bearer token for --url (default: HOLDFAST_TOKEN)."`
-	Speed      float64       `placeholder:"TIMES" help:"With --url: how many times faster than life (default: as fast as it takes them)."`
+	Speed      float64       `placeholder:"TIMES" help:"With --url: how many times faster than life (default: as fast as possible)."`
 	Follow     bool          `help:"With --url: end with today; send what has passed at once and the rest when its time comes."`
 	Labels     string        `placeholder:"DIR" help:"With --url, a file or standard output: write truth.csv, traps.csv and harm.csv here."`
-	ListKinds  bool          `help:"Print the kinds that the profile has, and end."`
+	ListKinds  bool          `help:"Print the profile's kinds of attack and look-alike, and exit."`
 	Timeout    time.Duration `default:"1m" help:"With --url: of one request."`
 }
 

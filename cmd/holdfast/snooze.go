@@ -13,9 +13,9 @@ import (
 )
 
 type snoozeCmd struct {
-	Add  snoozeAddCmd  `cmd:"" default:"withargs" help:"Suppress an entity's signals for a while: none is answered."`
-	List snoozeListCmd `cmd:"" help:"Who is snoozed, until when, by whom and why."`
-	End  snoozeEndCmd  `cmd:"" help:"End a snooze: signals are answered again."`
+	Add  snoozeAddCmd  `cmd:"" default:"withargs" help:"Suppress an entity's signals for a while: no decision follows from them."`
+	List snoozeListCmd `cmd:"" help:"List snoozes: who, until when, by whom and why."`
+	End  snoozeEndCmd  `cmd:"" help:"End a snooze: decisions follow from signals again."`
 }
 
 type snoozeAddCmd struct {
