@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -68,6 +70,13 @@ func (a *App) newService() (*api.Service, *apiPast) {
 	return s, past
 }
 
+// givesWay reports whether an address that is taken is none that anybody asked for: several
+// processes of one machine need no setting to run beside each other. Where each of them
+// listens is in its endpoints.
+func givesWay(key, addr string) bool {
+	return key == "api.listen" && addr == config.Default().API.Listen
+}
+
 // startServe opens the API. Where the embedded engines run, the user who runs them gets a
 // token in the data folder, so that commands need no set-up.
 func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
@@ -91,6 +100,10 @@ func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api.NewHandler(s, hc))
 	addr, err := listen(ctx, g, c.Listen, mux, c.CertFile, c.KeyFile, c.MaxConnections)
+	if errors.Is(err, syscall.EADDRINUSE) && givesWay("api.listen", c.Listen) {
+		a.log.Info("another process has the API's usual address: listening on a free port", "usual", c.Listen)
+		addr, err = listen(ctx, g, "127.0.0.1:0", mux, c.CertFile, c.KeyFile, c.MaxConnections)
+	}
 	if err != nil {
 		return fmt.Errorf("api.listen: %w", err)
 	}

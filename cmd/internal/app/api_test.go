@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"holdfast/alerting/api"
+	"holdfast/cmd/internal/config"
 )
 
 // asker asks a running instance's API with a token.
@@ -129,5 +131,32 @@ func TestPeopleOutliveARestart(t *testing.T) {
 	var who api.Me
 	if r := (asker{t, a.Endpoints().API, token.Secret}).do("GET", "/v1/me", nil, &who); r.StatusCode != http.StatusOK || who.Name != "ada" || who.Role != api.RoleAnalyst {
 		t.Errorf("after a restart the token is of %+v (%d)", who, r.StatusCode)
+	}
+}
+
+// The API's usual address gives way where another process has it, so that several run on
+// one machine without a setting; one that was asked for does not.
+func TestUsualAddressGivesWay(t *testing.T) {
+	usual := config.Default().API.Listen
+	if ln, err := net.Listen("tcp", usual); err == nil { // else another process has it
+		defer ln.Close()
+	}
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	cfg := testConfig(t, t.TempDir())
+	for addr, mistakes := range map[string]int{usual: 0, other.Addr().String(): 1} {
+		cfg.API.Listen = addr
+		if got := Check(&cfg, config.Places{}, nil, CheckOptions{}); len(got) != mistakes {
+			t.Errorf("%s: %v, want %d mistakes", addr, got, mistakes)
+		}
+	}
+	cfg.API.Listen = usual
+	a, stop := launch(t, cfg, Options{})
+	defer stop()
+	if at := a.Endpoints().API; at == "" || at == "http://"+usual {
+		t.Errorf("the API is at %q", at)
 	}
 }

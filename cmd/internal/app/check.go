@@ -154,6 +154,7 @@ func checkPorts(cfg *config.Config, o CheckOptions, wrong func(key string, err e
 		switch {
 		case err == nil:
 			_ = s.Close()
+		case errors.Is(err, syscall.EADDRINUSE) && givesWay(l.Key, l.Addr):
 		case errors.Is(err, syscall.EADDRINUSE) && alive && running.has(l.Addr):
 			if o.Starting {
 				wrong(l.Key, fmt.Errorf("%s is in use by process %d, which runs on the same data_dir: stop it, or set another port", l.Addr, running.PID))
