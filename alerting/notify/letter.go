@@ -74,12 +74,20 @@ func (l *Letter) Message(w *Writer) Message {
 	return m
 }
 
-// Digest is one message about several letters of one receiver, oldest first. id names it.
+// Digest is one message about several letters of one receiver, oldest first: of each case it
+// tells the newest. id names it.
 func Digest(w *Writer, id string, letters []*Letter) Message {
 	first := letters[0]
 	m := Message{ID: id, Time: first.Time, Address: Address{Audience: first.Audience, To: first.To}, Language: first.Language}
+	newest := map[string]int{}
+	for i, l := range letters {
+		newest[l.Case()] = i
+	}
 	var about []*Occasion
-	for _, l := range letters {
+	for i, l := range letters {
+		if newest[l.Case()] != i {
+			continue
+		}
 		one := l.Message(w)
 		m.Parts = append(m.Parts, one)
 		m.Page = m.Page || one.Page

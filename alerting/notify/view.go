@@ -88,7 +88,7 @@ func (w *Writer) view(set *template.Template, audience string, o *Occasion) *Vie
 	v := &View{
 		What: string(o.What), Entity: printable(o.Entity.Key()), Kind: string(o.Entity.Kind), Account: printable(o.Account), Arg: schemas.MailArg(o.Entity.Key()),
 		Verdict: string(o.Verdict), Proposed: string(o.Proposed), Stopped: stopped(o.Verdict), Severity: string(o.Severity), Policy: o.Policy, Version: o.Version, Plan: printable(o.Plan),
-		Time: o.Time.UTC().Format(time.RFC3339), When: when(set, o.Time), By: schemas.Printable(o.By), Why: schemas.Printable(o.Why), Reason: reason(o),
+		Time: o.Time.UTC().Format(time.RFC3339), When: when(set, o.Time), By: printable(o.By), Why: printable(o.Why), Reason: reason(o),
 		Credential: printable(o.Credential), Score: o.Score, Seen: seen(o), Shared: len(o.Seen) > 1, Signals: o.Signals,
 		Case: o.Case, Decision: o.Cause, CaseURL: w.caseURL(AudienceOperator, o), PageURL: w.caseURL(AudienceCustomer, o), Support: w.cfg.Support,
 		Known: len(o.Steps) > 0, Status: o.Status, PerDay: o.PerDay, Told: o.Told, Receivers: strings.Join(o.Receivers, ", "), Confirmed: o.Confirmed,
@@ -108,8 +108,8 @@ func (w *Writer) view(set *template.Template, audience string, o *Occasion) *Vie
 		steps = usualSteps
 	}
 	for i, s := range steps {
-		sv := StepView{Number: i + 1, Kind: s.Kind, Object: printable(s.Object), Done: s.Done()}
-		sv.Name = strings.TrimSpace(s.Kind + " " + sv.Object)
+		sv := StepView{Number: i + 1, Kind: printable(s.Kind), Object: printable(s.Object), Done: s.Done()}
+		sv.Name = strings.TrimSpace(sv.Kind + " " + sv.Object)
 		sv.Text = phrase(set, "step", sv)
 		if audience == AudienceOperator {
 			sv.How = how(&s)
