@@ -120,5 +120,6 @@ type cli struct {
 	Proof  proofCmd  `cmd:"" help:"The log of proof: its key."`
 	Erase  eraseCmd  `cmd:"" help:"Erase what the audit store has about an account; all other proofs hold."`
 	Hold   holdCmd   `cmd:"" help:"Holds: what is neither erased nor expires."`
+	Export exportCmd `cmd:"" help:"Write rows as CSV, NDJSON or Parquet, or events and findings as OCSF."`
 	Verify verifyCmd `cmd:"" help:"Hold the audit store against the log of proof: what was changed, added or taken away."`
 }
