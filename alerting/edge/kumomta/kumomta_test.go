@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,15 +18,18 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// node is a KumoMTA node as far as its suspensions go (crates/kumod, admin_suspend_v1): a list
-// in memory, entries with the same criteria replace one another, expiry by a clock, all of it
-// lost at a restart, and an entry without criteria matches everything.
+// node is a KumoMTA node as far as its suspensions go (crates/kumod, admin_suspend_v1; the
+// types are in kumo-api-types): a list in memory, entries with the same criteria replace one
+// another, expiry by a clock after 300 s where no duration is given, ids are UUIDs, all of it
+// is lost at a restart, and an entry without criteria matches everything.
 type node struct {
 	mu      sync.Mutex
 	entries []held
 	n       int
 	down    bool
+	deaf    bool // it does as it is told, and its answer is lost
 	posts   int
+	open    int // requests that would have suspended more than a tenant
 }
 
 type held struct {
@@ -40,6 +44,14 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("connection refused")
 	}
 	w := httptest.NewRecorder()
+	if r.URL.Path != "/api/admin/suspend/v1" {
+		w.WriteHeader(http.StatusNotFound)
+		return w.Result(), nil
+	}
+	if r.Method != http.MethodGet && r.Header.Get("Content-Type") != "application/json" {
+		w.WriteHeader(http.StatusUnsupportedMediaType)
+		return w.Result(), nil
+	}
 	n.entries = slices.DeleteFunc(n.entries, func(h held) bool { return !h.ends.After(time.Now()) })
 	switch r.Method {
 	case http.MethodGet:
@@ -54,7 +66,7 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 		var q struct {
 			Reason                   string
 			Tenant, Campaign, Domain *string
-			Duration                 string
+			Duration                 *string
 		}
 		b, _ := io.ReadAll(r.Body)
 		if err := json.Unmarshal(b, &q, json.MatchCaseInsensitiveNames(true)); err != nil || q.Reason == "" {
@@ -62,28 +74,42 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 			break
 		}
 		n.posts++
-		n.add(q.Reason, q.Tenant, lasts(q.Duration))
-		_, _ = fmt.Fprintf(w, `{"id":"%d"}`, n.n)
+		if q.Tenant == nil || *q.Tenant == "" {
+			n.open++
+		}
+		d := 300 * time.Second
+		if q.Duration != nil {
+			d = lasts(*q.Duration)
+		}
+		_, _ = fmt.Fprintf(w, `{"id":%q}`, n.add(q.Reason, q.Tenant, d))
 	case http.MethodDelete:
 		var q struct{ ID string }
 		b, _ := io.ReadAll(r.Body)
-		_ = json.Unmarshal(b, &q, json.MatchCaseInsensitiveNames(true))
+		if err := json.Unmarshal(b, &q, json.MatchCaseInsensitiveNames(true)); err != nil || len(q.ID) != 36 {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			break
+		}
 		before := len(n.entries)
 		n.entries = slices.DeleteFunc(n.entries, func(h held) bool { return h.ID == q.ID })
 		if len(n.entries) == before {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	}
+	if n.deaf {
+		return nil, io.ErrUnexpectedEOF
+	}
 	return w.Result(), nil
 }
 
-func (n *node) add(reason string, tenant *string, d time.Duration) {
+func (n *node) add(reason string, tenant *string, d time.Duration) (id string) {
 	n.n++
+	id = fmt.Sprintf("00000000-0000-4000-8000-%012d", n.n)
 	same := func(a, b *string) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 	n.entries = slices.DeleteFunc(n.entries, func(h held) bool {
 		return same(h.Tenant, tenant) && h.Campaign == nil && h.Domain == nil
 	})
-	n.entries = append(n.entries, held{entry{ID: fmt.Sprint(n.n), Tenant: tenant, Reason: reason}, time.Now().Add(d)})
+	n.entries = append(n.entries, held{entry{ID: id, Tenant: tenant, Reason: reason}, time.Now().Add(d)})
+	return id
 }
 
 // restart forgets everything.
@@ -204,6 +230,51 @@ func TestANodeThatWasAwayGetsWhatItLacks(t *testing.T) {
 		synctest.Wait()
 		if !n.stops("acct-1") {
 			t.Error("it is not suspended two seconds after the node is back")
+		}
+	})
+}
+
+// Suspensions are wanted and released at random while the node restarts, goes away and loses
+// answers: once it has been there for a while it holds what is wanted and nothing else, and no
+// request was ever for more than a tenant.
+func TestANodeHoldsWhatIsWantedWhateverHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rnd := rand.New(rand.NewPCG(5, 1))
+		n := &node{}
+		s, end := run(t, n)
+		defer end()
+		for range 200 {
+			var wanted []string
+			for i := range 8 {
+				if rnd.IntN(3) == 0 {
+					wanted = append(wanted, fmt.Sprintf("acct-%d", i))
+				}
+			}
+			if rnd.IntN(4) == 0 {
+				wanted = append(wanted, "")
+			}
+			s.set(true, wanted...)
+			n.mu.Lock()
+			n.down, n.deaf = rnd.IntN(5) == 0, rnd.IntN(5) == 0
+			n.mu.Unlock()
+			if rnd.IntN(3) == 0 {
+				n.restart()
+			}
+			time.Sleep(time.Duration(rnd.IntN(400)) * time.Second)
+			n.mu.Lock()
+			n.down, n.deaf = false, false
+			n.mu.Unlock()
+			time.Sleep(DefaultConfig().Duration / 6)
+			synctest.Wait()
+			for i := range 8 {
+				account := fmt.Sprintf("acct-%d", i)
+				if n.stops(account) != slices.Contains(wanted, account) {
+					t.Fatalf("%s is stopped: %v", account, n.stops(account))
+				}
+			}
+		}
+		if n.open != 0 {
+			t.Errorf("%d requests were for everybody", n.open)
 		}
 	})
 }
