@@ -49,7 +49,7 @@ func (s *statusCmd) Run(ctx context.Context, c *common) error {
 	}
 	p := progressOf(st, x)
 	if s.JSON {
-		return printJSON(statusJSON{st, p})
+		return printJSON(statusJSON{st, schemas.ActsOf(&st), p})
 	}
 	is := "is"
 	if !p.inForce() {
@@ -58,6 +58,9 @@ func (s *statusCmd) Run(ctx context.Context, c *common) error {
 	fmt.Printf("%s %s %s since %s\n", clean(e.Key()), is, clean(st.Status), st.Since.UTC().Format(time.RFC3339))
 	fmt.Printf("  decided   %s (%s), episode %d, step %d\n", clean(st.Decision), st.Verdict, st.Episode, st.Step)
 	for _, line := range p.lines() {
+		fmt.Println(" ", line)
+	}
+	for _, line := range inForce(&st) {
 		fmt.Println(" ", line)
 	}
 	if st.By != "" {
@@ -69,9 +72,26 @@ func (s *statusCmd) Run(ctx context.Context, c *common) error {
 	return nil
 }
 
+// inForce says what receivers are asked for, each act with the verb that undoes it.
+func inForce(st *schemas.Status) []string {
+	var out []string
+	for _, a := range schemas.ActsOf(st) {
+		line := fmt.Sprintf("act       %s %s", a.Do, clean(a.Object))
+		if a.PerDay > 0 {
+			line += fmt.Sprintf(", %d recipients a day", a.PerDay)
+		}
+		if a.Inverse != "" {
+			line += fmt.Sprintf(" (undone by %s)", a.Inverse)
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
 type statusJSON struct {
 	schemas.Status
-	CarriedOut progress `json:"carried_out"`
+	Acts       []schemas.Act `json:"acts"` // what receivers are asked for
+	CarriedOut progress      `json:"carried_out"`
 }
 
 // undecided says what is known of an entity about which nothing was decided.

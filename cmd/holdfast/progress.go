@@ -15,7 +15,7 @@ type progress []receiverProgress
 
 type receiverProgress struct {
 	Receiver string    `json:"receiver,omitempty"`
-	State    string    `json:"state"`          // confirmed, or as enforce.Undelivered has it; none: no receiver is configured; not told: the status is none that receivers are told
+	State    string    `json:"state"`          // confirmed, or as enforce.Undelivered has it; none: no receiver is configured; not told: the status is none that receivers are told; not concerned: no receiver takes it
 	At       time.Time `json:"at,omitzero"`    // when it was confirmed
 	Since    time.Time `json:"since,omitzero"` // since when it fails
 	Attempts int       `json:"attempts,omitzero"`
@@ -28,6 +28,7 @@ const (
 	stateConfirmed = "confirmed"
 	stateNone      = "none"
 	stateNotTold   = "not told"
+	stateOthers    = "not concerned"
 )
 
 // progressOf holds a status against what is kept of carrying it out.
@@ -53,9 +54,12 @@ func progressOf(st schemas.Status, x *enforce.State) progress {
 				p.Since = f.Since
 			}
 			out = append(out, p)
-		} else if c := x.Receivers[name].Confirmed; c != nil {
+		} else if c := x.Receivers[name].Confirmed; c != nil && c.Decision == x.Last.Decision {
 			out = append(out, receiverProgress{Receiver: name, State: stateConfirmed, At: c.At})
 		}
+	}
+	if len(out) == 0 {
+		return progress{{State: stateOthers}}
 	}
 	return out
 }
@@ -68,7 +72,7 @@ func (p progress) settled() bool {
 // inForce reports whether no receiver has yet to confirm the status.
 func (p progress) inForce() bool {
 	return !slices.ContainsFunc(p, func(r receiverProgress) bool {
-		return r.State != stateConfirmed && r.State != stateNone && r.State != stateNotTold
+		return r.State != stateConfirmed && r.State != stateNone && r.State != stateNotTold && r.State != stateOthers
 	})
 }
 
@@ -81,6 +85,8 @@ func (p progress) lines() []string {
 			out = append(out, fmt.Sprintf("confirmed by %s at %s", who, r.At.UTC().Format(time.RFC3339)))
 		case stateNone:
 			out = append(out, "decided; no receiver is configured, whatever reads the status topic carries it out")
+		case stateOthers:
+			out = append(out, "decided; it concerns no receiver that is configured, whatever reads the status topic carries it out")
 		case stateNotTold:
 			out = append(out, "decided; the platform is not told of reviews")
 		case enforce.StateHeld:
