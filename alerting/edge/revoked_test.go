@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func TestRevokedCredentialsAndProbation(t *testing.T) {
 		"/v1/stopped?status=suspended&format=json": `"ids":[]`,
 	} {
 		w := httptest.NewRecorder()
-		e.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		e.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %s", path, w.Body)
 		}

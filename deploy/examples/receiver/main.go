@@ -16,6 +16,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"log"
@@ -31,12 +32,12 @@ func main() {
 	old := flag.String("old-secret", "", "file with the secret before, while it is changed")
 	state := flag.String("state", "state.ndjson", "file that keeps what was carried out")
 	flag.Parse()
-	if err := run(*listen, *secret, *old, *state); err != nil {
+	if err := run(context.Background(), *listen, *secret, *old, *state); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(listen, secret, old, state string) error {
+func run(ctx context.Context, listen, secret, old, state string) error {
 	var keys [][]byte
 	for _, file := range []string{secret, old} {
 		if file == "" {
@@ -52,7 +53,7 @@ func run(listen, secret, old, state string) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", listen)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return err
 	}

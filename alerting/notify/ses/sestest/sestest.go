@@ -63,6 +63,7 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	defer answer.Body.Close()
 	for name, values := range answer.Header {
 		w.Header()[name] = values
 	}
@@ -140,8 +141,10 @@ func (f *Fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 		if f.Lag--; f.Lag < 0 {
 			f.seen[arn] = is
 		}
-		fmt.Fprintf(w, `{"ReputationEntity":{"ReputationEntityReference":%q,"ReputationEntityType":"RESOURCE","SendingStatusAggregate":%q,`+
-			`"CustomerManagedStatus":{"Status":%q,"Cause":"","LastUpdatedTimestamp":1796000000},"AwsSesManagedStatus":{"Status":"ENABLED"}}}`, arn, f.seen[arn], f.seen[arn])
+		_ = json.MarshalWrite(w, map[string]any{"ReputationEntity": map[string]any{
+			"ReputationEntityReference": arn, "ReputationEntityType": "RESOURCE", "SendingStatusAggregate": f.seen[arn],
+			"CustomerManagedStatus": map[string]any{"Status": f.seen[arn], "Cause": "", "LastUpdatedTimestamp": 1796000000}, "AwsSesManagedStatus": map[string]any{"Status": "ENABLED"},
+		}})
 	default:
 		refuse(w, http.StatusBadRequest, "BadRequestException")
 	}
