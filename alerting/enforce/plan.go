@@ -168,6 +168,8 @@ func (e *Enforcer) lowers(r *decision.Record) bool {
 
 func (e *Enforcer) tellsOperators(r *decision.Record) bool {
 	switch {
+	case notify.Restates(r):
+		return notify.Closes(r)
 	case r.Braked, r.Page, r.Verdict == schemas.VerdictReview && r.Proposed.Stops():
 		return true
 	case r.Verdict == schemas.VerdictReview:
@@ -179,8 +181,11 @@ func (e *Enforcer) tellsOperators(r *decision.Record) bool {
 // tellsCustomer reports whether something changes for the account's people. A throttle
 // that only bridges the time until an answer, or the brake, is not told.
 func tellsCustomer(r *decision.Record) bool {
-	if r.Entity.Kind != schemas.KindAccount || r.Status == nil || r.Again {
+	if r.Entity.Kind != schemas.KindAccount || r.Status == nil {
 		return false
+	}
+	if r.Again {
+		return notify.Closes(r)
 	}
 	return r.Verdict.Stops() || r.Verdict == schemas.VerdictRelease || r.Verdict == schemas.VerdictThrottle && !r.Pending && !r.Braked
 }

@@ -11,6 +11,7 @@ import (
 
 	"holdfast/alerting/decision"
 	"holdfast/alerting/notify"
+	"holdfast/alerting/policy"
 	"holdfast/schemas"
 )
 
@@ -215,6 +216,42 @@ func TestNothingOfStrangersIsClickedOrRun(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), bash, "-c", "printf %s "+command).Output()
 		if err != nil || string(out) != r.Entity.Key() {
 			t.Errorf("%s names %q, not %q: %v", command, out, r.Entity.Key(), err)
+		}
+	}
+}
+
+// A decision's case decides what it joins, and what it is called: a stop in a case that had
+// one before is a relapse, the end of probation closes it, and what only restates what is
+// left in force is told to nobody.
+func TestWhatADecisionIsInItsCase(t *testing.T) {
+	for name, x := range map[string]struct {
+		change func(*decision.Record)
+		want   notify.What
+		quiet  bool
+	}{
+		"a stop":    {func(*decision.Record) {}, notify.Stopped, false},
+		"a relapse": {func(r *decision.Record) { r.Relapses = 1 }, notify.Relapsed, false},
+		"the way back": {func(r *decision.Record) {
+			r.Verdict, r.Policy, r.Stage, r.Status.PerDay = schemas.VerdictRelease, policy.NameWayBack, schemas.StageProbation, 400
+		}, notify.Probation, false},
+		"a person's release": {func(r *decision.Record) {
+			r.Verdict, r.Policy, r.Stage = schemas.VerdictRelease, policy.NameOperator, schemas.StageProbation
+		}, notify.Released, false},
+		"a higher limit": {func(r *decision.Record) {
+			r.Verdict, r.Policy, r.Stage, r.Again, r.Status.PerDay = schemas.VerdictRelease, policy.NameProbation, schemas.StageProbation, true, 900
+		}, notify.Probation, true},
+		"the end of probation": {func(r *decision.Record) {
+			r.Verdict, r.Policy, r.Stage, r.Again = schemas.VerdictRelease, policy.NameProbation, schemas.StageClosed, true
+		}, notify.Closed, false},
+		"one of two holds ends": {func(r *decision.Record) { r.Policy, r.Again = policy.NameExpiry, true }, notify.Repeated, true},
+		"it goes on":            {func(r *decision.Record) { r.Again = true }, notify.Repeated, false},
+	} {
+		r := record()
+		r.Case, r.Steps = "case_9", []schemas.Step{{Kind: schemas.StepAPIKey, Object: "k"}}
+		x.change(r)
+		o := notify.FromDecision(r, nil, true)
+		if o.What != x.want || o.Case != "case_9" || len(o.Steps) != 1 || (notify.Restates(r) && !notify.Closes(r)) != x.quiet {
+			t.Errorf("%s: %s of %s, restates %v", name, o.What, o.Case, notify.Restates(r))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast/alerting/decision"
+	"holdfast/alerting/policy"
 	"holdfast/schemas"
 )
 
@@ -90,7 +91,7 @@ func FromDecision(r *decision.Record, receivers []string, confirmed bool) Occasi
 		What: whatOf(r), Kind: "decided", Cause: r.ID, Case: caseOf(r), Entity: r.Entity, Time: r.Time, Account: r.Account, Plan: r.Plan,
 		Severity: severityOf(r), Verdict: r.Verdict, Proposed: r.Proposed, Policy: r.Policy, Version: r.PolicyVersion, Credential: r.Credential,
 		By: r.By, Why: strings.TrimPrefix(r.Reason, "by "+r.By+": "), Reason: r.NoticeReason, Score: r.Score, Seen: slices.Clone(r.Seen),
-		Signals: len(r.Signals), Told: r.Status != nil && r.Verdict != schemas.VerdictReview, Receivers: receivers, Confirmed: confirmed, Page: r.Page,
+		Signals: len(r.Signals), Steps: r.Steps, Told: r.Status != nil && r.Verdict != schemas.VerdictReview, Receivers: receivers, Confirmed: confirmed, Page: r.Page,
 	}
 	if r.Status != nil {
 		o.Status, o.PerDay = r.Status.Status, r.Status.PerDay
@@ -98,8 +99,28 @@ func FromDecision(r *decision.Record, receivers []string, confirmed bool) Occasi
 	return o
 }
 
+// Restates reports whether a decision only says what is left in force after a hold has
+// ended or the limit of probation has changed. Nobody is told, unless it closes the case.
+func Restates(r *decision.Record) bool {
+	if !r.Again {
+		return false
+	}
+	switch r.Policy {
+	case policy.NameWayBack, policy.NameExpiry, policy.NameProbation, policy.NameOperator:
+		return true
+	}
+	return false
+}
+
+// Closes reports whether a decision says that nothing is left in force, and the case closed.
+func Closes(r *decision.Record) bool {
+	return Restates(r) && r.Verdict == schemas.VerdictRelease && r.Stage == schemas.StageClosed
+}
+
 func whatOf(r *decision.Record) What {
 	switch {
+	case Closes(r):
+		return Closed
 	case r.Page:
 		return Tripped
 	case r.Braked:
@@ -110,6 +131,8 @@ func whatOf(r *decision.Record) What {
 		return Released
 	case r.Again:
 		return Repeated
+	case r.Verdict.Stops() && r.Relapses > 0 && r.Status != nil:
+		return Relapsed
 	case r.Verdict == schemas.VerdictRevoke:
 		return Revoked
 	case r.Verdict.Stops():
@@ -122,6 +145,9 @@ func whatOf(r *decision.Record) What {
 
 // caseOf is the case, or what comes nearest to one: the entity's episode.
 func caseOf(r *decision.Record) string {
+	if r.Case != "" {
+		return r.Case
+	}
 	episode := r.Episode
 	if r.Status != nil {
 		if r.Status.Case != "" {
