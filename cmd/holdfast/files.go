@@ -93,19 +93,15 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 	machine := app.WatchInstance(&cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	g.Go(func() error { return machine.Run(run) })
 
-	var past importer.Past
-	if !i.Live {
-		var closed func()
-		past, closed = openPast(&cfg)
-		defer closed()
-	}
+	past, closed := openPast(&cfg)
+	defer closed()
 	told, shown, early := 0, 0, false
 	bar := newBar(i.Quiet)
 	sum, err := importer.Run(ctx, importer.Config{
 		Files: i.Files, Format: importer.Format(i.Format), SSHD: sshd.Options{Year: i.Year, Staff: i.Staff, Location: zone},
 		Live: i.Live, Source: i.Source, Rate: i.Rate, Progress: progress, Topic: cfg.Kafka.Prefix + string(schemas.TopicEvents),
 	}, importer.Deps{
-		Writer: pressure.Writer{To: producer, Watcher: machine}, Log: client, Networks: networks, Past: past, Logger: quiet(), Progress: bar.show,
+		Writer: pressure.Writer{To: producer, Watcher: machine}, Log: client, Networks: networks, Past: past, Sent: past.Sent, Logger: quiet(), Progress: bar.show,
 		Refused: func(r importer.Refusal) {
 			early = early || r.Err.Reason == schemas.ReasonFuture
 			if told++; told <= maxTold {
@@ -137,6 +133,9 @@ func (i *importCmd) Run(ctx context.Context, c *common) error {
 		fmt.Printf("; an earlier run had done %d lines", sum.Resumed.Lines)
 	}
 	fmt.Printf(" (%s)\n", sum.Elapsed.Round(time.Millisecond))
+	if n := sum.Repeated + sum.Resumed.Repeated; n > 0 {
+		fmt.Printf("%s of the accepted are duplicates: the source %s had sent them before (the views *_unique show each once)\n", count(n, "event", "events"), i.Source)
+	}
 	if sum.Local && i.Timezone == "" {
 		tellZone(zone, sum.Shifted, early)
 	}

@@ -15,7 +15,7 @@ import (
 
 // openPast opens the audit store, which tells an import what was recorded before it.
 // Where it cannot be opened, the import goes on, and says so in the end.
-func openPast(cfg *config.Config) (past importer.Past, closed func()) {
+func openPast(cfg *config.Config) (past past, closed func()) {
 	_, err := app.FindRunning(cfg)
 	if err == nil {
 		store, failed := app.OpenStore(cfg, quiet())
@@ -27,6 +27,12 @@ func openPast(cfg *config.Config) (past importer.Past, closed func()) {
 	return away{err}, func() {}
 }
 
+// past is what an import asks of the audit store.
+type past interface {
+	importer.Past
+	Sent(ctx context.Context, source string, before time.Time) ([]uint64, error)
+}
+
 // away is an audit store that cannot be asked.
 type away struct{ err error }
 
@@ -34,6 +40,9 @@ type away struct{ err error }
 func (a away) Before(context.Context, []string, time.Time) (map[string]history.Seen, error) {
 	return nil, a.err
 }
+
+// Sent says why.
+func (a away) Sent(context.Context, string, time.Time) ([]uint64, error) { return nil, a.err }
 
 // tellUntaught says which records of an import teach detection nothing, and what to do.
 // It is an error where that is all of them.

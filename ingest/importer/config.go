@@ -97,7 +97,10 @@ type Deps struct {
 	Networks   intake.Networks
 	// Past is the audit store. With it an import that is not live finds out which of its
 	// records teach nothing.
-	Past    Past
+	Past Past
+	// Sent, as *history.History has it, lets the import count the events whose ids this
+	// source has sent before. May be nil.
+	Sent    func(ctx context.Context, source string, before time.Time) ([]uint64, error)
 	Logger  *slog.Logger
 	Metrics *intake.Metrics
 	Now     func() time.Time
@@ -141,6 +144,9 @@ type Counts struct {
 	// of the import itself. Both are among the accepted.
 	Late     int64 `json:"late,omitzero"`
 	Unsorted int64 `json:"unsorted,omitzero"`
+	// Repeated are events, among the accepted, whose ids the source had sent before this
+	// import began.
+	Repeated int64 `json:"repeated,omitzero"`
 }
 
 func (c *Counts) add(d Counts) {
@@ -151,6 +157,7 @@ func (c *Counts) add(d Counts) {
 	c.Unreadable += d.Unreadable
 	c.Late += d.Late
 	c.Unsorted += d.Unsorted
+	c.Repeated += d.Repeated
 }
 
 // less is what c has beyond d.
@@ -158,7 +165,7 @@ func (c Counts) less(d Counts) Counts {
 	return Counts{
 		Lines: c.Lines - d.Lines, Accepted: c.Accepted - d.Accepted, Refused: c.Refused - d.Refused,
 		Irrelevant: c.Irrelevant - d.Irrelevant, Unreadable: c.Unreadable - d.Unreadable,
-		Late: c.Late - d.Late, Unsorted: c.Unsorted - d.Unsorted,
+		Late: c.Late - d.Late, Unsorted: c.Unsorted - d.Unsorted, Repeated: c.Repeated - d.Repeated,
 	}
 }
 

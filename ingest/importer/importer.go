@@ -54,9 +54,15 @@ func Run(ctx context.Context, cfg Config, deps Deps) (sum Summary, err error) {
 		clocks = newLives(deps.Past, book.begun(began))
 		defer func() { sum.Untaught = clocks.found }()
 	}
+	var sent []uint64
+	if deps.Sent != nil {
+		if sent, err = deps.Sent(ctx, cfg.source().Name, book.begun(began)); err != nil {
+			deps.Logger.Warn("repeated events are not counted", "error", err)
+		}
+	}
 	var before *file
 	for i, name := range files {
-		f := &file{cfg: &cfg, deps: &deps, src: cfg.source(), book: book, name: name, index: i, after: before, lives: clocks, pace: pacer{rate: cfg.Rate}, checker: intake.Checker{Networks: deps.Networks}}
+		f := &file{cfg: &cfg, deps: &deps, src: cfg.source(), book: book, name: name, index: i, after: before, lives: clocks, known: sent, pace: pacer{rate: cfg.Rate}, checker: intake.Checker{Networks: deps.Networks}}
 		before = f
 		err = f.run(ctx, &sum)
 		sum.Elapsed = time.Since(began)
@@ -85,8 +91,9 @@ type file struct {
 	reader  reader
 	checker intake.Checker
 	stands  standing
-	lives   *lives // nil: not looked at
-	fault   error  // why reading ended early; set before the blocks end
+	lives   *lives   // nil: not looked at
+	known   []uint64 // ids that the source had sent before, by history.HashID, in order
+	fault   error    // why reading ended early; set before the blocks end
 }
 
 // sent is a block whose records are on their way.

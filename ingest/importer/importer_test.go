@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"holdfast/ingest/adapters/sshd"
+	"holdfast/ingest/history"
 	"holdfast/ingest/intake"
 	"holdfast/ingest/intake/intaketest"
 	"holdfast/ingest/kafka"
@@ -312,5 +314,35 @@ func BenchmarkPlatform(b *testing.B) {
 			b.Fatalf("%+v: %v", sum, err)
 		}
 		b.ReportMetric(float64(sum.Accepted)/sum.Elapsed.Seconds(), "events/s")
+	}
+}
+
+// What the source had sent before is counted, and sent again: whether it counts once is
+// the lanes' and the views' business.
+func TestRepeatedEventsAreCounted(t *testing.T) {
+	b := &intaketest.Broker{Lanes: 1}
+	d := deps(intaketest.Producer(t, b, intake.Config{}))
+	var asked string
+	d.Sent = func(_ context.Context, source string, before time.Time) ([]uint64, error) {
+		if before.After(time.Now()) {
+			t.Errorf("asked for what arrives until %s", before)
+		}
+		asked = source
+		var out []uint64
+		for line := range bytes.Lines(events(7)) {
+			var e struct {
+				ID string `json:"id"`
+			}
+			if err := json.Unmarshal(line, &e); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, history.HashID(e.ID))
+		}
+		slices.Sort(out)
+		return out, nil
+	}
+	sum, err := Run(t.Context(), Config{Files: []string{write(t, "again.ndjson", events(10))}, Live: true, Source: "mta"}, d)
+	if want := (Counts{Lines: 10, Accepted: 10, Repeated: 7}); err != nil || sum.Counts != want || asked != "mta" || len(b.All(schemas.TopicEvents)) != 10 {
+		t.Errorf("counts %+v of source %q (%v), want %+v", sum.Counts, asked, err, want)
 	}
 }

@@ -3,8 +3,10 @@ package importer
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
+	"holdfast/ingest/history"
 	"holdfast/ingest/intake"
 	"holdfast/schemas"
 )
@@ -115,6 +117,11 @@ func (l *line) record(ctx context.Context, event []byte) {
 		return
 	}
 	l.sent.counts.Accepted++
+	if len(f.known) > 0 {
+		if _, found := slices.BinarySearch(f.known, history.HashID(rec.ID)); found {
+			l.sent.counts.Repeated++
+		}
+	}
 	if f.lives != nil && f.lives.watches(rec.Key) {
 		l.sent.records = append(l.sent.records, happened{rec.Key, rec.Happened})
 	}
