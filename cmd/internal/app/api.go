@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast/alerting/api"
+	"holdfast/alerting/console"
 	"holdfast/alerting/enforce"
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/clickhouse"
@@ -77,7 +78,19 @@ func givesWay(key, addr string) bool {
 	return key == "api.listen" && addr == config.Default().API.Listen
 }
 
-// startServe opens the API. Where the embedded engines run, the user who runs them gets a
+// consoleKey signs the links of customers: every process of the installation has the same.
+func (a *App) consoleKey() []byte {
+	key := sha256.Sum256(append([]byte("holdfast console\x00"), a.install.HashSecret...))
+	return key[:]
+}
+
+// CustomerLink is the path of the page on which the people of an account see how its case
+// stands, and answer; see console.CustomerPath. It works for 30 days.
+func (a *App) CustomerLink(account, id string, now time.Time) string {
+	return console.CustomerPath(a.consoleKey(), account, id, now.Add(30*24*time.Hour))
+}
+
+// startServe opens the API and the console. Where the embedded engines run, the user who runs them gets a
 // token in the data folder, so that commands need no set-up.
 func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
 	c := a.cfg.API
@@ -97,8 +110,10 @@ func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
 		}
 		hc.Proxies = append(hc.Proxies, n)
 	}
+	handler := api.NewHandler(s, hc)
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", api.NewHandler(s, hc))
+	mux.Handle("/v1/", handler)
+	mux.Handle("/", console.New(s, handler, console.Config{Key: a.consoleKey(), Secure: c.Secure()}, a.log.With("role", "serve")))
 	addr, err := listen(ctx, g, c.Listen, mux, c.CertFile, c.KeyFile, c.MaxConnections)
 	if errors.Is(err, syscall.EADDRINUSE) && givesWay("api.listen", c.Listen) {
 		a.log.Info("another process has the API's usual address: listening on a free port", "usual", c.Listen)
