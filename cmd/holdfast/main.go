@@ -117,9 +117,11 @@ type cli struct {
 	Enforce  enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
-	Proof  proofCmd  `cmd:"" help:"The log of proof: its key."`
-	Erase  eraseCmd  `cmd:"" help:"Erase what the audit store has about an account; all other proofs hold."`
-	Hold   holdCmd   `cmd:"" help:"Holds: what is neither erased nor expires."`
-	Export exportCmd `cmd:"" help:"Write rows as CSV, NDJSON or Parquet, or events and findings as OCSF."`
-	Verify verifyCmd `cmd:"" help:"Hold the audit store against the log of proof: what was changed, added or taken away."`
+	Proof       proofCmd       `cmd:"" help:"The log of proof: its key."`
+	Erase       eraseCmd       `cmd:"" help:"Erase what the audit store has about an account; all other proofs hold."`
+	Hold        holdCmd        `cmd:"" help:"Holds: what is neither erased nor expires."`
+	Export      exportCmd      `cmd:"" help:"Write rows as CSV, NDJSON or Parquet, or events and findings as OCSF."`
+	Scope       scopeCmd       `cmd:"" help:"Whom an employee or an address reached: customers, a share of all, reads of many, credentials used afterwards."`
+	Certificate certificateCmd `cmd:"" help:"Certificates of being affected by an incident, or not."`
+	Verify      verifyCmd      `cmd:"" help:"Hold the audit store against the log of proof: what was changed, added or taken away."`
 }

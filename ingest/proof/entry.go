@@ -19,6 +19,7 @@ const (
 	KindBatch   Kind = "batch"   // a stretch of a partition, with its root
 	KindErasure Kind = "erasure" // rows were erased, by a person
 	KindExpiry  Kind = "expiry"  // rows were deleted since their time was over
+	KindScope   Kind = "scope"   // whom an incident reached: Root is over a statement for each account
 )
 
 // Entry is a leaf, one line of JSON. It holds no personal data.
@@ -99,7 +100,7 @@ func ReadEntry(b []byte) (e Entry, err error) {
 		if e.From < 0 || e.To <= e.From || e.Rows < 0 || int64(e.Rows) > e.To-e.From || e.Seq < 1 || e.Log == "" {
 			return e, fmt.Errorf("the leaf of a batch makes no sense: %.200q", b)
 		}
-	case KindErasure, KindExpiry:
+	case KindErasure, KindExpiry, KindScope:
 		if e.ID == "" {
 			return e, fmt.Errorf("a leaf of an erasure has no id: %.200q", b)
 		}

@@ -67,7 +67,7 @@ func (f *Fold) Apply(e *Entry) bool {
 		}
 		c.Log, c.Seq, c.To, c.Last = e.Log, e.Seq, e.To, e.Last
 		f.Cover[key] = c
-	case KindErasure, KindExpiry:
+	case KindErasure, KindExpiry, KindScope:
 		if f.IDs[e.ID] {
 			return false
 		}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -200,4 +201,37 @@ func writeOperator(ctx context.Context, c *kafka.Client, cfg *config.Config, op 
 		Key: []byte("proof"), Value: b, Time: op.Time.UnixMilli(),
 		Headers: []kafka.Header{{Key: schemas.HeaderKind, Value: []byte(schemas.KindOperator)}, {Key: schemas.HeaderID, Value: []byte(op.ID)}},
 	}})
+}
+
+// CommitRun puts a scope into the log of proof as a run.
+func CommitRun(ctx context.Context, c *kafka.Client, cfg *config.Config, store *clickhouse.Client, s *proof.Scope, by, why string) (*proof.Run, error) {
+	policies, err := policiesVersion(ctx, c, cfg)
+	if err != nil {
+		return nil, err
+	}
+	r := &proof.Run{By: by, Why: why, Code: Version, Policies: policies, Scope: s}
+	if err := proof.Commit(ctx, store, remover(c, cfg, store).Write, r); err != nil {
+		return nil, err
+	}
+	return r, writeOperator(ctx, c, cfg, schemas.Operator{Actor: by, Act: "scope " + s.Entity, Why: why, Item: r.ID})
+}
+
+// policiesVersion names the policies in control: since when they hold, and their digest.
+func policiesVersion(ctx context.Context, c *kafka.Client, cfg *config.Config) (string, error) {
+	all, err := ReadVersions(ctx, c, cfg)
+	if err != nil {
+		return "", err
+	}
+	var v schemas.Versioned
+	if b := all[schemas.ControlPolicies]; b != nil {
+		if err := json.Unmarshal(b, &v); err != nil {
+			return "", fmt.Errorf("control value %s: %w", schemas.ControlPolicies, err)
+		}
+	}
+	if len(v.Versions) == 0 {
+		return "none", nil
+	}
+	last := v.Versions[len(v.Versions)-1]
+	sum := sha256.Sum256(last.Value)
+	return fmt.Sprintf("since %s, SHA-256 %x", last.From.UTC().Format(time.RFC3339), sum[:8]), nil
 }
