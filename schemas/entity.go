@@ -37,7 +37,8 @@ func (e Entity) String() string { return e.Key() }
 // IsZero reports whether no entity is named.
 func (e Entity) IsZero() bool { return e.Kind == "" && e.ID == "" }
 
-// ParseEntity reads "kind:id". The error names the three kinds.
+// ParseEntity reads "kind:id". The error names the kinds that are watched; an incident is
+// an entity that nothing but people's acts is about.
 func ParseEntity(key string) (Entity, error) {
 	kind, id, ok := strings.Cut(key, ":")
 	e := Entity{Kind: EntityKind(kind), ID: id}
@@ -45,7 +46,7 @@ func ParseEntity(key string) (Entity, error) {
 		return Entity{}, fmt.Errorf("entity %q: write kind:id, for example account:acct-1, ip:192.0.2.1 or employee:emp-1", key)
 	}
 	switch e.Kind {
-	case KindAccount, KindEmployee:
+	case KindAccount, KindEmployee, KindIncident:
 		return e, nil
 	case KindIP:
 		if _, err := netip.ParseAddr(id); err == nil {

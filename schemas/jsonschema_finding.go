@@ -9,19 +9,20 @@ import (
 
 // findings are the records that Holdfast itself writes, by the name of their kind.
 var findings = map[Kind]reflect.Type{
-	KindSignal:   reflect.TypeFor[Signal](),
-	KindDecision: reflect.TypeFor[Decision](),
-	KindStatus:   reflect.TypeFor[Status](),
-	KindAction:   reflect.TypeFor[Action](),
-	KindNotice:   reflect.TypeFor[Notice](),
-	KindCase:     reflect.TypeFor[Case](),
-	KindOperator: reflect.TypeFor[Operator](),
-	KindGap:      reflect.TypeFor[Gap](),
-	KindRejected: reflect.TypeFor[Rejected](),
-	KindRequest:  reflect.TypeFor[Request](),
-	KindProposal: reflect.TypeFor[Proposal](),
-	KindAnswer:   reflect.TypeFor[Answer](),
-	"change":     reflect.TypeFor[Change](), // to the platform, on no topic
+	KindSignal:     reflect.TypeFor[Signal](),
+	KindDecision:   reflect.TypeFor[Decision](),
+	KindStatus:     reflect.TypeFor[Status](),
+	KindAction:     reflect.TypeFor[Action](),
+	KindNotice:     reflect.TypeFor[Notice](),
+	KindCase:       reflect.TypeFor[Case](),
+	KindOfIncident: reflect.TypeFor[Incident](),
+	KindOperator:   reflect.TypeFor[Operator](),
+	KindGap:        reflect.TypeFor[Gap](),
+	KindRejected:   reflect.TypeFor[Rejected](),
+	KindRequest:    reflect.TypeFor[Request](),
+	KindProposal:   reflect.TypeFor[Proposal](),
+	KindAnswer:     reflect.TypeFor[Answer](),
+	"change":       reflect.TypeFor[Change](), // to the platform, on no topic
 }
 
 func findingNames() []string {
@@ -36,7 +37,7 @@ func findingNames() []string {
 func words() map[reflect.Type]*jsonschema.Schema {
 	list := func(values ...any) *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Enum: values} }
 	return map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[EntityKind]():  list(KindAccount, KindIP, KindEmployee),
+		reflect.TypeFor[EntityKind]():  list(KindAccount, KindIP, KindEmployee, KindIncident),
 		reflect.TypeFor[Family]():      list(FamilyVolume, FamilyNetwork, FamilyIdentity, FamilyCredential, FamilyReputation, FamilyInsider, FamilySource),
 		reflect.TypeFor[Severity]():    list(SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical),
 		reflect.TypeFor[Verdict]():     list(VerdictObserve, VerdictReview, VerdictThrottle, VerdictSuspend, VerdictBlock, VerdictRevoke, VerdictRelease),

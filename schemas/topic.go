@@ -30,8 +30,9 @@ const (
 	TopicStatus       Topic = "status"
 	TopicEnforced     Topic = "enforced" // what receivers have confirmed of each status
 	TopicControl      Topic = "control"
-	TopicCasebook     Topic = "casebook" // each entity's newest case
-	TopicPeople       Topic = "people"   // who may do what, with sessions, tokens and bulk acts
+	TopicCasebook     Topic = "casebook"  // each entity's newest case
+	TopicIncidents    Topic = "incidents" // each incident, by its entity's key
+	TopicPeople       Topic = "people"    // who may do what, with sessions, tokens and bulk acts
 )
 
 // MaxMessageBytes is max.message.bytes of every topic: a record of MaxRecord and
@@ -76,6 +77,7 @@ func Topics() []TopicSpec {
 		{Topic: TopicEnforced, Compacted: true},
 		{Topic: TopicControl, Compacted: true, Single: true},
 		{Topic: TopicCasebook, Compacted: true},
+		{Topic: TopicIncidents, Compacted: true},
 		{Topic: TopicPeople, Compacted: true, Single: true},
 	}
 }
@@ -86,30 +88,31 @@ type Kind string
 
 // The kinds of record.
 const (
-	KindEvent    Kind = "event"
-	KindSignal   Kind = "signal"
-	KindTrial    Kind = "trial" // a signal by numbers on trial, which nobody acts on
-	KindRequest  Kind = "request"
-	KindAnswer   Kind = "answer"
-	KindDecision Kind = "decision"
-	KindAction   Kind = "action"
-	KindNotice   Kind = "notice"
-	KindCase     Kind = "case"
-	KindOperator Kind = "operator"
-	KindGap      Kind = "gap"
-	KindRejected Kind = "rejected"
-	KindMember   Kind = "member"
-	KindCount    Kind = "count"
-	KindProposal Kind = "proposal"
-	KindActive   Kind = "active"
-	KindStatus   Kind = "status"
-	KindState    Kind = "state"
-	KindControl  Kind = "control"
-	KindFence    Kind = "fence"
-	KindEnforced Kind = "enforced"
-	KindLetter   Kind = "letter"
-	KindPeople   Kind = "people"
-	KindProof    Kind = "proof"
+	KindEvent      Kind = "event"
+	KindSignal     Kind = "signal"
+	KindTrial      Kind = "trial" // a signal by numbers on trial, which nobody acts on
+	KindRequest    Kind = "request"
+	KindAnswer     Kind = "answer"
+	KindDecision   Kind = "decision"
+	KindAction     Kind = "action"
+	KindNotice     Kind = "notice"
+	KindCase       Kind = "case"
+	KindOfIncident Kind = "incident"
+	KindOperator   Kind = "operator"
+	KindGap        Kind = "gap"
+	KindRejected   Kind = "rejected"
+	KindMember     Kind = "member"
+	KindCount      Kind = "count"
+	KindProposal   Kind = "proposal"
+	KindActive     Kind = "active"
+	KindStatus     Kind = "status"
+	KindState      Kind = "state"
+	KindControl    Kind = "control"
+	KindFence      Kind = "fence"
+	KindEnforced   Kind = "enforced"
+	KindLetter     Kind = "letter"
+	KindPeople     Kind = "people"
+	KindProof      Kind = "proof"
 )
 
 // Names of the record headers that Holdfast writes.

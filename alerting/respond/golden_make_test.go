@@ -132,7 +132,14 @@ func makeGolden(t *testing.T, layout string, control ...goldentest.Value) (*gold
 	b.signal(sig("ip", addr, schemas.FamilySource, high, noon, certain))
 	b.signal(sig("staff", staff, schemas.FamilyInsider, high, noon, certain))
 	b.signal(sig("old", of("grace"), net, medium, noon.Add(-9*time.Hour), imported))
-	for _, e := range all {
+	incident := schemas.Entity{Kind: schemas.KindIncident, ID: "inc-1"}
+	for i, r := range []schemas.Request{
+		{Act: "incident_open", Item: "employee:emp-1", Text: "emp-1 was phished"}, {Act: "incident_join", Item: "account:alice"}, {Act: "incident_campaign", Text: "k1\nm1\n"},
+	} {
+		r.ID, r.Time, r.Entity, r.Actor, r.Why = fmt.Sprint("inc-", i), noon.Add(42*time.Minute), incident, "ann", "checked"
+		b.put(schemas.KindRequest, r.ID, incident, r)
+	}
+	for _, e := range append(slices.Clone(all), incident) {
 		if err := b.fold.Save(e.Key(), func(key string, value []byte) {
 			if value != nil {
 				b.g.State = append(b.g.State, goldentest.Value{Key: key, Value: value})
@@ -157,6 +164,7 @@ func makeGolden(t *testing.T, layout string, control ...goldentest.Value) (*gold
 		}
 	}
 	b.request("release", of("alice"), noon.Add(3*time.Hour), time.Time{})
+	b.request("incident_note", incident, noon.Add(3*time.Hour), time.Time{})
 	b.request("suspend", of("grace"), noon.Add(3*time.Hour), time.Time{})
 	for i, e := range all {
 		b.signal(sig("last-"+e.ID, e, schemas.FamilyIdentity, medium, noon.Add(time.Duration(7*60+i)*time.Minute)))

@@ -29,6 +29,8 @@ type act struct {
 	customer bool
 	// needs says that it is about a case.
 	needs bool
+	// incident says that it is about an incident, and about nothing else.
+	incident bool
 }
 
 // acts are what a person may ask for.
@@ -61,6 +63,17 @@ var acts = map[string]act{
 	"reopen":    {do: (*work).reopen, needs: true},
 	"join":      {do: (*work).join, needs: true},
 	"decline":   {do: (*work).decline, needs: true},
+
+	"incident_open":     {do: (*work).incidentOpen, incident: true},
+	"incident_join":     {do: (*work).incidentJoin, incident: true},
+	"incident_leave":    {do: (*work).incidentLeave, incident: true},
+	"incident_note":     {do: (*work).incidentNote, incident: true},
+	"incident_assign":   {do: (*work).incidentAssign, incident: true},
+	"incident_campaign": {do: (*work).incidentCampaign, incident: true},
+	"incident_scope":    {do: (*work).incidentScope, incident: true},
+	"incident_hunt":     {do: (*work).incidentHunt, incident: true},
+	"incident_close":    {do: (*work).incidentClose, incident: true},
+	"incident_reopen":   {do: (*work).incidentReopen, incident: true},
 }
 
 // What was asked for before is looked up among the acts, so approve cannot stand in their
@@ -119,6 +132,12 @@ func (w *work) carryOut(r *schemas.Request) (refused string, awaits bool) {
 	switch {
 	case !ok:
 		return fmt.Sprintf("act %q is unknown: use %s", r.Act, strings.Join(Acts(), ", ")), false
+	case a.incident != (w.entity.Kind == schemas.KindIncident):
+		return fmt.Sprintf("%s is no act on %s", r.Act, w.entity.Key()), false
+	case a.incident && r.Act != "incident_open" && w.st.Incident == nil:
+		return "there is no " + w.entity.Key(), false
+	case a.incident && r.Version != nil && *r.Version != w.st.Incident.Version:
+		return fmt.Sprintf("it has changed since: the incident is at version %d now: look again", w.st.Incident.Version), false
 	case r.Actor == "":
 		return "nobody is named as the one who asks", false
 	case r.Why == "" && r.From == "":

@@ -319,8 +319,15 @@ func (w *work) reopen(r *schemas.Request) string {
 // join makes the case part of an incident, or of none where no id is given.
 func (w *work) join(r *schemas.Request) string {
 	c, id := w.st.Case, clip(r.Item, maxID)
-	if c.Incident == id {
+	switch {
+	case c.Incident == id:
 		return "it is so already"
+	case id == "" && r.From == schemas.FromHoldfast && c.Incident != r.Text:
+		return "it is part of another incident by now"
+	case id == "":
+		c.Incident = ""
+		w.say(c, r, "part of no incident any more: "+r.Why)
+		return ""
 	}
 	c.Incident = id
 	w.say(c, r, "part of incident "+id+": "+r.Why)

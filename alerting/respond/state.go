@@ -41,18 +41,19 @@ func cellOf(ms int64) int { return int(max(0, ms) / cell) }
 
 // state is all that the lane remembers of one entity. Times are Unix milliseconds.
 type state struct {
-	Clock    int64         `json:"clock,omitzero"` // of the newest signal
-	Base     int           `json:"base,omitzero"`  // live episodes below it were ended by a person
-	Top      int           `json:"top,omitzero"`   // the highest live episode so far
-	Signals  []kept        `json:"signals,omitempty"`
-	Known    known         `json:"known,omitempty"`
-	Done     []done        `json:"done,omitempty"`
-	Standing standing      `json:"standing,omitzero"`
-	Pending  []pending     `json:"pending,omitempty"` // the first is the proposed one
-	Snooze   *snooze       `json:"snooze,omitempty"`
-	Case     *schemas.Case `json:"case,omitempty"`
-	Account  *account      `json:"account,omitempty"`
-	Guard    *guard        `json:"guard,omitempty"`
+	Clock    int64             `json:"clock,omitzero"` // of the newest signal
+	Base     int               `json:"base,omitzero"`  // live episodes below it were ended by a person
+	Top      int               `json:"top,omitzero"`   // the highest live episode so far
+	Signals  []kept            `json:"signals,omitempty"`
+	Known    known             `json:"known,omitempty"`
+	Done     []done            `json:"done,omitempty"`
+	Standing standing          `json:"standing,omitzero"`
+	Pending  []pending         `json:"pending,omitempty"` // the first is the proposed one
+	Snooze   *snooze           `json:"snooze,omitempty"`
+	Case     *schemas.Case     `json:"case,omitempty"`
+	Account  *account          `json:"account,omitempty"`
+	Guard    *guard            `json:"guard,omitempty"`
+	Incident *schemas.Incident `json:"incident,omitempty"` // of an incident's entity alone
 	// Inventory is what is known of the account's credentials and users.
 	Inventory *casework.Account `json:"inventory,omitempty"`
 	Stops     int               `json:"stops,omitzero"`

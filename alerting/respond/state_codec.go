@@ -31,8 +31,9 @@ const (
 	tagAccount
 	tagInventory
 	tagGuard
+	tagIncident
 
-	lastTag = tagGuard
+	lastTag = tagIncident
 )
 
 // rest are members that another version wrote.
@@ -92,6 +93,11 @@ type guardPart struct {
 	rest
 }
 
+type incidentPart struct {
+	Incident *schemas.Incident `json:"incident,omitempty"`
+	rest
+}
+
 // others is what another version wrote of an entity.
 type others struct {
 	sections []byte // by rising tags
@@ -125,6 +131,7 @@ func (s *state) parts() [lastTag]part {
 		{tagAccount, &accountPart{s.Account, o.of(tagAccount)}, s.Account != nil},
 		{tagInventory, &inventoryPart{s.Inventory, o.of(tagInventory)}, !s.Inventory.IsZero()},
 		{tagGuard, &guardPart{s.Guard, o.of(tagGuard)}, s.Guard != nil},
+		{tagIncident, &incidentPart{s.Incident, o.of(tagIncident)}, s.Incident != nil},
 	}
 }
 
@@ -168,6 +175,10 @@ func (s *state) take(x schemas.Section) (err error) {
 		var p guardPart
 		err, left = json.Unmarshal(x.Body, &p), p.Rest
 		s.Guard = p.Guard
+	case tagIncident:
+		var p incidentPart
+		err, left = json.Unmarshal(x.Body, &p), p.Rest
+		s.Incident = p.Incident
 	default:
 		o := s.other()
 		o.sections = append(o.sections, x.Raw...)

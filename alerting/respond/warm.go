@@ -108,5 +108,8 @@ func (s *state) weight() int {
 	if s.Case != nil {
 		n += 200 + 40*len(s.Case.Decisions)
 	}
+	if s.Incident != nil {
+		n += incidentWeight(s.Incident)
+	}
 	return n
 }
