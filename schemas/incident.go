@@ -164,6 +164,25 @@ type Campaign struct {
 	Why         string    `json:"why"`
 }
 
+// Renewal is how far one credential of a campaign is renewed.
+type Renewal struct {
+	Credential string    `json:"credential"`
+	Account    string    `json:"account,omitempty"` // the one that used it last; empty: nobody ever did
+	Change     string    `json:"change,omitempty"`  // rotated, revoked or removed; empty: it is open
+	At         time.Time `json:"at,omitzero"`
+	LastUse    time.Time `json:"last_use,omitzero"`
+	Notified   time.Time `json:"notified,omitzero"` // when somebody of the account was told last, since the campaign began
+}
+
+// Progress is how far a campaign has come.
+type Progress struct {
+	All      int64     `json:"all"`
+	Renewed  int64     `json:"renewed"`
+	Notified int64     `json:"notified"` // of those that are open, of whose account somebody was told
+	Unknown  int64     `json:"unknown"`  // that no event ever named
+	Items    []Renewal `json:"items"`    // the open ones first; at most the limit
+}
+
 // Hunt is a list of indicators, looked for in all that is recorded, with the result.
 type Hunt struct {
 	ID      string    `json:"id"`

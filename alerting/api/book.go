@@ -33,6 +33,8 @@ type Book struct {
 	acts     map[string]schemas.Operator
 	order    []string // ids in acts, the oldest first
 	gate     Brake
+
+	incidents map[string]schemas.Incident // by entity key
 }
 
 // Snooze is a time for which no signal of an entity is answered.
@@ -57,7 +59,7 @@ const keptActs = 20_000
 func NewBook(feed Feed) *Book {
 	return &Book{
 		feed: feed, ready: make(chan struct{}), statuses: map[string]schemas.Status{}, cases: map[string]*held{}, ids: map[string]string{},
-		snoozes: map[string]Snooze{}, allows: map[string][]Allow{}, acts: map[string]schemas.Operator{},
+		snoozes: map[string]Snooze{}, allows: map[string][]Allow{}, acts: map[string]schemas.Operator{}, incidents: map[string]schemas.Incident{},
 	}
 }
 
@@ -80,6 +82,8 @@ func (b *Book) Apply(r Record) error {
 		return b.aCase(r)
 	case schemas.TopicOperator:
 		return b.operator(r)
+	case schemas.TopicIncidents:
+		return b.incident(r)
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ type Journal interface {
 	Write(ctx context.Context, op schemas.Operator) error
 }
 
-// Feed follows the topics that the live copies are made of: status, casebook, operator and
-// people.
+// Feed follows the topics that the live copies are made of: status, casebook, incidents,
+// operator and people.
 type Feed interface {
 	// Follow hands over what stands in the topics, calls whole, and hands over what comes
 	// until ctx ends. Calls come from one goroutine; a value is only good during its call.

@@ -11,18 +11,19 @@ type Right string
 
 // The rights beside those of acts.
 const (
-	RightNone    Right = "-"       // asked of nobody: also who is not signed in may
-	RightSelf    Right = "self"    // one's own account: everybody who is signed in
-	RightRead    Right = "read"    // cases, statuses, timelines, policies, the system
-	RightAudit   Right = "audit"   // what people did, refused acts too
-	RightPeople  Right = "people"  // see who may do what
-	RightManage  Right = "manage"  // add people, change roles, make tokens for others
-	RightQuery   Right = "query"   // ask the audit store by SQL, read only and bounded
-	RightBulk    Right = "bulk"    // ask for an act on many entities
-	RightApprove Right = "approve" // be the second person
-	RightBrake   Right = "brake"   // release the brake on automatic stops
-	RightRetry   Right = "retry"   // have receivers told again
-	RightPolicy  Right = "policy"  // change what is expected of entities and policies
+	RightNone     Right = "-"        // asked of nobody: also who is not signed in may
+	RightSelf     Right = "self"     // one's own account: everybody who is signed in
+	RightRead     Right = "read"     // cases, statuses, timelines, policies, the system
+	RightAudit    Right = "audit"    // what people did, refused acts too
+	RightPeople   Right = "people"   // see who may do what
+	RightManage   Right = "manage"   // add people, change roles, make tokens for others
+	RightQuery    Right = "query"    // ask the audit store by SQL, read only and bounded
+	RightBulk     Right = "bulk"     // ask for an act on many entities
+	RightApprove  Right = "approve"  // be the second person
+	RightBrake    Right = "brake"    // release the brake on automatic stops
+	RightRetry    Right = "retry"    // have receivers told again
+	RightPolicy   Right = "policy"   // change what is expected of entities and policies
+	RightIncident Right = "incident" // open incidents, and act on them
 )
 
 // Role is a set of rights.
@@ -52,7 +53,7 @@ var roleRights = func() map[Role]map[Right]bool {
 		return out
 	}
 	viewer := []Right{RightSelf, RightRead}
-	analyst := append(slices.Clone(viewer), RightQuery, RightBulk, RightRetry)
+	analyst := append(slices.Clone(viewer), RightQuery, RightBulk, RightRetry, RightIncident)
 	lead := append(slices.Clone(analyst), RightApprove, RightBrake, RightPolicy, RightAudit)
 	for _, a := range acts {
 		if !a.Lead && a.Right == "" {

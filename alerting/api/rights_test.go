@@ -23,6 +23,12 @@ func sample(r *route, caseID string) (path string, body any, headers []string) {
 		body = map[string]any{"act": "note", "text": "a note", "why": "w", "entities": []string{"account:acct-1"}, "dry_run": true}
 	case "approveBulk", "rejectBulk", "releaseBrake", "resetLink", "retry", "changePerson":
 		body = why{"a reason"}
+	case "actOnIncident":
+		body, headers = IncidentActIn{Act: "note", Text: "a note"}, []string{"If-Match", "*"}
+	case "openIncident":
+		body = NewIncident{Cause: "other", Title: "t", Why: "w"}
+	case "runScope", "runHunt":
+		body = map[string]any{"why": "w"}
 	case "query":
 		body = QueryIn{SQL: "SELECT 1"}
 	case "saveView":
@@ -55,7 +61,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 	want := map[Right]string{ // by who may, beside self and none
 		RightRead: "viewer analyst lead auditor admin", RightAudit: "lead auditor admin", RightPeople: "auditor admin", RightManage: "admin",
 		RightQuery: "analyst lead auditor admin", RightBulk: "analyst lead admin", RightApprove: "lead admin", RightBrake: "lead admin",
-		RightRetry: "analyst lead admin", "act.assign": "analyst lead admin",
+		RightRetry: "analyst lead admin", RightIncident: "analyst lead admin", "act.assign": "analyst lead admin",
 	}
 	asked := 0
 	for _, r := range routes() {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -72,7 +73,7 @@ func routes() []route {
 		ask(del, "/v1/views/{id}", RightQuery, "audit", "dropView", "Forget a saved question.", func(s S, c C, p P, in *idIn) (empty, error) { return empty{}, s.DropView(c, p, in.ID) }).withStatus(http.StatusNoContent),
 	}
 	_ = put
-	return append(append(all, peopleRoutes()...), rawRoutes()...)
+	return slices.Concat(all, incidentRoutes(), peopleRoutes(), rawRoutes())
 }
 
 type caseIn struct {

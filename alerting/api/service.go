@@ -51,6 +51,7 @@ type Deps struct {
 	Feed      Feed
 	Store     Store
 	History   History
+	Incidents Incidents // nil: what they ask of the past is not answered
 	Receivers Receivers // nil: nothing is known of them
 	System    System
 	// Key seals cursors and links: 32 bytes that every process of the installation has.
@@ -67,6 +68,7 @@ type Service struct {
 	journal   Journal
 	feed      Feed
 	history   History
+	past      Incidents
 	receivers Receivers
 	system    System
 	key       []byte
@@ -84,7 +86,7 @@ type Service struct {
 func New(cfg Config, d Deps) *Service {
 	cfg.setDefaults()
 	s := &Service{
-		cfg: cfg, requester: d.Requester, journal: d.Journal, feed: d.Feed, history: d.History, receivers: d.Receivers, system: d.System,
+		cfg: cfg, requester: d.Requester, journal: d.Journal, feed: d.Feed, history: d.History, past: d.Incidents, receivers: d.Receivers, system: d.System,
 		key: d.Key, log: d.Logger, now: d.Now, book: NewBook(d.Feed), again: newAgain(), pace: newPace(cfg),
 	}
 	if s.now == nil {

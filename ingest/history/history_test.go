@@ -106,6 +106,12 @@ func put(to *clickhouse.Column, c schemas.EventColumn, e *schemas.Event) {
 		to.Texts(*c.List(e))
 	case c.Raw != nil:
 		to.Bytes(*c.Raw(e))
+	case c.Part != nil && c.Part.Str != nil:
+		list := make([]string, c.Part.Len(e))
+		for i := range list {
+			list[i] = *c.Part.Str(e, i)
+		}
+		to.Texts(list)
 	default:
 		to.EndList()
 	}

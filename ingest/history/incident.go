@@ -200,29 +200,10 @@ func (h *History) gapsOf(ctx context.Context, t schemas.Topic) ([]schemas.Gap, e
 	return out, rows.Err()
 }
 
-// Renewal is how far one credential of a campaign is renewed.
-type Renewal struct {
-	Credential string    `json:"credential"`
-	Account    string    `json:"account,omitempty"` // the one that used it last; empty: nobody ever did
-	Change     string    `json:"change,omitempty"`  // rotated, revoked or removed; empty: it is open
-	At         time.Time `json:"at,omitzero"`
-	LastUse    time.Time `json:"last_use,omitzero"`
-	Notified   time.Time `json:"notified,omitzero"` // when somebody of the account was told last, since the campaign began
-}
-
-// Progress is how far a campaign has come.
-type Progress struct {
-	All      int64     `json:"all"`
-	Renewed  int64     `json:"renewed"`
-	Notified int64     `json:"notified"` // of those that are open, of whose account somebody was told
-	Unknown  int64     `json:"unknown"`  // that no event ever named
-	Items    []Renewal `json:"items"`    // the open ones first; at most the limit
-}
-
 // CampaignProgress tells how far a campaign's credentials are renewed: by the newest event
 // that rotated, revoked or removed each since the campaign's beginning. Everybody's are those
 // that snapshots and events named before it.
-func (h *History) CampaignProgress(ctx context.Context, c *schemas.Campaign, limit int) (*Progress, error) {
+func (h *History) CampaignProgress(ctx context.Context, c *schemas.Campaign, limit int) (*schemas.Progress, error) {
 	ctx = h.asking(ctx)
 	since := c.Since.UnixMilli()
 	listed, args := "SELECT arrayJoin(?) AS credential", []any{c.Credentials}
@@ -240,7 +221,7 @@ func (h *History) CampaignProgress(ctx context.Context, c *schemas.Campaign, lim
 	told := "SELECT account, max(time) AS at FROM notices WHERE kind = 'notice' AND outcome = 'sent' AND account != '' AND time >= fromUnixTimestamp64Milli(?, 'UTC') GROUP BY account"
 	from := " FROM (" + listed + ") AS l LEFT JOIN (" + owners + ") AS o ON l.credential = o.credential LEFT JOIN (" + told + ") AS n ON o.owner = n.account"
 	all := slices.Concat(args, []any{since, since}, args, args, args, []any{since})
-	out := &Progress{Items: []Renewal{}}
+	out := &schemas.Progress{Items: []schemas.Renewal{}}
 	err := h.conn.QueryRow(ctx, "SELECT toInt64(count()), toInt64(countIf(o.how != '')), toInt64(countIf(o.how = '' AND n.account != '')), toInt64(countIf(o.owner = ''))"+from, all...).
 		Scan(&out.All, &out.Renewed, &out.Notified, &out.Unknown)
 	if err != nil {
@@ -252,7 +233,7 @@ func (h *History) CampaignProgress(ctx context.Context, c *schemas.Campaign, lim
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var r Renewal
+		var r schemas.Renewal
 		if err := rows.Scan(&r.Credential, &r.Account, &r.Change, &r.At, &r.LastUse, &r.Notified); err != nil {
 			return nil, fmt.Errorf("history: progress of a campaign: %w", err)
 		}

@@ -64,7 +64,7 @@ func (a *App) newService() (*api.Service, *apiPast) {
 		SessionIdle: c.SessionIdle, SessionEnd: c.SessionEnd, LinkEnd: c.LinkEnd, TokenEnd: c.TokenEnd, BulkMax: c.BulkMax, ApproveFor: c.ApproveWithin,
 		PersonRate: float64(c.PersonRate), AddressRate: float64(c.AddressRate),
 	}, api.Deps{
-		Requester: log, Journal: log, Store: log, Feed: feed, History: past, Receivers: receivers,
+		Requester: log, Journal: log, Store: log, Feed: feed, History: past, Incidents: past, Receivers: receivers,
 		System: &apiSystem{app: a, started: time.Now().UTC().Truncate(time.Second)}, Key: key[:], Logger: a.log.With("role", "serve"),
 	})
 	receivers.status = s.Book().Status

@@ -12,7 +12,7 @@ import (
 )
 
 // followed are the topics of which the API keeps a copy.
-var followed = []schemas.Topic{schemas.TopicPeople, schemas.TopicStatus, schemas.TopicCasebook, schemas.TopicOperator, schemas.TopicEnforced}
+var followed = []schemas.Topic{schemas.TopicPeople, schemas.TopicStatus, schemas.TopicCasebook, schemas.TopicIncidents, schemas.TopicOperator, schemas.TopicEnforced}
 
 // apiFeed reads the topics that the API's copies are made of, from their beginning.
 type apiFeed struct {
@@ -104,7 +104,7 @@ func (f *apiFeed) reached(positions []kafka.Position) {
 // Sync waits until everything that stands now about an entity was handed over.
 func (f *apiFeed) Sync(ctx context.Context, e schemas.Entity) error {
 	var tps []kafka.TopicPartition
-	for _, t := range []schemas.Topic{schemas.TopicStatus, schemas.TopicCasebook, schemas.TopicOperator} {
+	for _, t := range []schemas.Topic{schemas.TopicStatus, schemas.TopicCasebook, schemas.TopicIncidents, schemas.TopicOperator} {
 		name := f.prefix + string(t)
 		n, err := f.client.Partitions(ctx, name)
 		if err != nil {
