@@ -12,7 +12,7 @@ export GOTOOLCHAIN := $(shell GOTOOLCHAIN=$(TOOLCHAIN) $(GO) version >/dev/null 
 TOOL       := $(GO) tool -modfile=.ci/tools/go.mod
 GOTESTSUM  := $(GO) tool -modfile=.ci/gotestsum/go.mod gotestsum --format pkgname --format-hide-empty-pkg --hide-summary=skipped
 
-.PHONY: all build setup kafka demo demo-test cases dashboards-test test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
+.PHONY: all build setup kafka demo demo-test cases dashboards-test walk test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
 
 all: build
 
@@ -43,6 +43,10 @@ cases: setup
 # are run by make test.
 dashboards-test:
 	cd .ci/promql && $(GO) test -count=1 ./... # what it reads lies outside of its module
+
+# One leaked key from its stop to the closed case, against a running instance; a minute.
+walk: setup
+	$(GO) run ./cmd/internal/walk -binary $(BIN)
 
 # A line for each package as it ends, then the failures and a count.
 test: setup kafka

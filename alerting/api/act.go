@@ -116,6 +116,10 @@ var acts = []act{
 		fits: func(_ schemas.Status, c *schemas.Case, _ *Snooze) bool {
 			return c != nil && c.Stage == schemas.StageClosed
 		}},
+	{Name: "close", Label: "Close", Case: true, Needs: []string{"why"}, Inverse: "reopen", Does: "closes the case of %s, and ends the limit of its probation",
+		fits: func(st schemas.Status, c *schemas.Case, _ *Snooze) bool {
+			return c != nil && c.Stage != schemas.StageClosed && st.Status == "active"
+		}},
 	{Name: "approve", Label: "Approve", Case: true, Right: RightApprove, Does: "carries out, as the second person, the act on %s that waits",
 		fits: func(_ schemas.Status, c *schemas.Case, _ *Snooze) bool { return c != nil && c.Awaits != nil }},
 	{Name: "decline", Label: "Decline", Case: true, Right: RightApprove, Does: "does not carry out the act on %s that waits",

@@ -223,9 +223,12 @@ func (s *Service) requestOf(p Principal, a *act, e schemas.Entity, in ActIn) sch
 	}
 	if in.Other != "" {
 		if c, ok := s.book.Case(in.Other); ok {
-			r.Other = c.Entity
+			r.Other, r.Item = c.Entity, cmp.Or(r.Item, c.ID)
 		} else if other, err := schemas.ParseEntity(in.Other); err == nil {
 			r.Other = other
+			if c, ok := s.book.CaseOf(other); ok {
+				r.Item = cmp.Or(r.Item, c.ID)
+			}
 		}
 	}
 	if r.ID == "" && in.Key != "" {

@@ -61,6 +61,7 @@ var acts = map[string]act{
 	"link":      {do: (*work).link, needs: true},
 	"split":     {do: (*work).split, needs: true},
 	"reopen":    {do: (*work).reopen, needs: true},
+	"close":     {do: (*work).close, needs: true},
 	"join":      {do: (*work).join, needs: true},
 	"decline":   {do: (*work).decline, needs: true},
 

@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -157,7 +158,7 @@ func (w *work) assign(r *schemas.Request) string {
 }
 
 func (w *work) watch(r *schemas.Request) string {
-	c, who := w.st.Case, clip(r.Actor, 256)
+	c, who := w.st.Case, clip(cmp.Or(r.Item, r.Actor), 256)
 	if slices.Contains(c.Watchers, who) {
 		return who + " watches it already"
 	}
@@ -165,18 +166,18 @@ func (w *work) watch(r *schemas.Request) string {
 		return fmt.Sprintf("it has %d watchers, as many as there can be", len(c.Watchers))
 	}
 	c.Watchers = append(c.Watchers, who)
-	w.say(c, r, "watches it")
+	w.say(c, r, who+" watches it")
 	return ""
 }
 
 func (w *work) unwatch(r *schemas.Request) string {
-	c, who := w.st.Case, clip(r.Actor, 256)
+	c, who := w.st.Case, clip(cmp.Or(r.Item, r.Actor), 256)
 	i := slices.Index(c.Watchers, who)
 	if i < 0 {
 		return who + " does not watch it"
 	}
 	c.Watchers = slices.Delete(c.Watchers, i, i+1)
-	w.say(c, r, "watches it no longer")
+	w.say(c, r, who+" watches it no longer")
 	return ""
 }
 
@@ -282,10 +283,45 @@ func (w *work) link(r *schemas.Request) string {
 	return ""
 }
 
+// unmerge makes a merged case one of its own again.
+func (w *work) unmerge(r *schemas.Request) string {
+	c := w.st.Case
+	was := c.Merged
+	c.Merged = ""
+	w.say(c, r, "no longer part of "+was+": "+r.Why)
+	return ""
+}
+
+// close ends what is left of a case: its probation, or a case that contains nothing.
+func (w *work) close(r *schemas.Request) string {
+	c := w.st.Case
+	switch {
+	case c.Stage == schemas.StageClosed:
+		return "the case is closed already"
+	case w.st.Standing.rank() > 0:
+		return "it is " + w.st.Standing.word() + ": release or dismiss it first"
+	}
+	if why := w.judgeCase(r); why != "" {
+		return why
+	}
+	limited := c.Ramp != nil
+	casework.Close(c, r.Time)
+	c.By, c.Why = clip(r.Actor, 256), "closed: "+clip(r.Why, schemas.MaxText)
+	if limited {
+		w.restate(r.Time, policyProbation, c.Why)
+		return ""
+	}
+	w.emitCase()
+	return ""
+}
+
 // split closes the case with what it had before a decision, and goes on with the rest as
 // another one: two compromises had been taken for one.
 func (w *work) split(r *schemas.Request) string {
 	c := w.st.Case
+	if c.Merged != "" && r.Item == "" {
+		return w.unmerge(r)
+	}
 	i := slices.Index(c.Decisions, r.Item)
 	if i <= 0 {
 		return "say from which decision on it is another case: one of " + strings.Join(c.Decisions[min(1, len(c.Decisions)):], ", ")
