@@ -227,3 +227,39 @@ func TestWaitingOutlivesARestart(t *testing.T) {
 		}
 	})
 }
+
+// room is a channel that names messages, as Slack does.
+type room struct {
+	desk
+	threads []string
+}
+
+func (r *room) SendIn(ctx context.Context, m notify.Message) (string, bool, error) {
+	r.mu.Lock()
+	r.threads = append(r.threads, m.Thread)
+	ref := fmt.Sprintf("17.%06d", len(r.threads))
+	r.mu.Unlock()
+	_, err := r.Send(ctx, m)
+	return ref, false, err
+}
+
+// What follows in a case names its first message, also in another process.
+func TestThreadsOutliveARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slack := &room{desk: desk{name: "slack"}}
+		w := waitingWorld()
+		w.notifiers = append(w.notifiers, slack)
+		w.add(verdict("a", schemas.VerdictSuspend, "suspended", 0), verdict("b", schemas.VerdictSuspend, "suspended", 0))
+		w.pass(t, time.Minute)
+		release := verdict("a", schemas.VerdictRelease, "active", 1)
+		w.add(release)
+		w.pass(t, time.Minute)
+		if got := strings.Join(slack.threads, ","); got != ",,17.000001" && got != ",,17.000002" || slack.got[2].Occasion.What != notify.Released {
+			t.Errorf("threads %q: %s", got, slack.whats())
+		}
+		first := map[string]string{slack.got[0].Decision.Entity.ID: "17.000001", slack.got[1].Decision.Entity.ID: "17.000002"}
+		if slack.threads[2] != first["a"] {
+			t.Errorf("the release of a stands below %s", slack.threads[2])
+		}
+	})
+}

@@ -30,7 +30,7 @@ func Samples() []Sample {
 		{Kind: schemas.StepRemoval, Object: "key_new_77"},
 		{Kind: schemas.StepConfirmation},
 	}
-	base := Occasion{
+	base := Occasion{ // #nosec G101 -- ids and a key's name, made up
 		Kind: "decided", Cause: "dec_wa33fz67d07hjqdqs2yfzw2483", Case: "case_7t0kq2m1x9v4c8b5n6p3", Entity: e, Account: e.ID, Plan: "business", Time: at,
 		Severity: schemas.SeverityCritical, Verdict: schemas.VerdictSuspend, Proposed: schemas.VerdictSuspend, Policy: "account-unknown-source", Version: 1, Credential: "key_live_4f2a",
 		Why:    "account:acct-00680: 4312 recipients in 5m, expected 40",

@@ -257,7 +257,8 @@ func (w *Writer) write(sets map[string]*template.Template, audience, language st
 	if set == nil {
 		language, set = DefaultLanguage, sets[DefaultLanguage]
 	}
-	name, data := "digest", any(nil)
+	name := "digest"
+	var data any
 	var links []string
 	if len(about) == 1 {
 		o := about[0]
@@ -276,8 +277,9 @@ func (w *Writer) write(sets map[string]*template.Template, audience, language st
 	if err := set.ExecuteTemplate(&b, name, data); err != nil {
 		return Text{}, fmt.Errorf("%s.%s.txt: %w", name, language, err)
 	}
-	subject, body, ok := strings.Cut(strings.TrimLeft(b.String(), "\n "), "\n")
-	if subject, ok = strings.CutPrefix(subject, "Subject: "); !ok {
+	line, body, _ := strings.Cut(strings.TrimLeft(b.String(), "\n "), "\n")
+	subject, ok := strings.CutPrefix(line, "Subject: ")
+	if !ok {
 		return Text{}, fmt.Errorf("%s.%s.txt does not begin with a line \"Subject: …\"", name, language)
 	}
 	subject = strings.TrimSpace(subject)

@@ -41,7 +41,7 @@ import (
 const (
 	AccountDisabled          = "account-disabled"
 	AccountEnabled           = "account-enabled"
-	CredentialCompromise     = "credential-compromise"
+	CredentialCompromise     = "credential-compromise" // #nosec G101 -- an event's name
 	CredentialChangeRequired = "account-credential-change-required"
 	SessionRevoked           = "session-revoked"
 )

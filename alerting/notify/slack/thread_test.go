@@ -87,7 +87,10 @@ func TestWhatFollowsStandsInTheThread(t *testing.T) {
 			t.Errorf("%s: retry %v, %v", problem, got, err)
 		}
 	}
-	space.next = append(space.next, func(w http.ResponseWriter) { w.Header().Set("Retry-After", "30"); w.WriteHeader(429) })
+	space.next = append(space.next, func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
 	_, _, err = s.SendIn(t.Context(), of(notify.Stopped, ""))
 	if after, ok := err.(interface{ RetryAfter() time.Duration }); !ok || after.RetryAfter() != 30*time.Second {
 		t.Errorf("%v", err)
