@@ -270,6 +270,10 @@ enforce: {webhook: {url: %q, secret_file: %s, allow_http: true}}
 	if answer := post(t, at.Intake, body); !strings.Contains(answer, `"accepted":1`) || !strings.Contains(answer, "recipients") || !strings.Contains(answer, "type_not_allowed") {
 		t.Errorf("the gateway answered %s", answer)
 	}
+	eventually(t, "the store to know the account", func() bool {
+		_, _, code := holdfast(t, "--data-dir", data, "status", "acct-1")
+		return code == 0
+	})
 	if out, errs, code := holdfast(t, "--data-dir", data, "suspend", "acct-1", "--why", "key \x1b[31mleaked"); code != 0 || !strings.Contains(out, "confirmed by platform at") {
 		t.Fatalf("suspend: %s%s", out, errs)
 	}
