@@ -115,7 +115,7 @@ func (w *table) Close() error {
 // and missing where there is none.
 type columns struct {
 	names []string // in the file's order
-	to    *parquet.Writer
+	to    *parquet.GenericWriter[any]
 	row   parquet.Row
 }
 
@@ -125,7 +125,7 @@ func newParquet(t schemas.Table, to io.Writer) *columns {
 		group[c.Name] = nodeOf(c.Kind)
 	}
 	schema := parquet.NewSchema(t.Name, group)
-	w := &columns{to: parquet.NewWriter(to, schema, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("holdfast", "", ""))}
+	w := &columns{to: parquet.NewGenericWriter[any](to, schema, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("holdfast", "", ""))}
 	for _, path := range schema.Columns() {
 		w.names = append(w.names, path[0])
 	}

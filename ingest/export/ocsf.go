@@ -230,7 +230,7 @@ var severities = map[schemas.Severity]int{schemas.SeverityLow: 2, schemas.Severi
 
 func (o *OCSF) signal(r Row) (Object, error) {
 	var s schemas.Signal
-	if err := json.Unmarshal([]byte(r.text(schemas.ColumnBody)), &s); err != nil {
+	if json.Unmarshal([]byte(r.text(schemas.ColumnBody)), &s) != nil {
 		return nil, nil // the table keeps what cannot be decoded; it is no finding
 	}
 	x := o.base(r, classDetection, 1, severities[s.Severity])
@@ -250,7 +250,7 @@ func (o *OCSF) signal(r Row) (Object, error) {
 
 func (o *OCSF) incident(r Row) (Object, error) {
 	var k schemas.Case
-	if err := json.Unmarshal([]byte(r.text(schemas.ColumnBody)), &k); err != nil {
+	if json.Unmarshal([]byte(r.text(schemas.ColumnBody)), &k) != nil {
 		return nil, nil // as above
 	}
 	activity, status := 2, 2 // Update, In Progress

@@ -38,7 +38,6 @@ type partition struct {
 	log          string
 	stored, end  int64 // of the journal, where it is known
 	known        bool
-	seen         int64
 	holes        int64 // rows between batches of the present group
 	holesAt      Stretch
 	stranger     map[int64]bool
