@@ -20,6 +20,7 @@ type chart struct {
 	From, To time.Time // of what is marked; zero: nothing is
 	Max      int64
 	HasUsual bool
+	Plain    bool  // counts of records, not recipients
 	Usual    int64 // recipients a day
 	// What the picture is made of.
 	Bars, Line         string

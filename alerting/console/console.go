@@ -78,6 +78,23 @@ func (c *Console) routes() {
 	c.page("POST /entity/{entity}", c.entityAct)
 	c.page("GET /entity/{entity}/accounts.csv", c.touchedCSV)
 	c.page("POST /undo", c.undoAct)
+
+	c.page("GET /links", c.linksPage)
+	c.page("GET /explore", c.explorePage)
+	c.page("GET /explore.csv", c.exploreCSV)
+	c.page("GET /explore.ndjson", c.exploreNDJSON)
+	c.page("POST /views", c.viewAct)
+	c.page("GET /operators", c.operatorsPage)
+	c.page("GET /operators.csv", c.operatorsCSV)
+	c.page("GET /policies", c.policiesPage)
+	c.page("GET /expected", c.expectedPage)
+	c.page("GET /system", c.systemPage)
+	c.page("POST /brake", c.brakeAct)
+	c.page("POST /retry", c.retryAct)
+	c.page("GET /people", c.peoplePage)
+	c.page("POST /people", c.peopleAct)
+	c.page("GET /me", c.mePage)
+	c.page("POST /me", c.meAct)
 }
 
 // open is a page for everybody.

@@ -111,7 +111,8 @@ func (c *Console) funcs() template.FuncMap {
 			}
 			return false
 		},
-		"add": func(a, b int) int { return a + b }, "neg": func(n int) int { return -n }, "personal": personal, "verdicts": reasons, "known": func(k *bool) bool { return k == nil || *k },
+		"add": func(a, b int) int { return a + b }, "neg": func(n int) int { return -n }, "personal": personal, "saved": savedURL, "named": namedURL, "image": func(s string) template.URL { return template.URL(s) }, // #nosec G203 -- a picture made here
+		"verdicts": reasons, "known": func(k *bool) bool { return k == nil || *k },
 		"g": func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) },
 	}
 }
@@ -272,4 +273,12 @@ func problemTitle(status int) string {
 		return "problem.title.away"
 	}
 	return "problem.title.other"
+}
+
+// namedURL is the page of an entity by a column of an answer and its value.
+func namedURL(column, value string) string {
+	if column == "entity" {
+		return "/entity/" + url.PathEscape(value)
+	}
+	return "/entity/" + url.PathEscape(column+":"+value)
 }
