@@ -53,7 +53,7 @@ func chromium(t *testing.T) context.Context {
 		opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-gpu", true),
 			chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("disable-features", "Translate,AutofillServerCommunication"), chromedp.WSURLReadTimeout(60*time.Second))
 		alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-		ctx, cancel := chromedp.NewContext(alloc)
+		ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))
 		browser.ctx, browser.stop = ctx, func() { cancel(); stop() }
 		browser.err = chromedp.Run(ctx)
 	})
@@ -219,7 +219,7 @@ func (b *tab) click(sel string) {
 	b.clicks++
 	ctx, cancel := context.WithTimeout(b.ctx, 60*time.Second)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(sel, chromedp.NodeVisible)); err != nil {
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(sel, chromedp.ByQuery, chromedp.NodeVisible)); err != nil {
 		b.t.Fatalf("click %s: %v (at %s)", sel, err, b.at())
 	}
 }
@@ -228,17 +228,20 @@ func (b *tab) click(sel string) {
 func (b *tab) tap(sel string) {
 	b.t.Helper()
 	b.clicks++
-	b.do(chromedp.Click(sel, chromedp.NodeVisible))
+	b.do(chromedp.Click(sel, chromedp.ByQuery, chromedp.NodeVisible))
 }
 
 // fill writes into a field, reached by the keyboard.
 func (b *tab) fill(sel, text string) {
 	b.t.Helper()
-	b.do(chromedp.Focus(sel), chromedp.SetValue(sel, ""), chromedp.SendKeys(sel, text))
+	b.do(chromedp.Focus(sel, chromedp.ByQuery), chromedp.SendKeys(sel, text, chromedp.ByQuery))
 }
 
 // pick chooses an option by its value.
-func (b *tab) pick(sel, value string) { b.t.Helper(); b.do(chromedp.SetValue(sel, value)) }
+func (b *tab) pick(sel, value string) {
+	b.t.Helper()
+	b.do(chromedp.SetValue(sel, value, chromedp.ByQuery))
+}
 
 // press presses a key on the page.
 func (b *tab) press(key string) { b.t.Helper(); b.do(chromedp.KeyEvent(key)) }

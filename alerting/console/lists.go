@@ -358,7 +358,7 @@ func drawGraph(groups []linkGroup) *graph {
 		if len(at) == 0 {
 			continue
 		}
-		hub = hub/float64(len(at)) + float64(i)*7 // hubs of the same members do not lie on each other
+		hub = hub/float64(len(at)) + float64(i)*18 // hubs of the same members do not lie on each other
 		for _, b := range at {
 			g.Lines = append(g.Lines, graphLine{"190", fixed(hub), "420", fixed(b)})
 		}

@@ -73,6 +73,18 @@ func (m *messages) step(s schemas.Step) string {
 	return m.say(key, what)
 }
 
+// owner says whose a hold is.
+func (m *messages) owner(o string) string {
+	kind, name, _ := strings.Cut(o, ":")
+	if key := "owner." + kind; m.all[key] != "" {
+		if name == "" {
+			return m.say(key)
+		}
+		return m.say(key, name)
+	}
+	return o
+}
+
 // number writes 12345 as 12,345.
 func number(n int64) string {
 	s := fmt.Sprint(n)

@@ -441,9 +441,9 @@ func (w *world) Query(_ context.Context, sql string, limit int) (api.Table, erro
 	w.sql = append(w.sql, sql)
 	w.mu.Unlock()
 	if strings.Contains(sql, "toStartOf") {
-		out := api.Table{Columns: []string{"at", "n", "recipients"}, Types: []string{"DateTime", "UInt64", "Int64"}, Took: .03}
+		out := api.Table{Columns: []string{"at", "n"}, Types: []string{"UInt32", "UInt64"}, Took: .03}
 		for i := range 24 {
-			out.Rows = append(out.Rows, []jsontext.Value{jsontext.Value(`"` + w.at(time.Duration(24-i)*time.Hour).Truncate(time.Hour).Format("2006-01-02 15:04:05") + `"`), jsontext.Value(fmt.Sprint(40 + i*i)), jsontext.Value(fmt.Sprint(400 + 10*i*i))})
+			out.Rows = append(out.Rows, []jsontext.Value{jsontext.Value(fmt.Sprint(w.at(time.Duration(24-i) * time.Hour).Truncate(time.Hour).Unix())), jsontext.Value(fmt.Sprint(40 + i*i))})
 		}
 		return out, w.gone()
 	}
