@@ -174,7 +174,7 @@ func (e *Enforcer) owedTo(s *State) (changed bool) {
 		r.Pending = slices.DeleteFunc(r.Pending, func(d string) bool { return s.Change(d) == nil })
 		last := s.Change(s.Last.Decision)
 		if !r.Waits() && last != nil && e.takes(name, r, last.Record.Status) && s.Last.binds() && (r.Confirmed == nil || r.Confirmed.Decision != s.Last.Decision) {
-			r.Pending, changed = []string{s.Last.Decision}, true
+			r.Pending, r.Asked, changed = []string{s.Last.Decision}, e.now(), true
 		}
 		if !r.Waits() {
 			r.Failing, r.Held = nil, false

@@ -67,6 +67,9 @@ type Receipt struct {
 	Held bool `json:"held,omitzero"`
 	// Stopped says that it may have been told to stop the entity, and was not told less since.
 	Stopped bool `json:"stopped,omitzero"`
+	// Asked is since when it is asked for what it has pending, where it was configured later
+	// than that was decided.
+	Asked time.Time `json:"asked,omitzero"`
 	// Owed are outcomes that happened and that the journal may not hold yet.
 	Owed []schemas.Action `json:"owed,omitempty"`
 }
@@ -127,6 +130,9 @@ func (s *State) Change(decision string) *Wanted {
 func (s *State) Since(r *Receipt) time.Time {
 	if len(r.Pending) > 0 {
 		if w := s.Change(r.Pending[0]); w != nil {
+			if r.Asked.After(w.Since) {
+				return r.Asked
+			}
 			return w.Since
 		}
 	}
@@ -172,7 +178,7 @@ func (r *Receipt) settle(decision string) {
 	r.Pending = slices.DeleteFunc(r.Pending, func(d string) bool { return d == decision })
 	delete(r.Tries, decision)
 	if len(r.Pending) == 0 {
-		r.Failing = nil
+		r.Failing, r.Asked = nil, time.Time{}
 	}
 }
 

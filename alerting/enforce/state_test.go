@@ -101,3 +101,30 @@ func TestANewReceiverIsNotToldWhatIsOver(t *testing.T) {
 		}
 	})
 }
+
+// A receiver that is configured a day after a stop is not overdue for it at once.
+func TestANewReceiverHasItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.platforms = nil
+		w.notifiers = []enforce.Notifier{mailer()}
+		w.run(t, func() { w.add(record("dec_1", "a", schemas.VerdictSuspend)); time.Sleep(time.Second) })
+		time.Sleep(24 * time.Hour)
+		w.platforms = []enforce.Platform{w.platform}
+		w.platform.fail = away
+		overdue := func() (n int) {
+			for _, x := range w.notices {
+				n += strings.Count(x.Subject, "does not confirm")
+			}
+			return n
+		}
+		w.pass(t, 50*time.Second)
+		if n := overdue(); n != 0 {
+			t.Errorf("paged %d times within a minute", n)
+		}
+		w.pass(t, 5*time.Minute)
+		if n := overdue(); n != 1 {
+			t.Errorf("paged %d times after minutes", n)
+		}
+	})
+}

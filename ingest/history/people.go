@@ -405,7 +405,7 @@ type TimelineFilter struct {
 	After        *Place
 }
 
-// Newest gives what a timeline has, the newest first, a page at a time.
+// NewestOf gives what a timeline has, the newest first, a page at a time.
 func (h *History) NewestOf(ctx context.Context, entity schemas.Entity, f TimelineFilter) ([]Entry, error) {
 	q, err := h.timelineQuery(entity, f.Since, f.Limit)
 	if err != nil {
