@@ -85,41 +85,39 @@ type Member struct {
 	At     time.Time `json:"at"`
 }
 
-// Scope is one run of the question what an employee's compromise reached: a query by its
-// name and version, what it covered, what it could not see, and its answer.
+// Scope is one run of the question whom an employee or an address reached. Where Run is
+// set, the whole of it is committed to in the log of proof, with the query, what of the
+// journals it covered and the gaps in them; certificates are made of that.
 type Scope struct {
-	Query    string    `json:"query"` // employee_scope
-	Version  int       `json:"version"`
-	Employee string    `json:"employee"`
-	From     time.Time `json:"from"` // of the events' time
-	To       time.Time `json:"to"`   // excluded
-	Ran      time.Time `json:"ran"`
-	By       string    `json:"by"`
+	Run    string    `json:"run,omitempty"`
+	NoRun  string    `json:"no_run,omitempty"` // why it is not committed to
+	Entity Entity    `json:"entity"`           // who reached them
+	From   time.Time `json:"from"`             // of the events' time
+	To     time.Time `json:"to"`               // excluded
+	Ran    time.Time `json:"ran"`
+	By     string    `json:"by"`
 
-	// Covered are the stretches of the journal of events that were read, whole: every event
-	// between From and To that is recorded stands in one of them.
-	Covered []Range `json:"covered"`
-	Gaps    []Gap   `json:"gaps"` // of the journal of events; at most 100
+	Covered []Range  `json:"covered,omitempty"` // of the journal of events, at most MaxCovered
+	Gaps    []string `json:"gaps,omitempty"`    // in words, at most MaxCovered
 
-	Reads     int64 `json:"reads"` // accesses
-	Bulk      int64 `json:"bulk"`  // those that reached several customers, or rows of no named one
-	Rows      int64 `json:"rows"`
-	Exports   int64 `json:"exports"`
-	Secrets   int64 `json:"secrets"` // accesses that showed a secret
-	Unnamed   int64 `json:"unnamed"` // accesses that name no customer: whom they reached is not known
-	Tickets   int64 `json:"tickets"` // accesses with a ticket
+	Records int64 `json:"records"`
+	Rows    int64 `json:"rows"`
+	// Bulk are the reads of many customers at once; Blind are those among them that name
+	// none: whom they reached is not known.
+	Bulk      int64 `json:"bulk"`
+	BulkRows  int64 `json:"bulk_rows"`
+	Blind     int64 `json:"blind"`
+	BlindRows int64 `json:"blind_rows"`
 	Customers int64 `json:"customers"`
 	// All is how many customers were known at To; Share is Customers of them, 0 to 1.
 	All   int64   `json:"all"`
 	Share float64 `json:"share"`
+	Used  int64   `json:"used"` // customers of whom a credential was used from a new address after its secret was seen
 	// Digest is the SHA-256, in hex, of the customers' sorted ids, each with a line's end. It
 	// is of all of them, also of those that Reached leaves out.
 	Digest  string     `json:"digest"`
-	Reached []Customer `json:"reached"` // those whose secrets were seen first; at most MaxReached
+	Reached []Customer `json:"reached"` // those whose credentials were used first, then those whose secrets were seen
 	Cut     bool       `json:"cut,omitzero"`
-	// Used is how many of the customers whose secrets were seen had mail sent afterwards from
-	// an address that they had never sent from before.
-	Used int64 `json:"used"`
 }
 
 // The bounds of what an incident keeps: its record stays below MaxMessageBytes with all of
@@ -127,30 +125,29 @@ type Scope struct {
 const (
 	MaxMembers     = 500
 	MaxReached     = 1000
+	MaxCovered     = 256
 	MaxHunts       = 6
 	MaxIndicators  = 200
 	MaxCredentials = 2000 // of a campaign
 )
 
-// Range is a stretch of one partition's log, both ends included.
+// Range is a stretch of one partition of a journal; To is not included.
 type Range struct {
-	LogID     string `json:"log_id"`
-	Partition int32  `json:"partition"`
-	From      int64  `json:"from"`
-	To        int64  `json:"to"`
-	Rows      int64  `json:"rows"`
+	Topic     Topic `json:"topic"`
+	Partition int32 `json:"partition"`
+	From      int64 `json:"from"`
+	To        int64 `json:"to"`
 }
 
-// Customer is one that an employee reached.
+// Customer is one that was reached.
 type Customer struct {
 	Account string    `json:"account"`
 	First   time.Time `json:"first"`
 	Last    time.Time `json:"last"`
-	Reads   int64     `json:"reads"`
-	Bulk    int64     `json:"bulk,omitzero"`
-	Secrets int64     `json:"secrets,omitzero"`
-	// Used says when mail was first sent after a secret was seen, from an address that the
-	// account had never sent from before, and from which.
+	Records int64     `json:"records"`
+	Secret  bool      `json:"secret,omitzero"` // its secrets were seen, or it was acted for
+	// Used says when a credential was used first after that from an address that the account
+	// had not used before, and From which.
 	Used time.Time `json:"used,omitzero"`
 	From string    `json:"from,omitempty"`
 }

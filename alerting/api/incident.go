@@ -19,8 +19,9 @@ import (
 // Incidents answers from the past what an incident asks. Each question looks through all
 // that is recorded and may take a minute.
 type Incidents interface {
-	// Scope tells what an employee reached between two times.
-	Scope(ctx context.Context, employee string, from, to time.Time) (*schemas.Scope, error)
+	// Scope tells whom an employee or an address reached between two times, and commits that
+	// to the log of proof, with who asked and why.
+	Scope(ctx context.Context, e schemas.Entity, from, to time.Time, by, why string) (*schemas.Scope, error)
 	// CampaignProgress tells how far a campaign's credentials are renewed.
 	CampaignProgress(ctx context.Context, c *schemas.Campaign, limit int) (*schemas.Progress, error)
 	// CheckIndicator says why an indicator cannot be looked for.
@@ -253,31 +254,39 @@ func (s *Service) onIncident(ctx context.Context, p Principal, r schemas.Request
 	return s.Incident(ctx, p, r.Entity.ID)
 }
 
-// ScopeIn asks for the scope of an incident whose cause is an employee.
+// ScopeIn asks for the scope of an incident whose cause is an employee or an address.
 type ScopeIn struct {
-	Employee string    `json:"employee,omitempty"` // where the cause names none
-	From     time.Time `json:"from,omitzero"`      // zero: all that is recorded
-	To       time.Time `json:"to,omitzero"`        // zero: now
-	Why      string    `json:"why,omitempty"`
-	Key      string    `json:"-"`
+	Entity string    `json:"entity,omitempty"` // where the cause names none: employee:ID, or an address
+	From   time.Time `json:"from,omitzero"`    // zero: all that is recorded
+	To     time.Time `json:"to,omitzero"`      // zero: now
+	Why    string    `json:"why,omitempty"`
+	Key    string    `json:"-"`
 }
 
-// Scope runs the question what an employee reached and keeps the result on the incident.
+// Scope runs the question whom an employee or an address reached and keeps the result on
+// the incident.
 func (s *Service) Scope(ctx context.Context, p Principal, id string, in ScopeIn) (IncidentView, error) {
 	x, err := s.toAsk(ctx, p, id, "incident_scope", in.Why)
 	if err != nil {
 		return IncidentView{}, err
 	}
-	if x.Cause.Kind == schemas.CauseEmployee {
-		in.Employee = cmp.Or(in.Employee, x.Cause.Value)
+	of := map[string]schemas.EntityKind{schemas.CauseEmployee: schemas.KindEmployee, schemas.CauseAddress: schemas.KindIP}[x.Cause.Kind]
+	if in.Entity == "" && of != "" {
+		in.Entity = string(of) + ":" + x.Cause.Value
 	}
 	if in.To.IsZero() {
 		in.To = s.now().UTC()
 	}
-	if in.Employee == "" || len(in.Employee) > 128 || !in.From.Before(in.To) {
-		return IncidentView{}, invalid("employee", "the incident's cause is no employee and none is given, or from is not before to")
+	e, err := EntityOf(in.Entity)
+	switch {
+	case err != nil:
+		return IncidentView{}, err
+	case e.Kind != schemas.KindEmployee && e.Kind != schemas.KindIP:
+		return IncidentView{}, invalid("entity", "the incident's cause is neither an employee nor an address: give one")
+	case !in.From.Before(in.To):
+		return IncidentView{}, invalid("from", "from is not before to")
 	}
-	found, err := s.past.Scope(ctx, in.Employee, in.From, in.To)
+	found, err := s.past.Scope(ctx, e, in.From, in.To, p.Name, cmp.Or(in.Why, "the scope of incident "+id))
 	if err != nil {
 		return IncidentView{}, away(err)
 	}
@@ -416,7 +425,7 @@ func incidentRoutes() []route {
 			}
 			return s.ActOnIncident(c, p, in.ID, in.Body)
 		}).withBig(),
-		ask(post, "/v1/incidents/{id}/scope", RightIncident, "incidents", "runScope", "Find out what an employee reached, and keep the result.", func(s S, c C, p P, in *incidentBodyIn[ScopeIn]) (IncidentView, error) {
+		ask(post, "/v1/incidents/{id}/scope", RightIncident, "incidents", "runScope", "Find out whom an employee or an address reached, commit that to the log of proof and keep the result.", func(s S, c C, p P, in *incidentBodyIn[ScopeIn]) (IncidentView, error) {
 			in.Body.Key = in.Key
 			return s.Scope(c, p, in.ID, in.Body)
 		}),

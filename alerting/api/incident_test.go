@@ -28,13 +28,11 @@ type incidentWorld struct {
 type incidentPast struct {
 	scope schemas.Scope
 	away  error
-	asked []string
 }
 
-func (w *incidentWorld) Scope(_ context.Context, employee string, from, to time.Time) (*schemas.Scope, error) {
-	w.past.asked = append(w.past.asked, employee)
+func (w *incidentWorld) Scope(_ context.Context, e schemas.Entity, from, to time.Time, by, _ string) (*schemas.Scope, error) {
 	s := w.past.scope
-	s.Query, s.Version, s.Employee, s.From, s.To = "employee_scope", 1, employee, from, to
+	s.Run, s.Entity, s.From, s.To, s.By = "run_1", e, from, to, by
 	return &s, w.past.away
 }
 
@@ -109,7 +107,7 @@ func TestIncidentThroughTheAPI(t *testing.T) {
 		t.Errorf("joined by its case's id: %+v", v)
 	}
 	v := into[IncidentView](t, w.do("POST", at+"/scope", ScopeIn{Why: "customers ask"}, ann...))
-	if v.Scope == nil || v.Scope.Customers != 7 || v.Scope.By != "ann" || v.Scope.Employee != "emp-03" || !v.Scope.To.Equal(w.now()) {
+	if v.Scope == nil || v.Scope.Customers != 7 || v.Scope.By != "ann" || v.Scope.Entity.Key() != "employee:emp-03" || v.Scope.Run != "run_1" || !v.Scope.To.Equal(w.now()) {
 		t.Errorf("the scope is %+v", v.Scope)
 	}
 	v = into[IncidentView](t, w.do("POST", at+"/hunts", HuntIn{Indicators: []string{"192.0.2.1", "k1"}, Why: "shared by others"}, ann...))
@@ -147,7 +145,7 @@ func TestALargeScopeIsCut(t *testing.T) {
 	}
 	w.past.scope.Customers = 12345
 	x := into[IncidentView](t, w.do("POST", "/v1/incidents", NewIncident{Cause: "other", Title: "t", Why: "w"}, ann...))
-	v := into[IncidentView](t, w.do("POST", "/v1/incidents/"+x.ID+"/scope", ScopeIn{Employee: "emp-1"}, ann...))
+	v := into[IncidentView](t, w.do("POST", "/v1/incidents/"+x.ID+"/scope", ScopeIn{Entity: "employee:emp-1"}, ann...))
 	if v.Scope == nil || !v.Scope.Cut || v.Scope.Customers != 12345 || len(v.Scope.Reached) == 0 || len(v.Scope.Reached) >= schemas.MaxReached {
 		t.Errorf("cut: %v, %d named", v.Scope != nil && v.Scope.Cut, len(v.Scope.Reached))
 	}
@@ -155,7 +153,7 @@ func TestALargeScopeIsCut(t *testing.T) {
 
 func TestMistakesOnIncidents(t *testing.T) {
 	w, ann := newIncidentWorld(t)
-	x := into[IncidentView](t, w.do("POST", "/v1/incidents", NewIncident{Cause: "address:192.0.2.1", Title: "t", Why: "w"}, ann...))
+	x := into[IncidentView](t, w.do("POST", "/v1/incidents", NewIncident{Cause: "list", Title: "t", Why: "w"}, ann...))
 	at := "/v1/incidents/" + x.ID
 	for _, m := range []struct {
 		path string
@@ -166,12 +164,12 @@ func TestMistakesOnIncidents(t *testing.T) {
 		{"/v1/incidents", NewIncident{Cause: "other", Why: "w"}, http.StatusBadRequest},
 		{"/v1/incidents", NewIncident{Cause: "other", Title: "t"}, http.StatusBadRequest},
 		{"/v1/incidents/inc_none/acts", IncidentActIn{Act: "note", Text: "x"}, http.StatusNotFound},
-		{"/v1/incidents/inc_none/scope", ScopeIn{Employee: "e"}, http.StatusNotFound},
+		{"/v1/incidents/inc_none/scope", ScopeIn{Entity: "employee:e"}, http.StatusNotFound},
 		{at + "/acts", IncidentActIn{Act: "scope", Text: "{}", Why: "w"}, http.StatusBadRequest}, // a result cannot be made up
 		{at + "/acts", IncidentActIn{Act: "join", Item: "x:y:z", Why: "w"}, http.StatusBadRequest},
 		{at + "/acts", IncidentActIn{Act: "join", Item: "acct-1"}, http.StatusBadRequest},
 		{at + "/acts", IncidentActIn{Act: "leave", Item: "acct-1", Why: "w"}, http.StatusUnprocessableEntity},
-		{at + "/scope", ScopeIn{}, http.StatusBadRequest}, // the cause is no employee
+		{at + "/scope", ScopeIn{}, http.StatusBadRequest}, // the cause is a list
 		{at + "/hunts", HuntIn{Why: "w"}, http.StatusBadRequest},
 		{at + "/hunts", HuntIn{Indicators: []string{"a b"}, Why: "w"}, http.StatusBadRequest},
 		{"/v1/entities/incident:" + x.ID + "/acts", ActIn{Act: "suspend", Why: "w", Force: true}, http.StatusUnprocessableEntity},
@@ -184,7 +182,7 @@ func TestMistakesOnIncidents(t *testing.T) {
 		t.Errorf("no campaign: %d", r.Code)
 	}
 	w.past.away = errors.New("no store")
-	if r := w.do("POST", at+"/scope", ScopeIn{Employee: "e"}, ann...); r.Code != http.StatusServiceUnavailable {
+	if r := w.do("POST", at+"/scope", ScopeIn{Entity: "employee:e"}, ann...); r.Code != http.StatusServiceUnavailable {
 		t.Errorf("without the store: %d %s", r.Code, r.Body)
 	}
 	viewer := bearerOf(w.add("vic", RoleViewer))

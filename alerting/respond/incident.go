@@ -176,12 +176,12 @@ func (w *work) incidentScope(r *schemas.Request) string {
 	if why := result(r.Text, maxScope, &s); why != "" {
 		return why
 	}
-	if s.Query == "" || s.Employee == "" || s.To.IsZero() || len(s.Reached) > schemas.MaxReached {
+	if s.Entity.IsZero() || s.To.IsZero() || len(s.Covered) > schemas.MaxCovered || len(s.Gaps) > schemas.MaxCovered || len(s.Reached) > schemas.MaxReached {
 		return "the result of the scope is not whole"
 	}
 	s.By = clip(r.Actor, 256)
 	w.st.Incident.Scope = &s
-	return w.sayIncident(r, fmt.Sprintf("scope of %s from %s to %s: %d customers of %d", clip(s.Employee, maxID), s.From.UTC().Format(time.RFC3339), s.To.UTC().Format(time.RFC3339), s.Customers, s.All))
+	return w.sayIncident(r, fmt.Sprintf("scope of %s from %s to %s: %d customers of %d", clip(s.Entity.Key(), maxID), s.From.UTC().Format(time.RFC3339), s.To.UTC().Format(time.RFC3339), s.Customers, s.All))
 }
 
 // incidentHunt keeps what a hunt through the past found. Of too many the oldest goes; every

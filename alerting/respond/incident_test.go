@@ -168,7 +168,7 @@ func TestIncidentKeepsResults(t *testing.T) {
 		}
 		return said(string(raw))
 	}
-	scope := schemas.Scope{Query: "employee_scope", Version: 1, Employee: "emp-03", To: noon, Customers: 3, All: 10, Share: 0.3}
+	scope := schemas.Scope{Entity: staff, To: noon, Customers: 3, All: 10, Share: 0.3}
 	if why := b.incidentAct("incident_scope", text(scope)); why != "" {
 		t.Fatal(why)
 	}
@@ -242,7 +242,7 @@ func TestTheLargestIncidentFits(t *testing.T) {
 		keys.WriteString(long(i) + "\n")
 	}
 	b.incidentAct("incident_campaign", said(keys.String()))
-	b.incidentAct("incident_scope", said(`{"query":"q","version":1,"employee":"e","to":"2026-03-02T00:00:00Z","digest":"`+strings.Repeat("d", 255<<10)+`"}`))
+	b.incidentAct("incident_scope", said(`{"entity":{"kind":"employee","id":"e"},"to":"2026-03-02T00:00:00Z","digest":"`+strings.Repeat("d", 255<<10)+`"}`))
 	for range schemas.MaxHunts {
 		b.incidentAct("incident_hunt", said(`{"query":"q","version":1,"hits":[{"indicator":"`+strings.Repeat("d", 63<<10)+`","kind":"key"}]}`))
 	}

@@ -1,11 +1,8 @@
 package history
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,84 +10,6 @@ import (
 
 	"holdfast/schemas"
 )
-
-// An employee whose access was misused read ten customers at once, and the secrets of two.
-// One of those was used from a new address afterwards.
-func TestScopeOfAnEmployee(t *testing.T) {
-	h, c := open(t)
-	own, foreign := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("203.0.113.9")
-	var events []schemas.Event
-	var ten []string
-	for i := range 40 {
-		a := fmt.Sprintf("acct-%02d", i)
-		if i < 10 {
-			ten = append(ten, a)
-		}
-		events = append(events, schemas.Event{ID: "send-" + a, Type: schemas.TypeSend, Time: at(i), Account: a, IP: own, Credential: "key-" + a})
-	}
-	access := func(id string, second int, action string, e schemas.Event) {
-		e.ID, e.Type, e.Time, e.Employee, e.Action = id, schemas.TypeAccess, at(second), "emp-03", action
-		events = append(events, e)
-	}
-	access("bulk", 1000, "list", schemas.Event{Accounts: ten, Rows: 10})
-	access("one", 1001, "view_secret", schemas.Event{Account: "acct-03"})
-	access("two", 1002, "view_secret", schemas.Event{Account: "acct-20", Ticket: "T-1"})
-	access("dump", 1003, "export", schemas.Event{Rows: 5000})
-	access("early", 10, "view", schemas.Event{Account: "acct-39"}) // before the window
-	access("late", 2000, "view", schemas.Event{Account: "acct-38"})
-	events = append(events,
-		schemas.Event{ID: "abuse", Type: schemas.TypeSend, Time: at(1500), Account: "acct-03", IP: foreign, Credential: "key-acct-03"},
-		schemas.Event{ID: "usual", Type: schemas.TypeSend, Time: at(1500), Account: "acct-20", IP: own, Credential: "key-acct-20"},
-		schemas.Event{ID: "new-server", Type: schemas.TypeSend, Time: at(1500), Account: "acct-05", IP: foreign, Credential: "key-acct-05"}, // its secret was not seen
-		schemas.Event{ID: "other", Type: schemas.TypeAccess, Time: at(1002), Employee: "emp-04", Action: "view", Account: "acct-30"},
-	)
-	insertEvents(t, c, 0, 0, events...)
-	insertEvents(t, c, 0, int64(len(events)), events...) // all of it a second time
-	insertFinding(t, c, schemas.TopicGaps, schemas.KindGap, 0, start, "g1", "", "", `{}`)
-	s, err := h.Scope(t.Context(), "emp-03", start.Add(900*time.Second), start.Add(2000*time.Second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Reads != 4 || s.Bulk != 2 || s.Rows != 5010 || s.Exports != 1 || s.Secrets != 2 || s.Unnamed != 1 || s.Tickets != 1 {
-		t.Errorf("counts: %+v", s)
-	}
-	if s.Customers != 11 || s.All != 40 || s.Share != 11.0/40 || s.Used != 1 || s.Cut {
-		t.Errorf("%d customers of %d, %v; used %d", s.Customers, s.All, s.Share, s.Used)
-	}
-	sum := sha256.Sum256([]byte(strings.Join(append(append([]string{}, ten...), "acct-20", ""), "\n")))
-	if s.Digest != hex.EncodeToString(sum[:]) {
-		t.Error("the digest is not that of the sorted ids")
-	}
-	first := s.Reached[0]
-	if first.Account != "acct-03" || first.From != foreign.String() || !first.Used.Equal(start.Add(1500*time.Second)) || first.Reads != 2 || first.Bulk != 1 || first.Secrets != 1 {
-		t.Errorf("the first customer is %+v", first)
-	}
-	if x := s.Reached[1]; x.Account != "acct-20" || !x.Used.IsZero() {
-		t.Errorf("the second customer is %+v", x)
-	}
-	if len(s.Covered) != 1 || s.Covered[0].From != 40 || s.Covered[0].LogID != "log" || s.Covered[0].Rows == 0 {
-		t.Errorf("covered: %+v", s.Covered)
-	}
-	nobody, err := h.Scope(t.Context(), "emp-99", time.Time{}, start.Add(time.Hour))
-	if err != nil || nobody.Customers != 0 || nobody.Share != 0 || len(nobody.Reached) != 0 {
-		t.Errorf("nobody's: %+v, %v", nobody, err)
-	}
-}
-
-func TestGapsAreNamed(t *testing.T) {
-	h, c := open(t)
-	for i, topic := range []string{"events", "inbox"} {
-		err := c.Exec(t.Context(), fmt.Sprintf("INSERT INTO gaps (log_id, topic, partition, offset, arrival, kind, id, time, gap_topic, gap_partition, gap_from, gap_to, reason) "+
-			"SELECT 'log', 'gaps', 0, %d, now64(3), 'gap', 'g%d', now64(3), '%s', 3, 10, 20, 'retention'", i, i, topic))
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := h.Scope(t.Context(), "emp-03", time.Time{}, start)
-	if err != nil || len(s.Gaps) != 1 || s.Gaps[0].Partition != 3 || s.Gaps[0].From != 10 || s.Gaps[0].To != 20 || s.Gaps[0].Reason != "retention" {
-		t.Errorf("%+v, %v", s.Gaps, err)
-	}
-}
 
 // Only what happened since the campaign began renews a credential.
 func TestCampaignProgress(t *testing.T) {

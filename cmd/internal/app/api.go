@@ -18,6 +18,7 @@ import (
 	"holdfast/cmd/internal/config"
 	"holdfast/ingest/clickhouse"
 	"holdfast/ingest/kafka"
+	"holdfast/ingest/proof"
 	"holdfast/schemas"
 )
 
@@ -55,6 +56,9 @@ func (l apiLog) Put(ctx context.Context, key string, value []byte) error {
 func (a *App) newService() (*api.Service, *apiPast) {
 	c := a.cfg.API
 	past := &apiPast{open: func() (*clickhouse.Client, error) { return OpenStore(&a.cfg, a.log) }}
+	past.commit = func(ctx context.Context, store *clickhouse.Client, s *proof.Scope, by, why string) (*proof.Run, error) {
+		return CommitRun(ctx, a.client, &a.cfg, store, s, by, why)
+	}
 	log := apiLog{client: a.client, cfg: &a.cfg, lanes: a.install.Lanes}
 	receivers := &apiReceivers{client: a.client, cfg: &a.cfg, states: map[string]*enforce.State{}}
 	feed := newAPIFeed(a.client, &a.cfg)

@@ -13,6 +13,7 @@ import (
 	"holdfast/alerting/api"
 	"holdfast/ingest/clickhouse"
 	"holdfast/ingest/history"
+	"holdfast/ingest/proof"
 	"holdfast/schemas"
 )
 
@@ -25,6 +26,8 @@ type apiPast struct {
 	store *clickhouse.Client
 	// read runs a person's SQL, as a user who can only read.
 	read func(ctx context.Context, sql string, limit int) (api.Table, error)
+	// commit puts a scope into the log of proof.
+	commit func(ctx context.Context, store *clickhouse.Client, s *proof.Scope, by, why string) (*proof.Run, error)
 }
 
 func (a *apiPast) close() {
