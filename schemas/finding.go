@@ -234,6 +234,8 @@ type Operator struct {
 	Address string    `json:"address,omitempty"` // from where it was asked
 	// Awaits says that it was taken, and waits for a second person.
 	Awaits bool `json:"awaits,omitzero"`
+	// Version is the incident's afterwards, where it is about one.
+	Version int `json:"version,omitzero"`
 }
 
 // Gap is a stretch that could not be seen.

@@ -66,6 +66,23 @@ func (b *Book) Incident(id string) (schemas.Incident, bool) {
 	return x, ok
 }
 
+// hasIncident waits until the copy has a version of an incident: the record of an act may be
+// there before that of what it changed. A copy that lags longer is shown as it is.
+func (b *Book) hasIncident(ctx context.Context, id string, version int) {
+	ctx, cancel := context.WithTimeout(ctx, syncFor)
+	defer cancel()
+	for {
+		if x, ok := b.Incident(id); ok && x.Version >= version {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
 // IncidentsIn asks for incidents.
 type IncidentsIn struct {
 	State string `query:"state" doc:"Only these: open or closed."`
@@ -251,6 +268,7 @@ func (s *Service) onIncident(ctx context.Context, p Principal, r schemas.Request
 		return IncidentView{}, ofLane(op.Refused, version)
 	}
 	s.book.seen(ctx, r.Entity)
+	s.book.hasIncident(ctx, r.Entity.ID, op.Version)
 	return s.Incident(ctx, p, r.Entity.ID)
 }
 

@@ -111,6 +111,12 @@ func (w *work) request() (bool, error) {
 		Why: clip(r.Why, schemas.MaxText), Before: w.st.Standing.word(), Item: clip(r.Item, schemas.MaxText), Text: clip(r.Text, casework.MaxNote),
 		Second: clip(r.Second, 256), From: clip(r.From, 32),
 	}
+	if w.entity.Kind == schemas.KindIncident {
+		op.Before = ""
+		if x := w.st.Incident; x != nil {
+			op.Before = x.State
+		}
+	}
 	op.Refused, op.Awaits = w.carryOut(&r)
 	if r.From == schemas.FromHoldfast && op.Refused != "" {
 		return true, nil // what Holdfast reports to an entity whose case does not wait for it
@@ -122,6 +128,9 @@ func (w *work) request() (bool, error) {
 		op.Case = c.ID
 	}
 	op.After = w.st.Standing.word()
+	if x := w.st.Incident; x != nil {
+		op.After, op.Version = x.State, x.Version
+	}
 	op.Address = clip(r.Address, 64)
 	w.emit(schemas.TopicOperator, schemas.KindOperator, op.ID, w.entity.Key(), op)
 	return true, nil

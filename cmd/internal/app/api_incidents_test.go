@@ -75,7 +75,13 @@ func TestIncidentOnARunningInstance(t *testing.T) {
 	if r := me.do("POST", at+"/hunts", api.HuntIn{Indicators: []string{s.Reached[0].From, "198.51.100.254", "key:none"}, Why: "whom else"}, &x); r.StatusCode != http.StatusOK || x.Hunts[0].Hits[0].Events == 0 || x.Hunts[0].Hits[2].Events != 0 {
 		t.Errorf("the hunt: %d %+v", r.StatusCode, x.Hunts)
 	}
-	me.do("POST", at+"/acts", api.IncidentActIn{Act: "campaign", Item: "everybody", Why: "they may all have been read"}, nil)
+	var campaign struct {
+		api.IncidentView `json:",inline"`
+		Detail           string `json:"detail"`
+	}
+	if r := me.do("POST", at+"/acts", api.IncidentActIn{Act: "campaign", Item: "everybody", Why: "they may all have been read"}, &campaign); r.StatusCode != http.StatusOK || campaign.Campaign == nil {
+		t.Fatalf("the campaign: %d %s %+v", r.StatusCode, campaign.Detail, campaign)
+	}
 	var progress schemas.Progress
 	if r := me.do("GET", at+"/campaign", nil, &progress); r.StatusCode != http.StatusOK || progress.All == 0 || progress.Renewed != 0 {
 		t.Errorf("the campaign: %d %+v", r.StatusCode, progress)
