@@ -113,6 +113,7 @@ type cli struct {
 	Timeline timelineCmd `cmd:"" help:"Show everything recorded about an entity, in order of time."`
 	Status   statusCmd   `cmd:"" help:"Show an entity's status, and whether the platform has confirmed it."`
 	List     listCmd     `cmd:"" help:"List entities that are stopped, throttled or under review."`
+	Incident incidentCmd `cmd:"" help:"Incidents: cases with one cause, whom it reached, credentials to renew, and what was ever seen."`
 	Notice   noticeCmd   `cmd:"" help:"Notices: what is told to operators and customers."`
 	Enforce  enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
