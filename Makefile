@@ -12,7 +12,7 @@ export GOTOOLCHAIN := $(shell GOTOOLCHAIN=$(TOOLCHAIN) $(GO) version >/dev/null 
 TOOL       := $(GO) tool -modfile=.ci/tools/go.mod
 GOTESTSUM  := $(GO) tool -modfile=.ci/gotestsum/go.mod gotestsum --format pkgname --format-hide-empty-pkg --hide-summary=skipped
 
-.PHONY: all build setup kafka demo demo-test cases dashboards-test walk test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
+.PHONY: console-test all build setup kafka demo demo-test cases dashboards-test walk test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
 
 all: build
 
@@ -47,6 +47,16 @@ dashboards-test:
 # One leaked key from its stop to the closed case, against a running instance; a minute.
 walk: setup
 	$(GO) run ./cmd/internal/walk -binary $(BIN)
+
+# The console in a real browser: Debian's chromium; axe-core, which looks for what shuts
+# people out, is fetched by npm once. Both are for tests alone.
+AXE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast/axe-core-4.10.3.min.js
+console-test:
+	@test -f $(AXE) || { tmp=$$(mktemp -d) && mkdir -p $(dir $(AXE)) && cd $$tmp && npm pack axe-core@4.10.3 --silent >/dev/null && tar xzf axe-core-4.10.3.tgz package/axe.min.js && \
+	  echo "880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb  package/axe.min.js" | sha256sum -c --quiet && mv package/axe.min.js $(AXE); rm -rf $$tmp; }
+	@log=$$(mktemp); $(GO) test -count=1 -timeout 20m -v ./alerting/console 2>&1 | tee $$log | grep -E '^(---|===|FAIL|ok|panic|    .*_test.go)' | grep -vE '^=== ' ; \
+	passed=$$(grep -cE '^ *--- PASS' $$log); failed=$$(grep -cE '^ *--- FAIL|^panic|^FAIL.*build failed' $$log); rm -f $$log; \
+	echo "$$passed passed, $$failed failed"; test $$failed -eq 0
 
 # A line for each package as it ends, then the failures and a count.
 test: setup kafka

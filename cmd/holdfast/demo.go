@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"holdfast/alerting/api"
 	"holdfast/cmd/internal/app"
 	"holdfast/cmd/internal/config"
 	"holdfast/cmd/internal/demo"
@@ -24,6 +25,9 @@ type demoCmd struct {
 	Seed  uint64 `default:"1" help:"The same seed gives the same customers and attacks."`
 	Keep  bool   `help:"Keep the data folder of an earlier demo."`
 }
+
+// demoUser is who signs in to the demo's console.
+const demoUser = "demo"
 
 // demoSecret is the file in the data folder that holds the webhook's secret.
 const demoSecret = "webhook-secret"
@@ -124,7 +128,7 @@ func clearDemo(dir string) error {
 	for _, n := range names {
 		unfinished, _ := filepath.Match("import-*.json", n.Name())
 		halfWritten, _ := filepath.Match("*.tmp", n.Name())
-		if !unfinished && !halfWritten && !slices.Contains([]string{"kafka", "clickhouse", "secrets", "endpoints.json", demoSecret}, n.Name()) {
+		if !unfinished && !halfWritten && !slices.Contains([]string{"kafka", "clickhouse", "secrets", "endpoints.json", "token", demoSecret}, n.Name()) {
 			return fmt.Errorf("%s holds %s, which is no part of a demo: name another folder with --data-dir", dir, n.Name())
 		}
 	}
@@ -159,8 +163,13 @@ func (d *demoCmd) play(ctx context.Context, a *app.App, s *story) error {
 		fmt.Fprintln(s.out, "demo checked: 1 passed, 0 failed")
 		return nil
 	}
+	password, err := a.AddUser(ctx, demoUser, api.RoleLead, "the demo")
+	if err != nil {
+		return fmt.Errorf("add the demo's user: %w", err)
+	}
 	leaked, insider := traffic.AccountID(demoLeaked), traffic.EmployeeID(demoInsider)
-	fmt.Fprintln(s.out, "\nIt goes on running. Look around from another terminal:")
+	fmt.Fprintf(s.out, "\nIt goes on running. The console, from the queue to the closed case:\n  %s/queue\n  user %s, password %s: may read and act, as a lead does\n", a.Endpoints().API, demoUser, password)
+	fmt.Fprintln(s.out, "Or look around from another terminal:")
 	for _, cmd := range []string{
 		"timeline account:" + leaked + " --no-events --since 1h", "timeline employee:" + insider + " --since 1h",
 		"status account:" + traffic.AccountID(demoSeen), "release account:" + leaked + ` --why "keys rotated"`,

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,3 +65,20 @@ func (a *App) welcome(ctx context.Context, s *api.Service) error {
 // FirstLink is where the first admin sets a password, once, after Ready; empty where
 // somebody is known.
 func (a *App) FirstLink() string { return a.link }
+
+// AddUser adds somebody who signs in to the console by a password, which it makes and
+// returns; who is there already gets another one. The demo calls it, after Ready.
+func (a *App) AddUser(ctx context.Context, name string, role api.Role, why string) (password string, err error) {
+	p := api.Principal{Name: "holdfast", Role: api.RoleAdmin}
+	link, err := a.service.AddPerson(ctx, p, api.NewPerson{Name: name, Role: role, Why: why})
+	if err != nil && api.AsProblem(err).Code == api.CodeConflict {
+		link, err = a.service.ResetLink(ctx, p, name, why)
+	}
+	if err != nil {
+		return "", err
+	}
+	text := strings.ToLower(rand.Text())
+	password = text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:20]
+	_, err = a.service.UseLink(ctx, api.NewPassword{Link: link.Link, Password: password}, "127.0.0.1", "holdfast")
+	return password, err
+}
