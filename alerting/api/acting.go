@@ -48,11 +48,12 @@ type ActOut struct {
 	Entity schemas.Entity `json:"entity,omitzero"`
 	Case   string         `json:"case,omitempty"`
 	// Version is the case's afterwards.
-	Version int    `json:"version,omitzero"`
-	Before  string `json:"before,omitempty"`
-	After   string `json:"after,omitempty"`
-	Does    string `json:"does"`              // what it does, in words
-	Inverse string `json:"inverse,omitempty"` // the act that undoes it
+	Version int       `json:"version,omitzero"`
+	Before  string    `json:"before,omitempty"`
+	After   string    `json:"after,omitempty"`
+	Until   time.Time `json:"until,omitzero"`
+	Does    string    `json:"does"`              // what it does, in words
+	Inverse string    `json:"inverse,omitempty"` // the act that undoes it
 	// TwoPeople says that a second person has to approve it.
 	TwoPeople bool `json:"two_people,omitzero"`
 	// Operator is the id of its record.
@@ -111,6 +112,11 @@ func (s *Service) Act(ctx context.Context, p Principal, e schemas.Entity, in Act
 			return out, err
 		}
 	}
+	if a.Name == "block" && !in.Force {
+		if what := s.system.Shared(ctx, e); what != "" {
+			return out, refused(e.ID + " is " + what + ": whoever is behind it would be blocked too. If a proxy of yours hides its clients, let it hand on their addresses; to block it all the same, use force")
+		}
+	}
 	if in.DryRun {
 		if a.fits != nil && !a.fits(st, at, s.snoozeOf(e)) {
 			return out, refused("it is " + st.Status + ": this act would be refused")
@@ -128,7 +134,7 @@ func (s *Service) Act(ctx context.Context, p Principal, e schemas.Entity, in Act
 	if c, ok := s.book.CaseOf(e); ok {
 		out.Case, out.Version = c.ID, c.Version
 	}
-	out.Done, out.Awaits, out.Before, out.After, out.Operator = !op.Awaits, op.Awaits, op.Before, op.After, op.ID
+	out.Done, out.Awaits, out.Before, out.After, out.Operator, out.Until = !op.Awaits, op.Awaits, op.Before, op.After, op.ID, op.Until
 	return out, nil
 }
 
@@ -191,7 +197,7 @@ func (s *Service) check(a *act, e schemas.Entity, hasCase bool, in *ActIn) error
 // mustKnow refuses an act on an entity of which nothing is recorded: its name may be
 // mistyped. A store that is away refuses nothing.
 func (s *Service) mustKnow(ctx context.Context, e schemas.Entity) error {
-	ctx, cancel := context.WithTimeout(ctx, 6*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 11*time.Second)
 	defer cancel()
 	for {
 		known, err := s.history.Known(ctx, e)

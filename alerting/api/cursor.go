@@ -35,7 +35,7 @@ func (s *Service) unseal(question, cursor string, at any) (ok bool, err error) {
 	}
 	wrong := invalid("cursor", "the cursor is not one of this list: begin without one")
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) < macSize || len(cursor) > 1024 {
+	if err != nil || len(b) < macSize || len(cursor) > 8192 {
 		return false, wrong
 	}
 	if !hmac.Equal(b[:macSize], s.mac(question, b[macSize:])) || json.Unmarshal(b[macSize:], at) != nil {

@@ -60,7 +60,8 @@ type Receipt struct {
 	Status   string         `json:"status,omitempty"`
 	Receiver string         `json:"receiver,omitempty"`
 	// State is confirmed, waiting, failing, refused or held; none where no receiver is
-	// configured; "not told" where the status is none that receivers are told.
+	// configured; "not told" where the status is none that receivers are told; "not
+	// concerned" where no receiver takes it.
 	State    string    `json:"state"`
 	At       time.Time `json:"at,omitzero"`    // when it was confirmed
 	Since    time.Time `json:"since,omitzero"` // since when it fails
@@ -74,6 +75,8 @@ type System interface {
 	Policies(ctx context.Context) ([]Policy, error)
 	Allowed(ctx context.Context) ([]Allow, error) // by the policy file
 	Brake(ctx context.Context) (Brake, error)
+	// Shared says what makes an address one that many may share; empty: nothing does.
+	Shared(ctx context.Context, e schemas.Entity) string
 	About(ctx context.Context) (About, error)
 }
 
@@ -205,8 +208,9 @@ type Entry struct {
 	Account string         `json:"account,omitempty"`
 	Source  string         `json:"source,omitempty"`
 	Origin  string         `json:"origin,omitempty"`
-	Text    string         `json:"text"` // a sentence for people; may hold any character
-	Body    jsontext.Value `json:"body"` // the record, by its JSON Schema
+	Late    bool           `json:"late,omitzero"` // found so late that it stands where it was found
+	Text    string         `json:"text"`          // a sentence for people; may hold any character
+	Body    jsontext.Value `json:"body"`          // the record, by its JSON Schema
 	Place   Place          `json:"-"`
 }
 

@@ -96,8 +96,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // unknown answers what no route is for.
 func (h *Handler) unknown(w http.ResponseWriter, r *http.Request, all []route) {
 	var allow []string
+	exact := slices.ContainsFunc(all, func(x route) bool { return x.path == r.URL.Path })
 	for _, x := range all {
-		if matches(x.path, r.URL.EscapedPath()) && !slices.Contains(allow, x.method) {
+		if (!exact || x.path == r.URL.Path) && matches(x.path, r.URL.EscapedPath()) && !slices.Contains(allow, x.method) {
 			allow = append(allow, x.method)
 		}
 	}
@@ -204,7 +205,7 @@ func (h *Handler) cookie() string {
 
 // SetSession gives the browser its session.
 func (h *Handler) SetSession(w http.ResponseWriter, in SignedIn) {
-	http.SetCookie(w, h.cookieOf(in.Secret, int(time.Until(in.Session.Until).Seconds())))
+	http.SetCookie(w, h.cookieOf(in.Secret, int(in.Session.Until.Sub(h.service.now()).Seconds())))
 }
 
 // DropSession takes the session away from the browser.
@@ -426,7 +427,7 @@ func decode(r *http.Request, x *route, body []byte) (any, error) {
 }
 
 func setQuery(v reflect.Value, f reflect.StructField, name string, values []string) error {
-	if len(values) == 0 || len(values) == 1 && values[0] == "" {
+	if len(values) == 0 || len(values) == 1 && values[0] == "" && (f.Type.Kind() == reflect.String || f.Type.Kind() == reflect.Slice) {
 		return nil
 	}
 	if f.Type.Kind() == reflect.Slice {

@@ -330,5 +330,8 @@ func (system) Policies(context.Context) ([]Policy, error) {
 	return []Policy{{Name: "account-certain", Version: 1}}, nil
 }
 func (system) Allowed(context.Context) ([]Allow, error) { return nil, nil }
-func (system) Brake(context.Context) (Brake, error)     { return Brake{Known: true}, nil }
-func (system) About(context.Context) (About, error)     { return About{Version: "test"}, nil }
+func (system) Shared(_ context.Context, e schemas.Entity) string {
+	return map[string]string{"10.0.0.1": "a private address"}[e.ID]
+}
+func (system) Brake(context.Context) (Brake, error) { return Brake{Known: true}, nil }
+func (system) About(context.Context) (About, error) { return About{Version: "test"}, nil }

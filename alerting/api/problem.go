@@ -68,6 +68,10 @@ func refused(detail string) *Problem {
 	return problem(http.StatusUnprocessableEntity, CodeRefused, detail)
 }
 
+// Refusal is an error of a part that understood a question and does not answer it; its
+// detail is shown to who asked.
+func Refusal(detail string) error { return refused(detail) }
+
 func conflict(detail string) *Problem {
 	return problem(http.StatusConflict, CodeConflict, detail)
 }

@@ -466,6 +466,8 @@ func (w *world) Policies(context.Context) ([]api.Policy, error) {
 func (w *world) Allowed(context.Context) ([]api.Allow, error) {
 	return []api.Allow{{Entity: account("acct-0012"), Detector: "volume", Since: w.at(30 * time.Hour), Until: w.at(-90 * time.Hour), By: "policy file", Why: "their yearly campaign", From: "file"}}, nil
 }
+func (w *world) Shared(context.Context, schemas.Entity) string { return "" }
+
 func (w *world) Brake(context.Context) (api.Brake, error) {
 	return api.Brake{Known: true, Tripped: true, Since: w.at(9 * time.Minute), Stops: 21, Waiting: 4}, nil
 }

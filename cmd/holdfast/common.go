@@ -206,31 +206,6 @@ func (s *schemaCmd) Run() error {
 	return err
 }
 
-type actCmd struct {
-	Entity string `arg:"" help:"kind:id, or the id of an account or an address alone."`
-	Why    string `required:"" placeholder:"TEXT" help:"The reason, kept for auditors."`
-	Actor  string `placeholder:"NAME" help:"Who asks (default: the user of this machine)."`
-	JSON   bool   `help:"As JSON."`
-}
-
-func (a *actCmd) ask(ctx context.Context, c *common, r schemas.Request) error {
-	cfg, client, err := c.cluster()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	r.Why, r.Actor = a.Why, a.actor()
-	return ask(ctx, client, &cfg, r, a.JSON)
-}
-
-// actor is who asks.
-func (a *actCmd) actor() string {
-	if a.Actor != "" {
-		return a.Actor
-	}
-	return app.Actor()
-}
-
 func isCancelled(err error) bool { return errors.Is(err, context.Canceled) }
 
 func isGraphic(r rune) bool { return unicode.IsGraphic(r) }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"holdfast/alerting/api"
 	"holdfast/cmd/internal/app"
 	"holdfast/schemas"
 )
@@ -21,10 +22,9 @@ func TestPrintedCommandTakesQueriesWithQuotes(t *testing.T) {
 	}
 }
 
-func TestPhrase(t *testing.T) {
-	op := schemas.Operator{Before: "review", After: "active"}
-	r := schemas.Request{Entity: schemas.Entity{Kind: schemas.KindIP, ID: "192.0.2.1"}, Act: "dismiss"}
-	if got := done(r, op); got != "ip:192.0.2.1: dismissed; active, before it was under review" {
+func TestOutcome(t *testing.T) {
+	o := api.ActOut{Done: true, Act: "dismiss", Entity: schemas.Entity{Kind: schemas.KindIP, ID: "192.0.2.1"}, Before: "review", After: "active"}
+	if got := outcome(o); got != "ip:192.0.2.1: dismissed; active, before it was under review" {
 		t.Errorf("%q", got)
 	}
 }

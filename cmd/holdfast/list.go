@@ -1,17 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"holdfast/alerting/api"
 	"holdfast/cmd/internal/app"
-	"holdfast/schemas"
 )
 
 type listCmd struct {
@@ -19,36 +18,16 @@ type listCmd struct {
 	JSON    bool     `help:"As JSON."`
 }
 
-// row is one entity that is not active.
-type row struct {
-	schemas.Status
-	CarriedOut progress `json:"carried_out"`
-}
-
-// Run reads the topics status and enforced; the audit store is not needed.
+// Run lists who is not active; the audit store is not needed.
 func (l *listCmd) Run(ctx context.Context, c *common) error {
-	cfg, client, err := c.cluster()
+	query := url.Values{"limit": {"1000"}}
+	if len(l.Verdict) > 0 {
+		query.Set("verdict", strings.Join(l.Verdict, ","))
+	}
+	rows, err := pages[api.StandingLine](ctx, c, "/v1/entities", query, 0)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	statuses, err := app.ReadStatuses(ctx, client, &cfg)
-	if err != nil {
-		return err
-	}
-	enforced, err := app.ReadAllEnforced(ctx, client, &cfg)
-	if err != nil {
-		return err
-	}
-	rows := []row{}
-	for key, st := range statuses {
-		if st.Status != "active" && (len(l.Verdict) == 0 || slices.Contains(l.Verdict, string(st.Verdict))) {
-			rows = append(rows, row{st, progressOf(st, enforced[key])})
-		}
-	}
-	slices.SortFunc(rows, func(a, b row) int {
-		return cmp.Or(b.Verdict.Rank()-a.Verdict.Rank(), b.Since.Compare(a.Since), cmp.Compare(a.Entity.Key(), b.Entity.Key()))
-	})
 	if l.JSON {
 		return printJSON(rows)
 	}
@@ -63,7 +42,7 @@ func (l *listCmd) Run(ctx context.Context, c *common) error {
 		if by == "" {
 			by = "policy"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", clean(r.Entity.Key()), clean(r.Status.Status), r.Since.UTC().Format(time.RFC3339), r.CarriedOut.word(), clean(by), clean(r.Reason))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", clean(r.Entity.Key()), clean(r.Status.Status), r.Since.UTC().Format(time.RFC3339), progress(r.CarriedOut).word(), clean(by), clean(r.Reason))
 	}
 	return w.Flush()
 }
@@ -80,9 +59,9 @@ func (p progress) word() string {
 	worst := "yes"
 	for _, r := range p {
 		switch {
-		case r.State == stateNone || r.State == stateNotTold:
+		case r.State == app.StateNone || r.State == app.StateNotTold || r.State == app.StateOthers:
 			return "-"
-		case r.State != stateConfirmed:
+		case r.State != app.StateConfirmed:
 			worst = r.State
 		}
 	}

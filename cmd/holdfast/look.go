@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/term"
 
-	"holdfast/cmd/internal/app"
+	"holdfast/alerting/api"
 	"holdfast/cmd/internal/config"
-	"holdfast/ingest/history"
-	"holdfast/ingest/kafka"
 	"holdfast/schemas"
 )
 
@@ -25,31 +25,22 @@ type statusCmd struct {
 	JSON   bool   `help:"As JSON."`
 }
 
-// Run reads the status topic; the audit store is not needed.
+// Run asks what stands; the audit store is not needed.
 func (s *statusCmd) Run(ctx context.Context, c *common) error {
 	e, err := c.entity(s.Entity)
 	if err != nil {
 		return err
 	}
-	cfg, client, err := c.cluster()
+	v, err := ask[api.EntityView](ctx, c, entityPath(e), nil)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	st, known, err := app.ReadStatus(ctx, client, &cfg, e)
-	if err != nil {
-		return err
+	if !v.Decided {
+		return s.undecided(ctx, c, v)
 	}
-	if !known {
-		return s.undecided(ctx, cfg, client, st)
-	}
-	x, err := app.ReadEnforced(ctx, client, &cfg, e)
-	if err != nil {
-		return err
-	}
-	p := progressOf(st, x)
+	st, p := v.Status, progress(v.CarriedOut)
 	if s.JSON {
-		return printJSON(statusJSON{st, schemas.ActsOf(&st), p})
+		return printJSON(statusJSON{st, schemas.ActsOf(&st), v.CarriedOut})
 	}
 	is := "is"
 	if !p.inForce() {
@@ -68,6 +59,9 @@ func (s *statusCmd) Run(ctx context.Context, c *common) error {
 	}
 	if st.Reason != "" {
 		fmt.Printf("  reason    %s\n", clean(st.Reason))
+	}
+	if v.Case != nil {
+		fmt.Printf("  case      %s, %s\n", clean(v.Case.ID), v.Case.Stage)
 	}
 	return nil
 }
@@ -91,26 +85,37 @@ func inForce(st *schemas.Status) []string {
 type statusJSON struct {
 	schemas.Status
 	Acts       []schemas.Act `json:"acts"` // what receivers are asked for
-	CarriedOut progress      `json:"carried_out"`
+	CarriedOut []api.Receipt `json:"carried_out"`
 }
 
 // undecided says what is known of an entity about which nothing was decided.
-func (s *statusCmd) undecided(ctx context.Context, cfg config.Config, client *kafka.Client, st schemas.Status) error {
-	name := clean(st.Entity.Key())
-	switch is, err := knows(ctx, client, cfg, st.Entity); {
-	case is == known && err == nil && s.JSON:
-		return printJSON(st)
-	case is == known && err == nil:
-		_, err = fmt.Printf("%s is active: nothing was ever decided about it\n", name)
-		return err
-	case is == unknown:
-		return fmt.Errorf("%s is unknown: no event and no decision is recorded: look whether the name is right", name)
-	case is == unlooked:
-		return fmt.Errorf("nothing was ever decided about %s, and the audit store does not say whether it is known: %w", name, err)
-	default:
-		return err
+func (s *statusCmd) undecided(ctx context.Context, c *common, v api.EntityView) error {
+	name := clean(v.Entity.Key())
+	for end := time.Now().Add(lookFor); v.Known != nil && !*v.Known && time.Now().Before(end); { // what has just come in becomes a row within that
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(500 * time.Millisecond):
+		}
+		var err error
+		if v, err = ask[api.EntityView](ctx, c, entityPath(v.Entity), nil); err != nil {
+			return err
+		}
 	}
+	switch {
+	case v.Known == nil:
+		return fmt.Errorf("nothing was ever decided about %s, and the audit store does not say whether it is known", name)
+	case !*v.Known:
+		return fmt.Errorf("%s is unknown: no event and no decision is recorded: look whether the name is right", name)
+	case s.JSON:
+		return printJSON(v.Status)
+	}
+	_, err := fmt.Printf("%s is active: nothing was ever decided about it\n", name)
+	return err
 }
+
+// lookFor is how long an entity of which nothing is recorded is looked for.
+const lookFor = 5 * time.Second
 
 type timelineCmd struct {
 	Entity string `arg:"" help:"kind:id, or the id of an account or an address alone."`
@@ -131,72 +136,52 @@ func (t *timelineCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := c.running()
+	query := url.Values{"limit": {"10000"}}
+	if t.Limit > 0 {
+		query.Set("limit", strconv.Itoa(min(t.Limit, 10_000)))
+	}
+	if !since.IsZero() {
+		query.Set("since", since.UTC().Format(time.RFC3339))
+	}
+	if !t.Trial {
+		query.Set("trials", "no")
+	}
+	if !t.Events {
+		query.Set("events", "no")
+	}
+	entries, err := pages[api.Entry](ctx, c, entityPath(e)+"/timeline", query, t.Limit)
 	if err != nil {
 		return err
 	}
-	store, err := app.OpenStore(&cfg, quiet())
-	if err != nil {
-		return err
-	}
-	defer store.Close()
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
-	p := printer{w: out, of: e, colour: term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "", width: 110}
+	p := printer{w: out, colour: term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "", width: 110}
 	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 40 {
 		p.width = w
 	}
-	n, past := 0, history.New(store)
-	if !t.Trial {
-		past = past.WithoutTrials()
-	}
-	if !t.Events {
-		past = past.WithoutEvents()
-	}
-	for entry, err := range past.Timeline(ctx, e, since, t.Limit) {
-		if err != nil {
-			return fmt.Errorf("the audit store did not answer: %w", err)
-		}
-		n++
+	for _, entry := range slices.Backward(entries) {
 		if t.JSON {
-			if err := jsonLine(out, recorded(entry)); err != nil {
+			if err := jsonLine(out, entry); err != nil {
 				return err
 			}
 			continue
 		}
 		p.entry(entry)
 	}
-	if n > 0 {
+	if len(entries) > 0 {
 		return nil
 	}
-	return nothingRecorded(ctx, past, e, since)
-}
-
-// nothingRecorded says why a timeline is empty: nothing happened in the time that was
-// asked for, or nothing is known of the entity at all, as of a mistyped name.
-func nothingRecorded(ctx context.Context, past *history.History, e schemas.Entity, since time.Time) error {
-	name := clean(e.Key())
-	if !since.IsZero() {
-		for _, err := range past.Timeline(ctx, e, time.Time{}, 1) {
-			if err != nil {
-				return fmt.Errorf("the audit store did not answer: %w", err)
-			}
-			_, err := fmt.Printf("nothing is recorded about %s%s\n", name, sinceText(since))
-			return err
-		}
+	// Nothing happened in the time that was asked for, or nothing is known of the entity at
+	// all, as of a mistyped name.
+	v, err := ask[api.EntityView](ctx, c, entityPath(e), nil)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%s is unknown: no event and no decision is recorded: look whether the name is right", name)
-}
-
-// recorded is an entry whose event has the names that its schema has.
-func recorded(e history.Entry) any {
-	if e.Event == nil {
-		return e
+	if v.Known != nil && !*v.Known {
+		return fmt.Errorf("%s is unknown: no event and no decision is recorded: look whether the name is right", clean(e.Key()))
 	}
-	return struct {
-		history.Entry
-		Event map[string]any `json:"event"`
-	}{e, app.EventFields(e.Event)}
+	_, err = fmt.Fprintf(out, "nothing is recorded about %s%s\n", clean(e.Key()), sinceText(since))
+	return err
 }
 
 func sinceText(t time.Time) string {
@@ -228,7 +213,6 @@ type printer struct {
 	w      io.Writer
 	colour bool
 	width  int
-	of     schemas.Entity
 	day    string
 }
 
@@ -238,10 +222,10 @@ var colours = map[schemas.Kind]string{
 
 const indent = 21 // "15:04:05  decision   "
 
-func (p *printer) entry(e history.Entry) {
-	t := e.Time.UTC()
-	if e.FoundLate() {
-		t = e.Arrival.UTC()
+func (p *printer) entry(e api.Entry) {
+	t := e.At.UTC()
+	if e.Late {
+		t = e.Found.UTC()
 	}
 	if day := t.Format("Monday, 2 January 2006"); day != p.day {
 		p.day = day
@@ -251,7 +235,7 @@ func (p *printer) entry(e history.Entry) {
 	if c := colours[e.Kind]; p.colour && c != "" {
 		on, off = c, "\x1b[0m"
 	}
-	lines := fold(clean(app.Describe(e, p.of)), max(20, p.width-indent))
+	lines := fold(clean(e.Text), max(20, p.width-indent))
 	fmt.Fprintf(p.w, "%s  %s%-10s%s %s\n", t.Format("15:04:05"), on, e.Kind, off, lines[0])
 	for _, l := range lines[1:] {
 		fmt.Fprintf(p.w, "%*s%s\n", indent, "", l)

@@ -98,25 +98,36 @@ type cli struct {
 	Import   importCmd   `cmd:"" help:"Import files of events."`
 	Replay   replayCmd   `cmd:"" help:"Run detection and policies over files, without broker or database."`
 	Backtest backtestCmd `cmd:"" help:"Replay history with other policies and compare with what was decided."`
-	Policies policiesCmd `cmd:"" help:"Print or check the policies and the detectors' numbers."`
+	Policies policiesCmd `cmd:"" help:"List, print or check the policies and the detectors' numbers."`
 	Series   seriesCmd   `cmd:"" help:"Score each row of a series of counts from the rows before it."`
 
 	Simulate simulateCmd `cmd:"" help:"Generate a platform's traffic with labelled attacks, into files or into a running instance."`
 
-	Suspend  suspendCmd  `cmd:"" help:"Suspend an account or an employee by hand."`
-	Block    blockCmd    `cmd:"" help:"Block an address by hand."`
-	Release  releaseCmd  `cmd:"" help:"Release what was stopped."`
-	Dismiss  actCmd      `cmd:"" help:"Close a review: false positive."`
-	Confirm  actCmd      `cmd:"" help:"Confirm a finding: true positive."`
-	Snooze   snoozeCmd   `cmd:"" help:"Expect signals of an entity for a while, list snoozes and end them."`
-	Gate     gateCmd     `cmd:"" help:"The brake on automatic stops."`
-	Timeline timelineCmd `cmd:"" help:"Show everything recorded about an entity, in order of time."`
-	Status   statusCmd   `cmd:"" help:"Show an entity's status, and whether the platform has confirmed it."`
-	List     listCmd     `cmd:"" help:"List entities that are stopped, throttled or under review."`
-	Incident incidentCmd `cmd:"" help:"Incidents: cases with one cause, whom it reached, credentials to renew, and what was ever seen."`
-	Notice   noticeCmd   `cmd:"" help:"Notices: what is told to operators and customers."`
-	Enforce  enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Case      caseCmd     `cmd:"" help:"Cases: list, show, and what people do on them."`
+	Suspend   suspendCmd  `cmd:"" help:"Suspend an account or an employee by hand."`
+	Block     blockCmd    `cmd:"" help:"Block an address by hand."`
+	Throttle  throttleCmd `cmd:"" help:"Limit an account or an employee by hand."`
+	Revoke    revokeCmd   `cmd:"" help:"Take one credential of an account away."`
+	Release   actCmd      `cmd:"" help:"Release what was stopped."`
+	Dismiss   actCmd      `cmd:"" help:"Close a review: false positive."`
+	Confirm   actCmd      `cmd:"" help:"Confirm a finding: true positive."`
+	Protect   actCmd      `cmd:"" help:"Let stops and releases of an account by hand need two people."`
+	Unprotect actCmd      `cmd:"" help:"Let one person alone stop and release an account."`
+	Approve   approveCmd  `cmd:"" help:"Approve, as the second person, an act that waits."`
+	Decline   approveCmd  `cmd:"" help:"Decline an act that waits for a second person."`
+	Bulk      bulkCmd     `cmd:"" help:"One act on many entities, with a preview."`
+	Snooze    snoozeCmd   `cmd:"" help:"Expect signals of an entity for a while, list snoozes and end them."`
+	Allow     allowCmd    `cmd:"" help:"Let an entity raise a detector's signals for a while."`
+	Brake     brakeCmd    `cmd:"" aliases:"gate" help:"The brake on automatic stops."`
+	People    peopleCmd   `cmd:"" help:"Who may do what: people, roles, tokens."`
+	Audit     auditCmd    `cmd:"" help:"What people did, refused acts too."`
+	Timeline  timelineCmd `cmd:"" help:"Show everything recorded about an entity, in order of time."`
+	Status    statusCmd   `cmd:"" help:"Show an entity's status, and whether the platform has confirmed it."`
+	List      listCmd     `cmd:"" help:"List entities that are stopped, throttled or under review."`
+	Incident  incidentCmd `cmd:"" help:"Incidents: cases with one cause, whom it reached, credentials to renew, and what was ever seen."`
+	Notice    noticeCmd   `cmd:"" help:"Notices: what is told to operators and customers."`
+	Enforce   enforceCmd  `cmd:"" help:"What receivers have not confirmed yet, and telling them again."`
+	Version   versionCmd  `cmd:"" help:"Print the version."`
 
 	Proof       proofCmd       `cmd:"" help:"The log of proof: its key."`
 	Erase       eraseCmd       `cmd:"" help:"Erase what the audit store has about an account; all other proofs hold."`

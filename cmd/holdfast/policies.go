@@ -2,22 +2,58 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
+	"time"
 
+	"holdfast/alerting/api"
 	"holdfast/alerting/policy"
 	"holdfast/cmd/internal/app"
 	"holdfast/detectors"
 )
 
 type policiesCmd struct {
+	List  policiesListCmd  `cmd:"" default:"1" help:"The policies in force with how often each decided, and how often people agreed."`
 	Print policiesPrintCmd `cmd:"" help:"Print the policies in force and every detector's numbers, with units and where the defaults come from."`
 	Check policiesCheckCmd `cmd:"" help:"Check a policy file; every mistake with its line."`
+}
+
+type policiesListCmd struct {
+	Since string `placeholder:"WHEN" default:"30d" help:"Count decisions from then on: 24h, 30d, or a time."`
+	JSON  bool   `help:"As JSON."`
+}
+
+// Run lists the policies with their live numbers.
+func (l *policiesListCmd) Run(ctx context.Context, c *common) error {
+	since, err := pastTime("--since", l.Since, time.Now())
+	if err != nil {
+		return err
+	}
+	all, err := pages[api.Policy](ctx, c, "/v1/policies", url.Values{"since": {since.UTC().Format(time.RFC3339)}}, 0)
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return printJSON(all)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "POLICY\tMODE\tVERDICT\tDECISIONS\tBRAKED\tIN SHADOW\tCONFIRMED\tFALSE ALARMS\tPRECISION")
+	for _, p := range all {
+		precision := "-"
+		if p.Precision != nil {
+			precision = fmt.Sprintf("%.0f %%", 100**p.Precision)
+		}
+		fmt.Fprintf(w, "%s v%d\t%s\t%s %s\t%d\t%d\t%d\t%d\t%d\t%s\n", clean(p.Name), p.Version, p.Mode, p.Verdict, p.Entity, p.Decisions, p.Braked, p.Shadow, p.Confirmed, p.FalseAlarm, precision)
+	}
+	return w.Flush()
 }
 
 type policiesPrintCmd struct {

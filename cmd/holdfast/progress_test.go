@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast/alerting/enforce"
+	"holdfast/cmd/internal/app"
 	"holdfast/schemas"
 )
 
@@ -24,7 +25,7 @@ func TestProgressNamesWhomTheStatusConcerns(t *testing.T) {
 		"it concerns one":      {map[string]*enforce.Receipt{"ses": {Confirmed: &before}, "platform": {Confirmed: &now}}, []string{"confirmed by platform at"}},
 		"one waits":            {map[string]*enforce.Receipt{"ses": {}, "platform": {Pending: []string{"dec_2"}}}, []string{"decided, not confirmed yet by platform"}},
 	} {
-		p := progressOf(st, &enforce.State{Entity: st.Entity, Last: now, Receivers: c.receivers})
+		p := progress(app.Receipts(st, &enforce.State{Entity: st.Entity, Last: now, Receivers: c.receivers}))
 		if got := p.lines(); !slices.EqualFunc(got, c.want, strings.HasPrefix) || p.inForce() != (name != "one waits") {
 			t.Errorf("%s: %q, in force %v", name, got, p.inForce())
 		}

@@ -7,14 +7,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"holdfast/cmd/internal/app"
-	"holdfast/cmd/internal/config"
-	"holdfast/schemas"
+	"holdfast/alerting/api"
 )
 
 type snoozeCmd struct {
 	Add  snoozeAddCmd  `cmd:"" default:"withargs" help:"Suppress an entity's signals for a while: no decision follows from them."`
-	List snoozeListCmd `cmd:"" help:"List snoozes: who, until when, by whom and why."`
+	List snoozeListCmd `cmd:"" help:"List snoozes: who, until when, by whom and why, and how many signals each has hidden."`
 	End  snoozeEndCmd  `cmd:"" help:"End a snooze: decisions follow from signals again."`
 }
 
@@ -25,58 +23,104 @@ type snoozeAddCmd struct {
 
 // Run asks for the snooze.
 func (s *snoozeAddCmd) Run(ctx context.Context, c *common) error {
-	e, err := c.entity(s.Entity)
+	until, err := untilAfter(s.For)
 	if err != nil {
 		return err
 	}
-	d, err := config.ParseDuration(s.For)
-	if err != nil {
-		return fmt.Errorf("--for: %w: write 4h or 7d", err)
-	}
-	return s.ask(ctx, c, schemas.Request{Entity: e, Act: "snooze", Until: time.Now().UTC().Add(d).Truncate(time.Second)})
+	return s.run(ctx, c, api.ActIn{Act: "snooze", Until: until})
 }
 
 type snoozeEndCmd struct{ actCmd }
 
 // Run asks for the snooze's end.
 func (s *snoozeEndCmd) Run(ctx context.Context, c *common) error {
-	e, err := c.entity(s.Entity)
-	if err != nil {
-		return err
-	}
-	return s.ask(ctx, c, schemas.Request{Entity: e, Act: "unsnooze"})
+	return s.run(ctx, c, api.ActIn{Act: "unsnooze"})
 }
 
 type snoozeListCmd struct {
 	JSON bool `help:"As JSON."`
 }
 
-// Run reads who asked for snoozes; the audit store is not needed.
+// Run lists the snoozes that hold.
 func (s *snoozeListCmd) Run(ctx context.Context, c *common) error {
-	cfg, client, err := c.cluster()
+	all, err := ask[api.Expected](ctx, c, "/v1/expected", nil)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	all, err := app.ReadSnoozes(ctx, client, &cfg, time.Now())
-	if err != nil {
-		return err
-	}
-	if s.JSON {
-		return printJSON(append([]app.Snooze{}, all...))
+	return printExpected(all.Snoozes, s.JSON, "nothing is snoozed")
+}
+
+// printExpected lists snoozes or allowances.
+func printExpected(all []api.Allow, asJSON bool, none string) error {
+	if asJSON {
+		return printJSON(all)
 	}
 	if len(all) == 0 {
-		_, err = fmt.Println("nothing is snoozed")
+		_, err := fmt.Println(none)
 		return err
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENTITY\tUNTIL\tBY\tSINCE\tWHY")
+	fmt.Fprintln(w, "ENTITY\tDETECTOR\tUNTIL\tHAS HIDDEN\tBY\tSINCE\tWHY")
 	for _, z := range all {
-		until := "not known: asked for by an earlier version"
+		until, hidden, detector := "not known: asked for by an earlier version", "not known", "all"
 		if !z.Until.IsZero() {
 			until = z.Until.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", clean(z.Entity.Key()), until, clean(z.By), z.Since.UTC().Format(time.RFC3339), clean(z.Why))
+		if z.Hidden != nil {
+			hidden = count(*z.Hidden, "signal", "signals")
+		}
+		if z.Detector != "" {
+			detector = z.Detector
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(z.Entity.Key()), clean(detector), until, hidden, clean(z.By), z.Since.UTC().Format(time.RFC3339), clean(z.Why))
 	}
 	return w.Flush()
+}
+
+type allowCmd struct {
+	List allowListCmd `cmd:"" help:"What is allowed, by people and by the policy file, and how many signals that has hidden."`
+	Add  allowAddCmd  `cmd:"" help:"Let an entity raise one detector's signals for a while: none of them is answered."`
+	End  allowEndCmd  `cmd:"" help:"End an allowance: the detector's signals are answered again."`
+}
+
+type allowListCmd struct {
+	JSON bool `help:"As JSON."`
+}
+
+// Run lists what is allowed.
+func (a *allowListCmd) Run(ctx context.Context, c *common) error {
+	all, err := ask[api.Expected](ctx, c, "/v1/expected", nil)
+	if err != nil {
+		return err
+	}
+	return printExpected(all.Allows, a.JSON, "nothing is allowed")
+}
+
+type allowAddCmd struct {
+	Entity   string `arg:"" help:"kind:id, or the id of an account or an address alone."`
+	Detector string `arg:"" help:"The detector."`
+	For      string `default:"30d" placeholder:"TIME" help:"For how long: 4h, 7d."`
+	whyFlags
+}
+
+// Run asks for it.
+func (a *allowAddCmd) Run(ctx context.Context, c *common) error {
+	until, err := untilAfter(a.For)
+	if err != nil {
+		return err
+	}
+	x := actCmd{Entity: a.Entity, whyFlags: a.whyFlags}
+	return x.run(ctx, c, api.ActIn{Act: "allow", Item: a.Detector, Until: until})
+}
+
+type allowEndCmd struct {
+	Entity   string `arg:"" help:"kind:id, or the id of an account or an address alone."`
+	Detector string `arg:"" help:"The detector."`
+	whyFlags
+}
+
+// Run asks for it.
+func (a *allowEndCmd) Run(ctx context.Context, c *common) error {
+	x := actCmd{Entity: a.Entity, whyFlags: a.whyFlags}
+	return x.run(ctx, c, api.ActIn{Act: "disallow", Item: a.Detector})
 }

@@ -103,7 +103,7 @@ func between(from, to time.Time) (sql string, args []any) {
 }
 
 // recipientCount is what a send reaches.
-const recipientCount = "if(empty(recipients), greatest(recipient_count, 0), length(recipients))"
+const recipientCount = "if(empty(recipients), greatest(recipient_count, toInt64(0)), toInt64(length(recipients)))"
 
 // once counts an event once, however often it was sent.
 const once = "LIMIT 1 BY entity, account, employee, type, time, source, id"
@@ -162,9 +162,9 @@ func (h *History) TouchedBy(ctx context.Context, e schemas.Entity, from, to time
 		return nil, fmt.Errorf("history: %s touches nobody", e.Key())
 	}
 	stretch, args := between(from, to)
-	sql := "SELECT a, min(time), max(time), toInt64(count()), toInt64(sumIf(n, type = 'send')), toInt64(countIf(type = 'login' AND outcome = 'success')), toInt64(countIf(type = 'login' AND outcome = 'failure')), " +
+	sql := "SELECT arrayJoin(all) AS a, min(time), max(time), toInt64(count()), toInt64(sumIf(n, type = 'send')), toInt64(countIf(type = 'login' AND outcome = 'success')), toInt64(countIf(type = 'login' AND outcome = 'failure')), " +
 		"toInt64(countIf(type = 'access')), toInt64(countIf(action = 'view_secret')), toInt64(sumIf(rows, type = 'access')), toInt64(countIf(ticket != '')) " +
-		"FROM (SELECT arrayJoin(arrayDistinct(arrayFilter(x -> x != '', arrayPushBack(accounts, account)))) AS a, time, type, outcome, action, rows, ticket, " + recipientCount + " AS n " +
+		"FROM (SELECT arrayDistinct(arrayFilter(x -> x != '', arrayPushBack(accounts, account))) AS all, time, type, outcome, action, rows, ticket, " + recipientCount + " AS n " +
 		"FROM events WHERE " + w.sql + stretch + " " + once + ") GROUP BY a ORDER BY count() DESC, a LIMIT ?"
 	rows, err := h.conn.Query(h.bounded(ctx), sql, append(append(w.args, args...), limit)...)
 	if err != nil {

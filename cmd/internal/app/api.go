@@ -106,6 +106,8 @@ func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
 		defer past.close()
 		return s.Run(ctx)
 	})
+	a.at.logins(&a.cfg, a.engines)
+	past.read = a.newReader()
 	hc := api.HandlerConfig{Secure: c.Secure(), Done: ctx.Done()}
 	for _, p := range c.Proxies {
 		n, err := config.Network(p)
@@ -113,6 +115,10 @@ func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
 			return fmt.Errorf("api.proxies: %w", err)
 		}
 		hc.Proxies = append(hc.Proxies, n)
+	}
+	var err error
+	if hc.OIDC, err = newOIDC(c); err != nil {
+		return fmt.Errorf("api.oidc: %w", err)
 	}
 	handler := api.NewHandler(s, hc)
 	mux := http.NewServeMux()
@@ -132,4 +138,23 @@ func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
 	}
 	a.service = s
 	return a.welcome(ctx, s)
+}
+
+// newOIDC makes what signs people in by a provider; nil where none is configured.
+func newOIDC(c config.API) (*api.OIDC, error) {
+	x := c.OIDC
+	if x.Issuer == "" {
+		return nil, nil
+	}
+	secret, err := config.Secret("", x.SecretFile)
+	if err != nil {
+		return nil, err
+	}
+	roles := map[string]api.Role{}
+	for value, role := range x.Roles {
+		roles[value] = api.Role(role)
+	}
+	return api.NewOIDC(api.OIDCConfig{
+		Issuer: x.Issuer, ClientID: x.ClientID, Secret: secret, Origin: c.Origin, Scopes: x.Scopes, NameClaim: x.NameClaim, RoleClaim: x.RoleClaim, Roles: roles, CAFile: x.CAFile,
+	})
 }

@@ -87,7 +87,7 @@ func entriesOf(all []history.Entry, of schemas.Entity) ([]api.Entry, error) {
 	for i, e := range all {
 		x := api.Entry{
 			At: e.Time, Found: e.Arrival, Kind: e.Kind, ID: e.ID, Entity: e.Entity, Account: e.Account, Source: e.Source, Origin: e.Origin,
-			Text: Describe(e, of), Body: e.Body,
+			Late: e.FoundLate(), Text: Describe(e, of), Body: e.Body,
 			Place: api.Place{When: e.When(), Arrival: e.Arrival, Kind: e.Kind, LogID: e.LogID, Topic: e.Topic, Partition: e.Partition, Offset: e.Offset},
 		}
 		if e.Event != nil {

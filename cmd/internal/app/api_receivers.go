@@ -19,6 +19,7 @@ const (
 	StateConfirmed = "confirmed"
 	StateNone      = "none"
 	StateNotTold   = "not told"
+	StateOthers    = "not concerned"
 )
 
 // Receipts holds a status against what is kept of carrying it out.
@@ -45,9 +46,12 @@ func Receipts(st schemas.Status, x *enforce.State) []api.Receipt {
 			}
 			r.Entity, r.Status = schemas.Entity{}, ""
 			out = append(out, r)
-		} else if c := x.Receivers[name].Confirmed; c != nil {
+		} else if c := x.Receivers[name].Confirmed; c != nil && c.Decision == x.Last.Decision {
 			out = append(out, api.Receipt{Receiver: name, State: StateConfirmed, At: c.At})
 		}
+	}
+	if len(out) == 0 {
+		return []api.Receipt{{State: StateOthers}}
 	}
 	return out
 }

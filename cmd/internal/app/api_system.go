@@ -65,6 +65,15 @@ func (s *apiSystem) Allowed(ctx context.Context) ([]api.Allow, error) {
 	return out, nil
 }
 
+// Shared says why no policy would block an address.
+func (s *apiSystem) Shared(ctx context.Context, e schemas.Entity) string {
+	set, _, err := s.inForce(ctx)
+	if err != nil {
+		return ""
+	}
+	return set.SharedAddress(e.ID)
+}
+
 // Brake tells of the gate where this process has had its lane.
 func (s *apiSystem) Brake(context.Context) (api.Brake, error) {
 	b := api.Brake{Off: !s.app.cfg.Respond.Brake}

@@ -126,7 +126,9 @@ func checkConnections(cfg *config.Config, wrong func(key string, err error)) {
 		_, err := tls.LoadX509KeyPair(h.CertFile, h.KeyFile)
 		wrong("api", err)
 	}
-	_, err := config.Secret("", cfg.Kafka.SASL.PasswordFile)
+	_, err := newOIDC(cfg.API)
+	wrong("api.oidc", err)
+	_, err = config.Secret("", cfg.Kafka.SASL.PasswordFile)
 	wrong("kafka.sasl.password_file", err)
 	_, err = config.Secret("", cfg.ClickHouse.PasswordFile)
 	wrong("clickhouse.password_file", err)

@@ -15,8 +15,12 @@ import (
 func mistakes(t *testing.T, path string, o CheckOptions) []string {
 	t.Helper()
 	environ := []string{"HOLDFAST_DATA_DIR=" + filepath.Join(t.TempDir(), "data")}
-	if text, err := os.ReadFile(path); err == nil && !strings.Contains(string(text), "observability:") {
-		environ = append(environ, "HOLDFAST_OBSERVABILITY_LISTEN=127.0.0.1:0", "HOLDFAST_API_LISTEN=127.0.0.1:0")
+	if text, err := os.ReadFile(path); err == nil {
+		for key, env := range map[string]string{"observability:": "HOLDFAST_OBSERVABILITY_LISTEN", "\napi:": "HOLDFAST_API_LISTEN"} {
+			if !strings.Contains(string(text), key) {
+				environ = append(environ, env+"=127.0.0.1:0")
+			}
+		}
 	}
 	cfg, places, err := config.LoadPlaces(path, environ)
 	var out []string

@@ -221,20 +221,6 @@ func ReadAllEnforced(ctx context.Context, c *kafka.Client, cfg *config.Config) (
 	return out, err
 }
 
-// ReadStatuses returns every entity's standing, by entity.
-func ReadStatuses(ctx context.Context, c *kafka.Client, cfg *config.Config) (map[string]schemas.Status, error) {
-	out := map[string]schemas.Status{}
-	err := eachLast(ctx, c, cfg, schemas.TopicStatus, func(key string, value []byte) error {
-		var s schemas.Status
-		if err := json.Unmarshal(value, &s); err != nil {
-			return fmt.Errorf("read the status of %s: %w", key, err)
-		}
-		out[key] = s
-		return nil
-	})
-	return out, err
-}
-
 // eachLast hands out the last value of each key of a compacted topic.
 func eachLast(ctx context.Context, c *kafka.Client, cfg *config.Config, t schemas.Topic, each func(key string, value []byte) error) error {
 	topic := cfg.Kafka.Prefix + string(t)

@@ -81,6 +81,7 @@ intake:
       - {name: cases, token_file: %s}
 enrichment: {city_file: %s, reload_every: 2s}
 observability: {listen: "127.0.0.1:0"}
+api: {listen: "127.0.0.1:0"}
 enforce:
   webhook: {url: "http://%s/actions", secret_file: %s}
   smtp: {host: 127.0.0.1, port: %d, tls: none, from: holdfast@example.com, customers: true}

@@ -30,8 +30,12 @@ type API struct {
 	PersonRate    int           `yaml:"person_rate"`  // requests a second of one person or token
 	AddressRate   int           `yaml:"address_rate"` // requests a second from one address
 	// MaxConnections bounds the connections at once.
-	MaxConnections int  `yaml:"max_connections"`
-	OIDC           OIDC `yaml:"oidc"`
+	MaxConnections int `yaml:"max_connections"`
+	// ReaderUser runs people's SQL: a user of ClickHouse who can only read Holdfast's
+	// tables. Empty: the embedded engine's own; of another ClickHouse nobody asks by SQL.
+	ReaderUser         string `yaml:"reader_user"`
+	ReaderPasswordFile string `yaml:"reader_password_file" file:"secret"` // holds the password
+	OIDC               OIDC   `yaml:"oidc"`
 }
 
 // OIDC signs people in by a provider. Without an issuer there is none.
