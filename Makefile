@@ -12,7 +12,7 @@ export GOTOOLCHAIN := $(shell GOTOOLCHAIN=$(TOOLCHAIN) $(GO) version >/dev/null 
 TOOL       := $(GO) tool -modfile=.ci/tools/go.mod
 GOTESTSUM  := $(GO) tool -modfile=.ci/gotestsum/go.mod gotestsum --format pkgname --format-hide-empty-pkg --hide-summary=skipped
 
-.PHONY: console-test all build setup kafka demo demo-test cases dashboards-test walk test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
+.PHONY: console-test contract all build setup kafka demo demo-test cases dashboards-test walk test test-race test-race-short bench bench-nab profile verify-test reference lint vulns sbom fuzz clean
 
 all: build
 
@@ -34,6 +34,11 @@ demo: setup
 
 demo-test: setup
 	$(BIN) demo --check
+
+# The running API held against its OpenAPI document by schemathesis, in a venv of its own.
+contract: setup
+	@test -x bin/schemathesis/bin/schemathesis || { python3 -m venv bin/schemathesis && bin/schemathesis/bin/pip install -q schemathesis==4.32.5; }
+	HOLDFAST_SCHEMATHESIS=$(CURDIR)/bin/schemathesis/bin/schemathesis CI=true $(GO) test ./cmd/internal/app -run '^TestContract$$' -count=1 -v
 
 # Small inputs that once gave a wrong value, each with a control; about two minutes.
 cases: setup

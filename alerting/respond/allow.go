@@ -1,7 +1,13 @@
 package respond
 
-// notAllowed drops a signal that the allow-list expects. The entry ends by itself.
+// notAllowed drops a signal that the allow-list, or a person, expects. The entry ends by
+// itself.
 func (j *judgement) notAllowed() bool {
+	for i := range j.st.Allows {
+		if a := &j.st.Allows[i]; a.Detector == j.signal.Detector && j.signal.Time <= a.Until {
+			return false
+		}
+	}
 	at := fromMilli(j.signal.Time)
 	_, allowed := j.fold.policies.At(at).Allowed(j.entity, j.signal.Detector, at)
 	return !allowed

@@ -43,6 +43,8 @@ var acts = map[string]act{
 	"dismiss":   {do: (*work).dismiss},
 	"snooze":    {do: (*work).snooze},
 	"unsnooze":  {do: (*work).unsnooze},
+	"allow":     {do: (*work).allow},
+	"disallow":  {do: (*work).disallow},
 	"protect":   {do: func(w *work, r *schemas.Request) string { return w.protect(r, true) }},
 	"unprotect": {do: func(w *work, r *schemas.Request) string { return w.protect(r, false) }, two: true},
 	"confirm":   {do: (*work).confirm, needs: true},
@@ -121,7 +123,7 @@ func (w *work) request() (bool, error) {
 	if r.From == schemas.FromHoldfast && op.Refused != "" {
 		return true, nil // what Holdfast reports to an entity whose case does not wait for it
 	}
-	if r.Act == "snooze" && op.Refused == "" {
+	if (r.Act == "snooze" || r.Act == "allow") && op.Refused == "" {
 		op.Until = r.Until
 	}
 	if c := w.st.Case; c != nil {
@@ -389,5 +391,38 @@ func (w *work) unsnooze(r *schemas.Request) string {
 		return "it is not snoozed"
 	}
 	w.st.Snooze = nil
+	return ""
+}
+
+// maxAllows bounds what people allow an entity at once.
+const maxAllows = 32
+
+// allow lets the entity raise one detector's signals until the time that is given. One that
+// is allowed already gets the new end.
+func (w *work) allow(r *schemas.Request) string {
+	detector := clip(r.Item, maxID)
+	switch most := w.fold.cfg.SnoozeMax; {
+	case detector == "":
+		return "say which detector's signals are allowed"
+	case !r.Until.After(r.Time):
+		return "the allowance has no end after now: say until when"
+	case most > 0 && r.Until.Sub(r.Time) > most:
+		return fmt.Sprintf("an allowance lasts at most %s (respond.snooze_max): end it sooner", days(most))
+	}
+	w.st.Allows = slices.DeleteFunc(w.st.Allows, func(a allowed) bool { return a.Detector == detector || a.Until <= r.Time.UnixMilli() })
+	if len(w.st.Allows) >= maxAllows {
+		return fmt.Sprintf("it has %d allowances, as many as there can be: end one first", maxAllows)
+	}
+	w.st.Allows = append(w.st.Allows, allowed{Detector: detector, Until: r.Until.UnixMilli(), By: clip(r.Actor, 256), Why: clip(r.Why, schemas.MaxText)})
+	return ""
+}
+
+// disallow ends an allowance: signals of later times are answered again.
+func (w *work) disallow(r *schemas.Request) string {
+	n := len(w.st.Allows)
+	w.st.Allows = slices.DeleteFunc(w.st.Allows, func(a allowed) bool { return a.Detector == clip(r.Item, maxID) && a.Until > r.Time.UnixMilli() })
+	if len(w.st.Allows) == n {
+		return fmt.Sprintf("no signal of %q is allowed", clip(r.Item, maxID))
+	}
 	return ""
 }

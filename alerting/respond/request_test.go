@@ -141,3 +141,45 @@ func TestSnoozesEnd(t *testing.T) {
 		t.Errorf("after its end the status is %q", s)
 	}
 }
+
+// A person may let one detector's signals be: the others are answered, and all of them
+// again once it ends.
+func TestAllowances(t *testing.T) {
+	cfg := testConfig()
+	cfg.SnoozeMax = 24 * time.Hour
+	b := newInbox(t, cfg)
+	of := func(detector string, d time.Duration) func(*schemas.Request) {
+		return func(r *schemas.Request) { r.Item, r.Until = detector, r.Time.Add(d) }
+	}
+	first, other := sig("a", alice, vol, high, noon.Add(time.Minute)), sig("b", alice, vol, high, noon.Add(2*time.Minute))
+	other.Detector = "another"
+	for name, op := range map[string]schemas.Operator{
+		"no detector": b.request("allow", alice, noon, of("", time.Hour)), "no end": b.request("allow", alice, noon, of("x", 0)),
+		"too long": b.request("allow", alice, noon, of("x", 25*time.Hour)), "nothing to end": b.request("disallow", alice, noon, of("x", 0)),
+	} {
+		if op.Refused == "" {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	if op := b.request("allow", alice, noon, of(first.Detector, time.Hour)); op.Refused != "" || !op.Until.Equal(noon.Add(time.Hour)) || op.Item != first.Detector {
+		t.Fatalf("allow: %+v", op)
+	}
+	b.signal(first)
+	if s := b.status[alice.Key()].Status; s != "" {
+		t.Errorf("the status is %q by what is allowed", s)
+	}
+	b.signal(other)
+	if s := b.status[alice.Key()].Status; s != "review" {
+		t.Errorf("the status is %q, and another detector's signal is not allowed", s)
+	}
+	bob := schemas.Entity{Kind: schemas.KindAccount, ID: "bob"}
+	b.request("allow", bob, noon, of(first.Detector, time.Hour))
+	if op := b.request("disallow", bob, noon.Add(time.Minute), of(first.Detector, 0)); op.Refused != "" {
+		t.Errorf("disallow: %+v", op)
+	}
+	late := sig("c", bob, vol, high, noon.Add(3*time.Minute))
+	b.signal(late)
+	if s := b.status[bob.Key()].Status; s != "review" {
+		t.Errorf("after its end the status is %q", s)
+	}
+}

@@ -50,6 +50,7 @@ type state struct {
 	Standing standing          `json:"standing,omitzero"`
 	Pending  []pending         `json:"pending,omitempty"` // the first is the proposed one
 	Snooze   *snooze           `json:"snooze,omitempty"`
+	Allows   []allowed         `json:"allows,omitempty"` // at most maxAllows
 	Case     *schemas.Case     `json:"case,omitempty"`
 	Account  *account          `json:"account,omitempty"`
 	Guard    *guard            `json:"guard,omitempty"`
@@ -174,6 +175,15 @@ type snooze struct {
 	By    string         `json:"by"`
 	Why   string         `json:"why"`
 	Rest  jsontext.Value `json:",embed"` // of another version
+}
+
+// allowed keeps policies from answering one detector's signals until it ends.
+type allowed struct {
+	Detector string         `json:"detector"`
+	Until    int64          `json:"until"`
+	By       string         `json:"by"`
+	Why      string         `json:"why"`
+	Rest     jsontext.Value `json:",embed"` // of another version
 }
 
 // account is what an account's newest snapshot said.

@@ -69,7 +69,8 @@ type pendingPart struct {
 }
 
 type snoozePart struct {
-	Snooze *snooze `json:"snooze,omitempty"`
+	Snooze *snooze   `json:"snooze,omitempty"`
+	Allows []allowed `json:"allows,omitempty"`
 	rest
 }
 
@@ -126,7 +127,7 @@ func (s *state) parts() [lastTag]part {
 		{tagDecided, &decidedPart{s.Base, s.Top, s.Done, o.of(tagDecided)}, s.Base != 0 || s.Top != 0 || len(s.Done) > 0},
 		{tagStanding, &standingPart{s.Standing, s.Stops, s.Releases, s.Probation, o.of(tagStanding)}, s.Standing.Status != "" || s.Stops != 0 || s.Releases != 0 || s.Probation != 0},
 		{tagPending, &pendingPart{s.Pending, o.of(tagPending)}, len(s.Pending) > 0},
-		{tagSnooze, &snoozePart{s.Snooze, o.of(tagSnooze)}, s.Snooze != nil},
+		{tagSnooze, &snoozePart{s.Snooze, s.Allows, o.of(tagSnooze)}, s.Snooze != nil || len(s.Allows) > 0},
 		{tagCase, &casePart{s.Case, o.of(tagCase)}, s.Case != nil},
 		{tagAccount, &accountPart{s.Account, o.of(tagAccount)}, s.Account != nil},
 		{tagInventory, &inventoryPart{s.Inventory, o.of(tagInventory)}, !s.Inventory.IsZero()},
@@ -158,7 +159,7 @@ func (s *state) take(x schemas.Section) (err error) {
 	case tagSnooze:
 		var p snoozePart
 		err, left = json.Unmarshal(x.Body, &p), p.Rest
-		s.Snooze = p.Snooze
+		s.Snooze, s.Allows = p.Snooze, p.Allows
 	case tagCase:
 		var p casePart
 		err, left = json.Unmarshal(x.Body, &p), p.Rest

@@ -155,7 +155,7 @@ func (f *Fold) trial(in *schemas.Input, emit func(schemas.Output)) (bool, error)
 // lend lets a trial's state show what people and snapshots say of the entity, which
 // is kept once, with the live state.
 func (s *state) lend(live *state) {
-	s.Account, s.Snooze = live.Account, live.Snooze
+	s.Account, s.Snooze, s.Allows = live.Account, live.Snooze, live.Allows
 	s.Stops, s.Releases, s.Probation = live.Stops, live.Releases, live.Probation
 }
 
