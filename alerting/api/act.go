@@ -110,8 +110,8 @@ var acts = []act{
 	{Name: "merge", Label: "Merge", Case: true, Needs: []string{"other", "why"}, Inverse: "split", Does: "makes the case of %s part of another one"},
 	{Name: "link", Label: "Link", Case: true, Needs: []string{"other", "why"}, Does: "names another case beside that of %s, with the reason"},
 	{Name: "join", Label: "Join an incident", Case: true, Needs: []string{"item"}, Item: "the incident", Does: "makes the case of %s one of an incident's"},
-	{Name: "split", Label: "Split", Case: true, Needs: []string{"why"}, Inverse: "merge", Does: "makes the case of %s one of its own again",
-		fits: func(_ schemas.Status, c *schemas.Case, _ *Snooze) bool { return c != nil && c.Merged != "" }},
+	{Name: "split", Label: "Split", Case: true, Needs: []string{"item", "why"}, Item: "the decision from which on it is another case", Inverse: "merge", Does: "makes what came later in the case of %s a case of its own",
+		fits: func(_ schemas.Status, c *schemas.Case, _ *Snooze) bool { return c != nil && len(c.Decisions) > 1 }},
 	{Name: "reopen", Label: "Reopen", Case: true, Needs: []string{"why"}, Does: "opens the case of %s again",
 		fits: func(_ schemas.Status, c *schemas.Case, _ *Snooze) bool {
 			return c != nil && c.Stage == schemas.StageClosed
