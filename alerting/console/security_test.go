@@ -144,12 +144,11 @@ func TestRoles(t *testing.T) {
 		{"lea", "POST", "/people", 403}, {"lea", "GET", "/people", 403}, {"lea", "GET", "/operators", 200},
 	} {
 		c := signIn(t, w.server.URL, x.who)
-		r := get
-		resp := (*http.Response)(nil)
+		var resp *http.Response
 		if x.method == "POST" {
 			resp = post(t, c, w.server.URL+x.path, why)
 		} else {
-			resp = r(t, c, w.server.URL+x.path)
+			resp = get(t, c, w.server.URL+x.path)
 		}
 		if resp.StatusCode != x.want {
 			t.Errorf("%s %s %s: %d, want %d", x.who, x.method, x.path, resp.StatusCode, x.want)

@@ -35,7 +35,6 @@ type world struct {
 	status map[schemas.Entity]*schemas.Status
 	asked  []schemas.Request
 	wrote  []schemas.Operator
-	before map[string]string
 	away   bool
 	sql    []string
 	now    time.Time
@@ -473,10 +472,4 @@ func (w *world) Brake(context.Context) (api.Brake, error) {
 }
 func (w *world) About(context.Context) (api.About, error) {
 	return api.About{Version: "test", Started: w.at(50 * time.Hour), Roles: []string{"intake", "detect", "respond", "record", "serve"}, Store: true, Lag: map[string]int64{"detect": 0, "respond": 0, "record": 1312}, Troubles: []string{"webhook: 1 status is not confirmed since 1 h"}}, nil
-}
-
-// keyOf is a session's cookie by signing in through the console.
-func (w *world) client(t *testing.T, name string) *http.Client {
-	t.Helper()
-	return signIn(t, w.server.URL, name)
 }
