@@ -42,6 +42,10 @@ type evidence struct {
 	Share float64
 }
 
+// timelineKinds are the records that a timeline shows: what a case's or a request's would add
+// stands in these already.
+var timelineKinds = []string{"signal", "decision", "action", "notice", "operator"}
+
 // parts fetches what a page is made of side by side; a part that is away is named.
 type parts struct {
 	ctx  context.Context
@@ -98,9 +102,9 @@ func (c *Console) casePage(w http.ResponseWriter, r *http.Request, p api.Princip
 		}
 		return err
 	})
-	in := api.TimelineIn{Entity: v.Entity.Key(), Events: "no", Trials: "no", Cursor: q.Get("cursor"), Limit: 60}
+	in := api.TimelineIn{Entity: v.Entity.Key(), Events: "no", Trials: "no", Kinds: timelineKinds, Cursor: q.Get("cursor"), Limit: 60}
 	if d.Events {
-		in.Events = "yes"
+		in.Events, in.Kinds = "yes", append([]string{"event"}, timelineKinds...)
 	}
 	get.get("timeline", func(ctx context.Context) (err error) {
 		d.Timeline, err = c.service.Timeline(ctx, p, in)

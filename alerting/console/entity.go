@@ -92,9 +92,9 @@ func (c *Console) entityPage(w http.ResponseWriter, r *http.Request, p api.Princ
 	}
 	get := parts{ctx: r.Context()}
 	key, span := e.Key(), api.SpanIn{Entity: e.Key(), Since: d.Since, Limit: 500}
-	in := api.TimelineIn{Entity: key, Events: "no", Trials: "no", Cursor: q.Get("cursor"), Limit: 60}
+	in := api.TimelineIn{Entity: key, Events: "no", Trials: "no", Kinds: timelineKinds, Cursor: q.Get("cursor"), Limit: 60}
 	if d.Events {
-		in.Events = "yes"
+		in.Events, in.Kinds = "yes", append([]string{"event"}, timelineKinds...)
 	}
 	get.get("timeline", func(ctx context.Context) (err error) { d.Timeline, err = c.service.Timeline(ctx, p, in); return err })
 	if e.Kind == schemas.KindAccount {

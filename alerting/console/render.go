@@ -94,7 +94,7 @@ func (c *Console) loadPages() pages {
 
 func (c *Console) funcs() template.FuncMap {
 	return template.FuncMap{
-		"t": c.text.say, "word": c.text.word, "count": func(key string, n any) string { return c.text.count(key, asInt(n)) }, "step": c.text.step, "owner": c.text.owner, "each": func(does string) string { return strings.ReplaceAll(does, "every:one", c.text.say("bulk.each")) },
+		"t": c.text.say, "word": c.text.word, "count": func(key string, n any) string { return c.text.count(key, asInt(n)) }, "step": c.text.step, "owner": c.text.owner, "brief": brief, "each": func(does string) string { return strings.ReplaceAll(does, "every:one", c.text.say("bulk.each")) },
 		"asset": c.assets.url, "n": func(n any) string { return number(asInt(n)) },
 		"when": whenOf, "stamp": stamp, "ago": c.ago, "late": func(t time.Time) bool { return !t.IsZero() && t.Before(c.now()) },
 		"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) }, "zero": func(t time.Time) bool { return t.IsZero() },
@@ -281,4 +281,14 @@ func namedURL(column, value string) string {
 		return "/entity/" + url.PathEscape(value)
 	}
 	return "/entity/" + url.PathEscape(column+":"+value)
+}
+
+// brief is the beginning of a long text, for the line that opens the rest; empty where the
+// text is short enough by itself.
+func brief(text string) string {
+	const most = 180
+	if r := []rune(text); len(r) > most+40 {
+		return string(r[:most]) + "…"
+	}
+	return ""
 }
