@@ -233,6 +233,7 @@ type replayCmd struct {
 	Files     []string `arg:"" help:"NDJSON files, plain or compressed (gzip, zstd, bzip2, xz); - is standard input."`
 	Decisions string   `placeholder:"OUT" help:"Write decisions here; - is standard output."`
 	Signals   string   `placeholder:"OUT" help:"Write signals here; - is standard output."`
+	Cases     string   `placeholder:"OUT" help:"Write cases here, each time that one changes; - is standard output."`
 	Policy    string   `aliases:"policies" placeholder:"FILE" help:"Decide by these policies and detectors' numbers (default: the configuration's). Policies in shadow decide in mode shadow."`
 	Brake     bool     `help:"Let the gate brake automatic stops."`
 }
@@ -261,7 +262,7 @@ func (r *replayCmd) Run(ctx context.Context, c *common) error {
 	told := 0
 	var file atomic.Pointer[string]
 	p, err := replay.New(replay.Config{Policies: by.set, Parameters: by.parameters, Trial: by.trial, Brake: r.Brake, Networks: networks.Lookup(), Untimed: true}, replay.Deps{
-		Decisions: outs.to(r.Decisions), Signals: outs.to(r.Signals),
+		Decisions: outs.to(r.Decisions), Signals: outs.to(r.Signals), Cases: outs.to(r.Cases),
 		Refused: func(n int64, err *schemas.Error) {
 			if told++; told <= maxTold {
 				fmt.Fprintf(os.Stderr, "refused line %d: %v\n", n, err)
@@ -322,7 +323,7 @@ func (r *replayCmd) apart() error {
 		if err != nil {
 			return err
 		}
-		for flag, out := range map[string]string{"--decisions": r.Decisions, "--signals": r.Signals} {
+		for flag, out := range map[string]string{"--decisions": r.Decisions, "--signals": r.Signals, "--cases": r.Cases} {
 			if to, err := os.Stat(out); err == nil && out != "-" && os.SameFile(in, to) {
 				return fmt.Errorf("%s names %s itself, which would be lost: name another file", flag, name)
 			}

@@ -48,6 +48,7 @@ type Config struct {
 type Deps struct {
 	Decisions func(value []byte) error
 	Signals   func(value []byte) error
+	Cases     func(value []byte) error // each time that one changes
 	Refused   func(line int64, err *schemas.Error)
 	// Stuck names a line with which Run has been busy for StuckAfter, once. It is called
 	// from a goroutine of its own, beside the others.
@@ -225,6 +226,11 @@ func (r *Replay) deliver(o *schemas.Output) error {
 		to = &r.proposals
 	case schemas.TopicDecisions:
 		return give(r.deps.Decisions, o.Value, &r.sum.Decisions)
+	case schemas.TopicCases:
+		if r.deps.Cases == nil {
+			return nil
+		}
+		return r.deps.Cases(o.Value)
 	default:
 		return nil
 	}
