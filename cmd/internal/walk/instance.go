@@ -106,7 +106,7 @@ func (i *instance) run() (err error) {
 	if i.log, err = os.Create(filepath.Join(i.dir, "log")); err != nil {
 		return err
 	}
-	i.proc = exec.CommandContext(context.WithoutCancel(i.ctx), i.binary, "run", "--config", i.config) // stop ends it
+	i.proc = exec.CommandContext(context.WithoutCancel(i.ctx), i.binary, "run", "--config", i.config) //nolint:gosec // the binary is named by who runs the walk; stop ends it
 	i.proc.Stderr, i.proc.Stdout, i.proc.Dir = i.log, i.log, i.dir
 	if err := i.proc.Start(); err != nil {
 		return err
@@ -228,7 +228,7 @@ func answer(req *http.Request, out any) error {
 
 // holdfast runs a command of the binary against the instance.
 func (i *instance) holdfast(args ...string) (string, error) {
-	cmd := exec.CommandContext(i.ctx, i.binary, append(args, "--config", i.config)...)
+	cmd := exec.CommandContext(i.ctx, i.binary, append(args, "--config", i.config)...) //nolint:gosec // as above
 	b, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("holdfast %s: %w: %s", strings.Join(args, " "), err, b)

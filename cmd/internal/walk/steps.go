@@ -228,8 +228,11 @@ func impostor(i *instance) error {
 
 func tooEarly(i *instance) error {
 	err := i.act(map[string]any{"act": "tick", "item": "confirmation", "text": "all is well"})
-	if err == nil || !strings.Contains(err.Error(), "other steps are open") {
-		return fmt.Errorf("confirming gives %v", err)
+	if err == nil {
+		return errors.New("it is taken")
+	}
+	if !strings.Contains(err.Error(), "other steps are open") {
+		return fmt.Errorf("it is refused for another reason: %w", err)
 	}
 	return nil
 }
