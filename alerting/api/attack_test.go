@@ -382,7 +382,7 @@ func TestAddresses(t *testing.T) {
 		{"127.0.0.1:1", "", "127.0.0.1"},
 	} {
 		h := NewHandler(w.service, HandlerConfig{Proxies: loopback})
-		r := httptest.NewRequest("GET", "/", bytes.NewReader(nil))
+		r := httptest.NewRequest(http.MethodGet, "/", bytes.NewReader(nil))
 		r.RemoteAddr = x.remote
 		if x.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", x.forwarded)

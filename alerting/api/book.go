@@ -32,7 +32,6 @@ type Book struct {
 	allows   map[string][]Allow        // by entity key
 	acts     map[string]schemas.Operator
 	order    []string // ids in acts, the oldest first
-	gate     Brake
 
 	incidents map[string]schemas.Incident // by entity key
 }

@@ -123,7 +123,7 @@ func (h *Handler) serveOIDCStart(w http.ResponseWriter, r *http.Request, _ Princ
 		return
 	}
 	a := attempt{State: random(), Nonce: random(), Verifier: oauth2.GenerateVerifier(), To: LocalPath(in.(*oidcStartIn).To), Until: h.service.now().Add(attemptFor)}
-	c := h.cookieOf(h.service.seal("signin", a), int(attemptFor.Seconds()))
+	c := h.cookieOf(h.service.seal("signin", a), int(attemptFor.Seconds())) //nolint:gosec // cookieOf sets all three
 	c.Name = h.attemptCookie()
 	http.SetCookie(w, c)
 	http.Redirect(w, r, flow.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), http.StatusSeeOther)
@@ -140,7 +140,7 @@ func (h *Handler) serveOIDCBack(w http.ResponseWriter, r *http.Request, p Princi
 	if err == nil {
 		_, err = h.service.unseal("signin", c.Value, &a)
 	}
-	drop := h.cookieOf("", -1)
+	drop := h.cookieOf("", -1) //nolint:gosec // cookieOf sets all three
 	drop.Name = h.attemptCookie()
 	http.SetCookie(w, drop)
 	switch {

@@ -143,6 +143,7 @@ type viewIn struct {
 	Body viewBody `body:"json"`
 }
 
+//nolint:revive // as ask wants it: a method of the service as a function
 func actOnCase(s *Service, ctx context.Context, p Principal, in *actOnCaseIn) (ActOut, error) {
 	act := in.Body
 	act.Key = in.Key
@@ -165,6 +166,7 @@ func actOnCase(s *Service, ctx context.Context, p Principal, in *actOnCaseIn) (A
 	return s.ActOnCase(ctx, p, in.ID, act)
 }
 
+//nolint:revive // as above
 func actOnEntity(s *Service, ctx context.Context, p Principal, in *actOnEntityIn) (ActOut, error) {
 	e, err := EntityOf(in.Entity)
 	if err != nil {

@@ -9,10 +9,6 @@ type everybodyIn struct {
 	Of string `query:"of" enum:"me,everybody" doc:"everybody: those of all people, for who may see people."`
 }
 
-type nameIn struct {
-	Name string `path:"name" doc:"The person."`
-}
-
 type personIn struct {
 	Body NewPerson `body:"json"`
 }

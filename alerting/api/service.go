@@ -125,7 +125,7 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		err := s.feed.Follow(ctx, each, func() { s.book.whole(); pause.Reset() })
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // being told to stop is no failure
 		}
 		s.log.Warn("the copy of cases and statuses stays as it is until the broker answers", "error", err)
 		select {

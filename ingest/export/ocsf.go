@@ -231,7 +231,7 @@ var severities = map[schemas.Severity]int{schemas.SeverityLow: 2, schemas.Severi
 func (o *OCSF) signal(r Row) (Object, error) {
 	var s schemas.Signal
 	if json.Unmarshal([]byte(r.text(schemas.ColumnBody)), &s) != nil {
-		return nil, nil // the table keeps what cannot be decoded; it is no finding
+		return nil, nil //nolint:nilerr // the table keeps what cannot be decoded; it is no finding
 	}
 	x := o.base(r, classDetection, 1, severities[s.Severity])
 	x["finding_info"] = Object{
@@ -251,7 +251,7 @@ func (o *OCSF) signal(r Row) (Object, error) {
 func (o *OCSF) incident(r Row) (Object, error) {
 	var k schemas.Case
 	if json.Unmarshal([]byte(r.text(schemas.ColumnBody)), &k) != nil {
-		return nil, nil // as above
+		return nil, nil //nolint:nilerr // as above
 	}
 	activity, status := 2, 2 // Update, In Progress
 	switch k.Stage {
