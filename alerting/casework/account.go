@@ -62,6 +62,7 @@ type Change struct {
 	Actor    string `json:"actor,omitempty"`
 	Employee string `json:"emp,omitempty"`
 	Address  string `json:"ip,omitempty"`
+	Told     bool   `json:"told,omitzero"` // it was a relapse, and is none again
 }
 
 // Account is what is known of an account's ways in: its last snapshot, and the changes

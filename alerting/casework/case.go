@@ -12,10 +12,10 @@ import (
 const (
 	MaxDecisions = 64
 	maxPolicies  = 32
-	maxEntry     = 32
-	maxMade      = 64
-	maxSteps     = 256
-	maxHolds     = 32
+	maxEntry     = 128 // as many as signals are remembered
+	maxMade      = 64  // beyond them is a step that only a person can end
+	maxSteps     = 4 + maxMade + MaxKeys + 2*MaxUsers
+	maxHolds     = 160
 	MaxNotes     = 64
 	MaxNote      = 2000 // bytes
 	MaxWatchers  = 16
@@ -163,6 +163,12 @@ func (f *foes) has(c *Change) bool {
 	return c.Address != "" && slices.Contains(f.networks, network(c.Address)) || c.Employee != "" && slices.Contains(f.employees, c.Employee)
 }
 
+// Foe reports whether an address is one from which nothing counts.
+func Foe(c *schemas.Case, address string) bool {
+	who := foesOf(c)
+	return who.has(&Change{Address: address})
+}
+
 // makes reports whether a change made something that has to go again.
 func (c *Change) makes() bool {
 	switch c.Kind {
@@ -178,8 +184,15 @@ func (c *Change) row() schemas.Row {
 	return schemas.Row{At: fromMilli(c.At), Found: fromMilli(c.Found), Basis: schemas.BasisObserved, Cause: c.ID}
 }
 
+// benign reports whether people have said that nobody broke in.
+func benign(c *schemas.Case) bool {
+	return c.Verdict == schemas.CaseExpected || c.Verdict == schemas.CaseFalseAlarm
+}
+
 // Changed takes the account's changes over: what was made inside the window, and what has
-// come from a source of the case since the stop, which is a relapse. It reports both.
+// come from a source of the case since the stop, which is a relapse. It reports both. Once
+// the account was released, what it knew of until then is no relapse, and where people have
+// said that nobody broke in, nothing is.
 func Changed(c *schemas.Case, a *Account) (touched bool, relapses []Change) {
 	if a == nil || c.Window.From.IsZero() {
 		return false, nil
@@ -188,15 +201,23 @@ func Changed(c *schemas.Case, a *Account) (touched bool, relapses []Change) {
 	for i := range a.Changes {
 		x := &a.Changes[i]
 		at := fromMilli(x.At)
-		if at.Before(c.Window.From) || slices.ContainsFunc(c.Made, func(m schemas.Made) bool { return m.Cause == x.ID }) {
+		if at.Before(c.Window.From) || slices.ContainsFunc(c.Made, func(m schemas.Made) bool { return m.Cause == x.ID && m.At.Equal(at) }) {
 			continue
 		}
 		after := !stopped.IsZero() && at.After(stopped)
 		foe := who.has(x)
-		if after && !foe || !after && !x.makes() && !foe {
+		switch {
+		case after && !foe, !after && !x.makes() && !foe:
+			continue
+		case after && !c.Released.IsZero() && (benign(c) || !at.After(c.Released) && !fromMilli(x.Found).After(c.Released)):
 			continue
 		}
-		if after {
+		if len(c.Made) == maxMade && len(c.Steps) > 0 {
+			// More than a case lists: whoever looks at the account removes the rest.
+			touched = steps{c}.add(schemas.StepRemoval, others, "") || touched
+		}
+		if after && !x.Told {
+			x.Told = true
 			relapses = append(relapses, *x)
 		}
 		if len(c.Made) < maxMade {

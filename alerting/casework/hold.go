@@ -15,8 +15,9 @@ const (
 	OwnerBrake  = "brake"
 )
 
-// Contain adds a hold, or replaces what its owner holds of the same object. A policy that
-// revokes a credential has throttled the account until the gate answered: that goes.
+// Contain adds a hold, or replaces what its owner holds of the same object, unless that is
+// stricter. A policy that revokes a credential has throttled the account until the gate
+// answered: that goes. Of too many holds the weakest goes, of equal ones the oldest.
 func Contain(c *schemas.Case, h schemas.Hold) {
 	revoking := func(v schemas.Verdict) bool { return v == schemas.VerdictRevoke }
 	throttling := func(v schemas.Verdict) bool { return v == schemas.VerdictThrottle }
@@ -24,6 +25,8 @@ func Contain(c *schemas.Case, h schemas.Hold) {
 		x := &c.Holds[i]
 		switch {
 		case x.Owner != h.Owner:
+		case x.Object == h.Object && x.Verdict.Rank() > h.Verdict.Rank():
+			return
 		case x.Object == h.Object, throttling(x.Verdict) && revoking(h.Verdict) && !strings.HasPrefix(h.Owner, OwnerPerson):
 			*x = h
 			return
@@ -32,7 +35,13 @@ func Contain(c *schemas.Case, h schemas.Hold) {
 		}
 	}
 	if len(c.Holds) == maxHolds {
-		c.Holds = slices.Delete(c.Holds, 0, 1)
+		weakest := 0
+		for i := range c.Holds {
+			if c.Holds[i].Verdict.Rank() < c.Holds[weakest].Verdict.Rank() {
+				weakest = i
+			}
+		}
+		c.Holds = slices.Delete(c.Holds, weakest, weakest+1)
 	}
 	c.Holds = append(c.Holds, h)
 }
@@ -69,7 +78,7 @@ func InForce(c *schemas.Case) (f Force) {
 		} else if h.Verdict.Rank() > f.Verdict.Rank() {
 			f.Verdict = h.Verdict
 		}
-		if f.Why == nil || h.Verdict.Rank() > f.Why.Verdict.Rank() {
+		if f.Why == nil || h.Verdict.Rank() > f.Why.Verdict.Rank() || h.Verdict.Rank() == f.Why.Verdict.Rank() && outlasts(h, f.Why) {
 			f.Why = h
 		}
 	}
@@ -78,6 +87,19 @@ func InForce(c *schemas.Case) (f Force) {
 		f.Until = f.Why.Until
 	}
 	return f
+}
+
+// outlasts reports whether a hold ends after another one, which is as strict.
+func outlasts(a, b *schemas.Hold) bool {
+	return !b.Until.IsZero() && (a.Until.IsZero() || a.Until.After(b.Until))
+}
+
+// Rank is that of the strictest hold.
+func (f *Force) Rank() int {
+	if f.Why == nil {
+		return 0
+	}
+	return f.Why.Verdict.Rank()
 }
 
 // Stops reports whether something is taken away from somebody.

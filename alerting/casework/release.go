@@ -18,8 +18,7 @@ const Probation = time.Duration(len(shares)) * rampDay
 // else is closed.
 func Release(c *schemas.Case, at time.Time) {
 	c.Released, c.Awaits = at, nil
-	benign := c.Verdict == schemas.CaseExpected || c.Verdict == schemas.CaseFalseAlarm
-	if benign || len(c.Steps) == 0 || c.Entity.Kind != schemas.KindAccount {
+	if benign(c) || len(c.Steps) == 0 || c.Entity.Kind != schemas.KindAccount {
 		Close(c, at)
 		return
 	}

@@ -17,8 +17,13 @@ func Stopped(c *schemas.Case, at time.Time) {
 	if c.Entity.Kind == schemas.KindIP {
 		return
 	}
-	steps{c}.add(schemas.StepInvestigation, "", "")
+	for _, kind := range []string{schemas.StepSessions, schemas.StepInvestigation, schemas.StepConfirmation} {
+		steps{c}.add(kind, "", "")
+	}
 }
+
+// others is the object of the step for what was made beyond what a case lists.
+const others = "others"
 
 // Derive adds the steps that follow from what the account had when it was stopped and from
 // what was made inside the window. Those that are there already stay as they are.
@@ -28,6 +33,10 @@ func Derive(c *schemas.Case, a *Account) {
 	}
 	s := steps{c}
 	made := map[string]bool{}
+	var before []string // users who were there before the window
+	if a != nil {
+		_, before = a.asOf(c.Window.From.UnixMilli() - 1)
+	}
 	for i := range c.Made {
 		m := &c.Made[i]
 		x := Change{Kind: m.Kind, What: m.Change, Object: m.ID, User: m.User}
@@ -37,6 +46,12 @@ func Derive(c *schemas.Case, a *Account) {
 		object := m.ID
 		if m.Kind == kindPassword {
 			object = x.user()
+			if slices.ContainsFunc(before, func(u string) bool { return same(u, object) }) {
+				// An old user is said to be new. Who goes has no password any more, and who is
+				// kept needs another one.
+				s.add(schemas.StepRemoval, m.Kind+":"+object, m.User)
+				continue
+			}
 		}
 		made[m.Kind+":"+object] = true
 		s.add(schemas.StepRemoval, m.Kind+":"+object, m.User)
@@ -55,8 +70,6 @@ func Derive(c *schemas.Case, a *Account) {
 			}
 		}
 	}
-	s.add(schemas.StepSessions, "", "")
-	s.add(schemas.StepConfirmation, "", "")
 	slices.SortStableFunc(c.Steps, func(a, b schemas.Step) int { return stepOrder(a.Kind) - stepOrder(b.Kind) })
 }
 
@@ -75,15 +88,16 @@ func stepOfKey(kind string) string {
 
 type steps struct{ c *schemas.Case }
 
-func (s steps) add(kind, object, user string) {
+func (s steps) add(kind, object, user string) bool {
 	id := kind
 	if object != "" {
 		id += ":" + object
 	}
 	if len(s.c.Steps) >= maxSteps || slices.ContainsFunc(s.c.Steps, func(x schemas.Step) bool { return x.ID == id }) {
-		return
+		return false
 	}
 	s.c.Steps = append(s.c.Steps, schemas.Step{ID: id, Kind: kind, Object: object, User: user, Opened: s.c.Contained})
+	return true
 }
 
 // FindStep returns a step by its id, or nil.
@@ -173,10 +187,17 @@ func source(x *Change) string {
 
 func stamp(ms int64) string { return fromMilli(ms).Format("2006-01-02 15:04:05 UTC") }
 
-// early says why a rotation comes before its user's password was reset.
+// early says why a rotation proves nothing: it comes before its user's password was reset,
+// or from a user who was made inside the window.
 func (p *prover) early(s *schemas.Step, x *Change) string {
-	if s.Kind != schemas.StepAPIKey && s.Kind != schemas.StepSMTP || x.User == "" || x.What != rotated || x.Actor == "employee" || x.Actor == "system" {
+	if s.Kind != schemas.StepAPIKey && s.Kind != schemas.StepSMTP || x.User == "" || x.What != rotated && x.What != reset || x.Actor == "employee" || x.Actor == "system" {
 		return ""
+	}
+	for i := range p.on.Steps {
+		m := &p.on.Steps[i]
+		if user, ok := strings.CutPrefix(m.Object, kindPassword+":"); ok && m.Kind == schemas.StepRemoval && same(user, x.User) && (!m.Done() || m.Proof.Basis != schemas.BasisSaid) {
+			return fmt.Sprintf("%s on %s by %s, who was made inside the window", x.What, stamp(x.At), x.User)
+		}
 	}
 	at, needed := p.resets[schemas.NormalUser(x.User)]
 	if !needed || !fromMilli(x.At).Before(at) {
@@ -216,10 +237,10 @@ func outcome(s *schemas.Step, x *Change) (what string, undone bool) {
 			return schemas.ProofRevoked, false // the user is gone
 		case x.Kind != kindMFA || !same(x.user(), s.Object):
 			return "", false
-		case x.What == disabled || x.What == removed || x.What == revoked:
-			return "", true
+		case x.What == enabled || x.What == created || x.What == added || x.What == rotated:
+			return schemas.ProofEnabled, false
 		}
-		return schemas.ProofEnabled, false
+		return "", true // it is gone, also by a reset
 	case schemas.StepRemoval:
 		kind, object, _ := strings.Cut(s.Object, ":")
 		if x.Kind != kind || x.Object != object && !(kind == kindPassword && same(x.user(), object)) {

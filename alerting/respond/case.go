@@ -58,9 +58,13 @@ func (w *work) contain(d *schemas.Decision, f *findings) {
 	if c == nil {
 		return
 	}
+	before := c.Window
 	casework.Decided(c, d, f.Window)
-	for _, t := range f.Traces {
-		casework.See(c, t)
+	seen := c.Window != before
+	if c.Stage != schemas.StageProbation || d.Verdict.Rank() >= schemas.VerdictThrottle.Rank() {
+		for _, t := range f.Traces { // who is asked about during probation is no intruder yet
+			seen = casework.See(c, t) || seen
+		}
 	}
 	c.Usual = max(c.Usual, f.Usual)
 	if c.Account == "" {
@@ -68,21 +72,40 @@ func (w *work) contain(d *schemas.Decision, f *findings) {
 	}
 	c.By, c.Why = d.By, d.Reason
 	if d.Verdict.Rank() < schemas.VerdictThrottle.Rank() {
+		if seen {
+			w.review(c, d.Time)
+		}
 		return
 	}
 	h := schemas.Hold{Verdict: d.Verdict, Owner: owner(d), Since: d.Time, Until: f.Until, Why: d.Reason, Decision: d.ID, Stays: f.Stays}
 	if d.Verdict == schemas.VerdictRevoke {
 		h.Object = d.Credential
 	}
-	stops := d.Verdict.Stops() && !forced(c)
+	force := casework.InForce(c)
+	stops := d.Verdict.Stops() && d.Verdict.Rank() > force.Rank()
 	casework.Contain(c, h)
 	if c.Stage == schemas.StageOpen || c.Stage == schemas.StageProbation {
 		casework.Enter(c, schemas.StageContained, d.Time)
 		c.Contained = d.Time
 	}
-	if stops {
+	switch {
+	case stops: // also where one credential was revoked, and the account went on since
 		w.wayBack(c, d.Time)
+	case seen:
+		w.review(c, d.Time)
 	}
+}
+
+// review finds again what was made inside the window, and what proves a step, once the case
+// knows more of the window or of how they came in.
+func (w *work) review(c *schemas.Case, at time.Time) {
+	if len(c.Steps) == 0 || c.Stage == schemas.StageProbation || c.Stage == schemas.StageClosed {
+		return
+	}
+	casework.Changed(c, w.st.Inventory)
+	casework.Derive(c, w.st.Inventory)
+	casework.Conclude(c, w.st.Inventory)
+	w.settle(c, at)
 }
 
 // wayBack begins the way back from a stop.
@@ -91,12 +114,8 @@ func (w *work) wayBack(c *schemas.Case, at time.Time) {
 	casework.Changed(c, w.st.Inventory)
 	casework.Derive(c, w.st.Inventory)
 	casework.Conclude(c, w.st.Inventory)
-}
-
-// forced reports whether a case holds back more than some of the mail.
-func forced(c *schemas.Case) bool {
-	f := casework.InForce(c)
-	return f.Stops()
+	casework.Enter(c, schemas.StageContained, at)
+	w.settle(c, at)
 }
 
 func owner(d *schemas.Decision) string {
@@ -141,21 +160,28 @@ func states(c *schemas.Case) []string {
 
 // advance moves a case on by what its steps say, and writes it down where it has changed.
 func (w *work) advance(c *schemas.Case, at time.Time, changed bool) {
-	if c.Stage == schemas.StageContained || c.Stage == schemas.StageRecovering {
-		stage := schemas.StageContained
-		for i := range c.Steps {
-			if s := &c.Steps[i]; s.Done() && s.Kind != schemas.StepSessions {
-				stage = schemas.StageRecovering
-			}
-		}
-		casework.Enter(c, stage, at)
-		if changed && casework.Ready(c) && !c.Protected && w.lift(c, at) {
-			return // the case is written with its release
-		}
+	if w.settle(c, at) && changed && casework.Ready(c) && !c.Protected && w.in.Origin == schemas.OriginLive && w.lift(c, at) {
+		return // the case is written with its release
 	}
 	if changed {
 		w.emitCase()
 	}
+}
+
+// settle gives a contained case the stage that its steps speak of. It reports whether it is
+// one.
+func (w *work) settle(c *schemas.Case, at time.Time) bool {
+	if c.Stage != schemas.StageContained && c.Stage != schemas.StageRecovering {
+		return false
+	}
+	stage := schemas.StageContained
+	for i := range c.Steps {
+		if s := &c.Steps[i]; s.Done() && s.Kind != schemas.StepSessions {
+			stage = schemas.StageRecovering
+		}
+	}
+	casework.Enter(c, stage, at)
+	return true
 }
 
 // lift ends what policies hold of an account that has gone the way back to its end. A
@@ -182,7 +208,7 @@ func (w *work) relapse(c *schemas.Case, x casework.Change) {
 	why := fmt.Sprintf("%s of %s %q on %s from a source of the case (%s)", x.What, strings.ReplaceAll(x.Kind, "_", " "), x.Object,
 		fromMilli(x.At).Format("2006-01-02 15:04:05 UTC"), x.Address)
 	d := w.automatic(policyRelapse, schemas.VerdictSuspend, fromMilli(x.At), why)
-	if c.Stage == schemas.StageProbation || c.Stage == schemas.StageClosed {
+	if len(c.Holds) == 0 { // released, also where a person has opened the case again since
 		if w.st.protected() {
 			d.Verdict = schemas.VerdictReview
 		}
@@ -231,8 +257,11 @@ func (w *work) restate(at time.Time, policy, why string) {
 	c := w.st.Case
 	f := casework.InForce(c)
 	v := schemas.VerdictRelease
-	if f.Why != nil {
+	switch {
+	case f.Why != nil:
 		v = f.Why.Verdict
+	case w.st.Standing.Status == statusReview: // what people are asked stays asked
+		v = schemas.VerdictReview
 	}
 	d := w.automatic(policy, v, at, why)
 	d.Episode = max(w.st.Base, w.st.Standing.Episode)

@@ -80,27 +80,31 @@ type note struct {
 func (w *work) enact(d schemas.Decision, n note, f *findings) {
 	rank, now := d.Verdict.Rank(), w.st.Standing
 	known := rank <= now.rank() && d.Episode <= now.Episode && !w.revokesMore(&d)
-	switch {
-	case rank == 0:
+	if rank == 0 {
 		w.decide(d, nil)
 		return
+	}
+	w.contain(&d, f)
+	held := casework.InForce(w.st.Case)
+	switch {
+	case held.Verdict.Rank() > now.own(): // beside what is revoked, the account is held back
+		n.again = false
+		s := w.stand(d)
+		w.st.Standing.Gravity = n.gravity
+		w.decideRecord(d, &s, n)
 	case d.Verdict == schemas.VerdictReview && rank == now.rank() && n.gravity > now.Gravity && d.Episode <= now.Episode:
 		w.st.Standing.Gravity = n.gravity
-		w.contain(&d, f)
 		w.decideNoted(d, n)
 	case known:
-		w.contain(&d, f)
 		d.Reason = fmt.Sprintf("%s already: %s", now.word(), d.Reason)
 		d.Verdict = schemas.VerdictObserve
 		w.decideNoted(d, n)
 	case rank < now.rank():
-		w.contain(&d, f)
 		if d.Verdict == schemas.VerdictThrottle {
 			d.Verdict = schemas.VerdictObserve
 		}
 		w.decideNoted(d, n)
 	default:
-		w.contain(&d, f)
 		n.again = d.Verdict.Stops() && rank == now.rank() && !w.revokesMore(&d)
 		s := w.stand(d)
 		w.st.Standing.Gravity = n.gravity

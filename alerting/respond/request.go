@@ -98,16 +98,19 @@ func (w *work) request() (bool, error) {
 		return false, &schemas.Error{Reason: schemas.ReasonWrongKey, Record: r.ID, Field: "entity", What: "is not the record's key"}
 	case r.ID == "" || r.Time.IsZero():
 		return false, &schemas.Error{Reason: schemas.ReasonMissing, Record: r.ID, What: "the request has no id or no time"}
+	case r.From == schemas.FromHoldfast && r.Act == schemas.ActDue:
+		// Saying a time twice changes nothing by itself, and another hold may end at the
+		// same time.
+		w.now = r.Time
+		w.adopt()
+		w.due(r.Time)
+		return true, nil
 	case w.st.Known.has(r.ID):
 		return false, nil
 	}
 	w.st.Known.add(r.ID, max(r.Time.UnixMilli(), w.st.Clock))
 	w.now = r.Time
 	w.adopt()
-	if r.From == schemas.FromHoldfast && r.Act == schemas.ActDue {
-		w.due(r.Time)
-		return true, nil
-	}
 	op := schemas.Operator{
 		ID: schemas.DeriveID("opr", r.ID), Time: r.Time, Actor: clip(r.Actor, 256), Act: clip(r.Act, 64), Entity: w.entity,
 		Why: clip(r.Why, schemas.MaxText), Before: w.st.Standing.word(), Item: clip(r.Item, schemas.MaxText), Text: clip(r.Text, casework.MaxNote),
@@ -164,7 +167,7 @@ func (w *work) carryOut(r *schemas.Request) (refused string, awaits bool) {
 		return fmt.Sprintf("it has changed since: the case is at version %d now: look again", c.Version), false
 	case a.two && w.st.protected() && r.Second == "" && r.From == "":
 		return w.await(r)
-	case r.Second != "" && r.Second == r.Actor:
+	case r.Second != "" && samePerson(r.Second, r.Actor):
 		return "the second person must be another one", false
 	}
 	return a.do(w, r), false
@@ -199,16 +202,22 @@ func (w *work) approve(r *schemas.Request) string {
 		return fmt.Sprintf("what waits is request %s: look again", a.Request.ID)
 	case !a.Until.After(r.Time):
 		return "what waited has expired: ask for it again"
-	case a.Request.Actor == r.Actor:
+	case samePerson(a.Request.Actor, r.Actor):
 		return "the second person must be another one than " + r.Actor
 	}
 	c.Awaits = nil
 	first := a.Request
 	first.Second, first.Time = r.Actor, r.Time
-	if why := acts[first.Act].do(w, &first); why != "" {
-		return why
+	why := acts[first.Act].do(w, &first)
+	if why != "" { // it waits no longer
+		w.say(c, r, "approves "+first.Act+", which cannot be done any more: "+why)
 	}
-	return ""
+	return why
+}
+
+// samePerson reports whether two names are one person's, however they are written.
+func samePerson(a, b string) bool {
+	return schemas.NormalUser(strings.TrimSpace(a)) == schemas.NormalUser(strings.TrimSpace(b))
 }
 
 func (w *work) decline(r *schemas.Request) string {
@@ -250,12 +259,12 @@ func (w *work) stopByHand(r *schemas.Request, v schemas.Verdict) string {
 		return "say which credential"
 	case v == schemas.VerdictRevoke && slices.Contains(now.Revoked, r.Item):
 		return fmt.Sprintf("credential %q is revoked already", r.Item)
-	case now.rank() >= v.Rank() && v != schemas.VerdictRevoke:
-		if w.holds(r.Actor) {
+	case now.own() >= v.Rank() && v != schemas.VerdictRevoke:
+		if w.holds(r.Actor, v) {
 			return "it is " + now.word() + " already"
 		}
 		// Whoever stops what a policy has stopped keeps it stopped until a person releases it.
-		if c := w.openCase(&d); c != nil && forced(c) {
+		if c := w.openCase(&d); c != nil {
 			casework.Contain(c, schemas.Hold{Verdict: v, Owner: casework.OwnerPerson + d.By, Since: d.Time, Until: r.Until, Why: d.Reason, Decision: d.ID})
 			w.say(c, r, "holds it too: "+r.Why)
 			return ""
@@ -273,16 +282,21 @@ func (w *work) stopByHand(r *schemas.Request, v schemas.Verdict) string {
 		d.Credential = clip(r.Item, maxID)
 		d.ID = schemas.DecisionID(operatorPolicy, w.entity, v+":"+schemas.Verdict(d.Credential), schemas.ModeLive, d.Episode)
 	}
+	if d.Episode == now.Episode && now.Status != "" { // the same may have been done in it, and have ended
+		d.ID = schemas.DecisionID(operatorPolicy, w.entity, schemas.Verdict("by:"+r.ID), schemas.ModeLive, d.Episode)
+	}
 	w.st.Pending = nil
 	w.st.Top = max(w.st.Top, d.Episode)
 	w.enact(d, note{}, &findings{Window: schemas.Window{From: r.Time, To: r.Time, Confidence: "low"}, Until: r.Until})
 	return ""
 }
 
-// holds reports whether a person has a hold of their own.
-func (w *work) holds(person string) bool {
+// holds reports whether a person has a hold of their own that is as strict.
+func (w *work) holds(person string, v schemas.Verdict) bool {
 	c := w.st.Case
-	return c != nil && slices.ContainsFunc(c.Holds, func(h schemas.Hold) bool { return h.Owner == casework.OwnerPerson+clip(person, 256) })
+	return c != nil && slices.ContainsFunc(c.Holds, func(h schemas.Hold) bool {
+		return h.Owner == casework.OwnerPerson+clip(person, 256) && h.Object == "" && h.Verdict.Rank() >= v.Rank()
+	})
 }
 
 // release lifts what is in force: all of it, or one owner's. A person who releases an
@@ -292,13 +306,14 @@ func (w *work) release(r *schemas.Request) string {
 		return "it is " + w.st.Standing.word() + ": there is nothing to release it from"
 	}
 	c := w.st.Case
+	if c != nil && r.Item != "" && !slices.Contains(owners(c), r.Item) {
+		return fmt.Sprintf("%s does not hold it: the owners are %s", r.Item, strings.Join(owners(c), ", "))
+	}
 	if why := w.judgeCase(r); why != "" {
 		return why
 	}
 	if c != nil && r.Item != "" {
-		if !casework.Lift(c, func(h *schemas.Hold) bool { return h.Owner == r.Item }) {
-			return fmt.Sprintf("%s does not hold it: the owners are %s", r.Item, strings.Join(owners(c), ", "))
-		}
+		casework.Lift(c, func(h *schemas.Hold) bool { return h.Owner == r.Item })
 		if len(c.Holds) > 0 {
 			c.By, c.Why = clip(r.Actor, 256), "lifted what "+r.Item+" held: "+clip(r.Why, schemas.MaxText)
 			w.restate(r.Time, operatorPolicy, c.Why)
@@ -309,7 +324,7 @@ func (w *work) release(r *schemas.Request) string {
 		w.st.Releases++
 		w.st.Probation = r.Time.Add(probation).UnixMilli()
 	}
-	if c != nil {
+	if c != nil && !released(c) {
 		for _, id := range casework.Missing(c, "") {
 			casework.Tick(c, id, schemas.ProofWaived, schemas.Proof{Text: "released: " + clip(r.Why, schemas.MaxText), Row: w.said(r)})
 		}
@@ -336,7 +351,7 @@ func (w *work) dismiss(r *schemas.Request) string {
 	if why := w.judgeCase(r); why != "" {
 		return why
 	}
-	if c := w.st.Case; c != nil && c.Verdict == "" {
+	if c := w.st.Case; c != nil && c.Verdict == "" && !released(c) {
 		c.Verdict, c.Reason = schemas.CaseFalseAlarm, "other"
 	}
 	w.end(w.byHand(r, schemas.VerdictRelease, w.st.Standing.Episode, "We have checked your account and found nothing wrong."))
@@ -357,13 +372,20 @@ func (w *work) end(d schemas.Decision) {
 		c.Holds = nil
 		casework.Decided(c, &d, schemas.Window{})
 		c.By, c.Why = d.By, d.Reason
-		casework.Release(c, d.Time)
+		if !released(c) { // what was asked during probation leaves that as it is
+			casework.Release(c, d.Time)
+		}
 	}
 	next := d
 	next.Episode = w.st.Base
 	s := w.stand(next)
 	w.decide(d, &s)
 	w.emitCase()
+}
+
+// released reports whether a case contains nothing any more: it is on probation, or over.
+func released(c *schemas.Case) bool {
+	return c.Stage == schemas.StageProbation || c.Stage == schemas.StageClosed
 }
 
 // days writes a length of time in days where it is whole ones.

@@ -224,7 +224,17 @@ func (w *work) prove(r *schemas.Request, what, text string) string {
 	return ""
 }
 
-func (w *work) tick(r *schemas.Request) string { return w.prove(r, "", r.Text) }
+func (w *work) tick(r *schemas.Request) string {
+	if r.From == schemas.FromCustomer {
+		if r.Item == schemas.StepSessions {
+			return "that the sessions have ended is not the customer's to say"
+		}
+		if casework.Foe(w.st.Case, r.Address) {
+			return "it comes from an address of the case: a person has to look"
+		}
+	}
+	return w.prove(r, "", r.Text)
+}
 
 func (w *work) waive(r *schemas.Request) string {
 	return w.prove(r, schemas.ProofWaived, r.Why)

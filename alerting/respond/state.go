@@ -147,6 +147,14 @@ func (s *standing) rank() int {
 	return 0
 }
 
+// own is the rank of what is in force of the entity itself, not of its credentials.
+func (s *standing) own() int {
+	if s.Status == statusRevoked {
+		return 0
+	}
+	return (&standing{Status: s.Status}).rank()
+}
+
 func statusOf(v schemas.Verdict) string {
 	switch v {
 	case schemas.VerdictReview:

@@ -106,7 +106,14 @@ func (s *state) weight() int {
 		n += 100 + 64*len(s.Account.Contacts)
 	}
 	if s.Case != nil {
-		n += 200 + 40*len(s.Case.Decisions)
+		c := s.Case
+		n += 600 + 40*len(c.Decisions) + 250*(len(c.Made)+len(c.Holds)+len(c.Steps)+len(c.Entry)+len(c.Links)) + 400*len(c.Seen)
+		for i := range c.Notes {
+			n += 100 + len(c.Notes[i].Text)
+		}
+	}
+	if a := s.Inventory; a != nil {
+		n += 60*len(a.Keys) + 40*len(a.Users) + 250*len(a.Changes)
 	}
 	if s.Incident != nil {
 		n += incidentWeight(s.Incident)
