@@ -185,6 +185,8 @@ const (
 type Proof struct {
 	What string `json:"what"`
 	Text string `json:"text,omitempty"` // an answer, or the reason of a waiver
+	// Address is where it came from, of an event.
+	Address string `json:"address,omitempty"`
 	Row
 }
 

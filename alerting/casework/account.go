@@ -72,7 +72,8 @@ type Account struct {
 	Keys    []Key          `json:"keys,omitempty"`
 	Users   []string       `json:"users,omitempty"`
 	Changes []Change       `json:"changes,omitempty"`
-	Rest    jsontext.Value `json:",embed"` // of another version
+	Lost    int64          `json:"lost,omitzero"` // time of the newest change that made something and was one too many
+	Rest    jsontext.Value `json:",embed"`        // of another version
 }
 
 // IsZero reports whether nothing is known.
@@ -120,6 +121,9 @@ func (a *Account) trim(from int64) {
 		old := newest-c.At > keepFor && (from == 0 || c.At < from)
 		if !old && len(a.Changes)-n <= MaxChanges {
 			break
+		}
+		if !old && c.makes() {
+			a.Lost = max(a.Lost, c.At)
 		}
 		if c.At > a.AsOf {
 			a.Keys, a.Users = c.apply(a.Keys, a.Users)

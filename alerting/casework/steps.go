@@ -56,6 +56,9 @@ func Derive(c *schemas.Case, a *Account) {
 		made[m.Kind+":"+object] = true
 		s.add(schemas.StepRemoval, m.Kind+":"+object, m.User)
 	}
+	if a != nil && !c.Window.From.IsZero() && a.Lost >= c.Window.From.UnixMilli() {
+		s.add(schemas.StepRemoval, others, "")
+	}
 	if a != nil && c.Entity.Kind == schemas.KindAccount {
 		keys, users := a.asOf(c.Contained.UnixMilli())
 		for _, k := range keys {
@@ -116,6 +119,9 @@ func Conclude(c *schemas.Case, a *Account) {
 		return
 	}
 	p := prover{on: c, who: foesOf(c), resets: map[string]time.Time{}}
+	if len(a.Changes) > 0 {
+		p.since = fromMilli(a.Changes[0].At)
+	}
 	for i := range a.Changes {
 		if x := &a.Changes[i]; fromMilli(x.At).After(c.Contained) {
 			p.changes = append(p.changes, x)
@@ -141,6 +147,7 @@ type prover struct {
 	on      *schemas.Case
 	who     foes
 	changes []*Change
+	since   time.Time            // of the oldest change that is remembered
 	resets  map[string]time.Time // of each user's password, zero where none is needed
 }
 
@@ -151,7 +158,9 @@ func (p *prover) prove(s *schemas.Step) {
 		}
 		return
 	}
-	s.Proof, s.Ignored = nil, ""
+	if !p.forgotten(s.Proof) || p.who.has(&Change{Address: s.Proof.Address}) {
+		s.Proof, s.Ignored = nil, ""
+	}
 	for _, x := range p.changes {
 		what, undone := outcome(s, x)
 		switch {
@@ -166,7 +175,7 @@ func (p *prover) prove(s *schemas.Step) {
 				s.Ignored = why
 				continue
 			}
-			s.Proof, s.Ignored = &schemas.Proof{What: what, Row: x.row()}, ""
+			s.Proof, s.Ignored = &schemas.Proof{What: what, Address: x.Address, Row: x.row()}, ""
 		}
 	}
 	if s.Kind == schemas.StepPassword {
@@ -176,6 +185,11 @@ func (p *prover) prove(s *schemas.Step) {
 		}
 		p.resets[schemas.NormalUser(s.Object)] = at
 	}
+}
+
+// forgotten reports whether the event behind a proof was one too many: the proof stays.
+func (p *prover) forgotten(x *schemas.Proof) bool {
+	return x != nil && !x.At.After(p.since) && !slices.ContainsFunc(p.changes, func(c *Change) bool { return c.ID == x.Cause && fromMilli(c.At).Equal(x.At) })
 }
 
 func source(x *Change) string {

@@ -316,3 +316,60 @@ func TestHoldsBesideEachOther(t *testing.T) {
 		}
 	}
 }
+
+// An account with more to renew than changes are remembered gets to the end of the way back,
+// and what an intruder proved is none once the address is known, however much came after.
+func TestMoreProofsThanAreRemembered(t *testing.T) {
+	b := newInbox(t, testConfig())
+	var keys []map[string]string
+	var users []string
+	for i := range 120 {
+		keys = append(keys, map[string]string{"id": fmt.Sprint("k", i), "kind": "api_key"})
+		users = append(users, fmt.Sprintf("u%d@example.org", i))
+	}
+	b.put(schemas.KindEvent, "snap", alice, map[string]any{"id": "snap", "type": "account", "time": noon.Add(-time.Hour).Format(time.RFC3339), "account": "alice", "users": users, "credentials": keys})
+	b.signal(sig("a", alice, ins, high, noon, certain, from(enemy)))
+	unknown := "198.51.100.77"
+	b.change("user_password", "reset", "pw", users[0], unknown, noon.Add(time.Second))
+	at := noon
+	for i := range 120 {
+		at = at.Add(2 * time.Second)
+		if i > 0 {
+			b.change("user_password", "reset", "pw", users[i], home, at)
+		}
+		b.change("mfa", "enabled", "m", users[i], home, at)
+		b.change("api_key", "rotated", keys[i]["id"], users[i], home, at.Add(time.Second))
+	}
+	c := b.theCase(alice)
+	if open := len(c.Steps) - done(c); open != 3 {
+		t.Errorf("%d steps are open", open)
+	}
+	b.request("theirs", alice, at.Add(time.Minute), func(r *schemas.Request) { r.Item = unknown })
+	if s := stepOf(t, b.theCase(alice), "user_password:"+users[0]); s.Done() {
+		t.Errorf("the intruder's reset proves %+v", s)
+	}
+}
+
+func done(c schemas.Case) (n int) {
+	for i := range c.Steps {
+		if c.Steps[i].Done() {
+			n++
+		}
+	}
+	return n
+}
+
+// What was made inside the window and pushed out of memory before the stop is looked for by
+// a person.
+func TestAFloodBeforeTheStop(t *testing.T) {
+	b := newInbox(t, testConfig())
+	b.change("webhook", "added", "hook-1", "", enemy, noon)
+	for i := range 200 {
+		b.change("api_key", "rotated", "key-1", "", enemy, noon.Add(time.Duration(i)*time.Second))
+	}
+	b.signal(sig("v", alice, vol, high, noon.Add(-time.Minute), from(enemy)))
+	b.signal(sig("a", alice, ins, high, noon.Add(time.Hour), certain, from(enemy)))
+	if s := stepOf(t, b.theCase(alice), "removal:others"); s.Done() {
+		t.Errorf("step %+v", s)
+	}
+}

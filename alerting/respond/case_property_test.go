@@ -14,15 +14,15 @@ import (
 	"holdfast/schemas"
 )
 
-// genLife draws what may happen to an account, its case and its gate, as functions of the
+// genLife draws what may happen to an entity, its case and its gate, as functions of the
 // lane: the same ones are played to several.
-func genLife(t *rapid.T) []func(b *inbox) {
+func genLife(t *rapid.T, who schemas.Entity) []func(b *inbox) {
 	addresses := []string{home, enemy, "", "2001:db8::66"}
 	users := []string{"", "ann@example.org", "Ａnn@example.org", "ANN@EXAMPLE.ORG", "eve@example.org"}
 	objects := []string{"key-1", "key-2", "mx@example.org", "hook-1", "ann@example.org", "eve@example.org", "a:b:c"}
 	kinds := []string{"api_key", "smtp_password", "user_password", "mfa", "sender_domain", "ip_allowlist", "webhook"}
 	changes := []string{"created", "rotated", "revoked", "reset", "enabled", "disabled", "added", "removed"}
-	acts := []string{"suspend", "throttle", "revoke", "release", "dismiss", "approve", "decline", "tick", "waive", "keep", "ours", "theirs",
+	acts := []string{"suspend", "block", "throttle", "revoke", "release", "dismiss", "approve", "decline", "tick", "waive", "keep", "ours", "theirs",
 		"verdict", "split", "reopen", "close", "protect", "unprotect", "confirm", "merge", "snooze", "unsnooze", "note"}
 	at := noon
 	var out []func(b *inbox)
@@ -31,13 +31,13 @@ func genLife(t *rapid.T) []func(b *inbox) {
 		now, id := at, fmt.Sprintf("x%d", i)
 		switch rapid.IntRange(0, 6).Draw(t, "what") {
 		case 0, 1:
-			s := sig(id, alice, rapid.SampledFrom([]schemas.Family{vol, net, ins}).Draw(t, "family"), rapid.SampledFrom([]schemas.Severity{medium, high}).Draw(t, "severity"), now)
+			s := sig(id, who, rapid.SampledFrom([]schemas.Family{vol, net, ins}).Draw(t, "family"), rapid.SampledFrom([]schemas.Severity{medium, high}).Draw(t, "severity"), now)
 			s.Certain, s.Alone = rapid.IntRange(0, 2).Draw(t, "certain") == 0, rapid.Bool().Draw(t, "alone")
 			s.Address, s.Credential = rapid.SampledFrom(addresses).Draw(t, "address"), rapid.SampledFrom([]string{"", "key-1", "key-2"}).Draw(t, "credential")
 			s.Usual = int64(rapid.SampledFrom([]int{0, 5, 1000}).Draw(t, "usual"))
 			out = append(out, func(b *inbox) { b.signal(s) })
 		case 2:
-			v := map[string]any{"id": id, "type": "credential", "time": now.Format(time.RFC3339Nano), "account": "alice", "kind": rapid.SampledFrom(kinds).Draw(t, "kind"),
+			v := map[string]any{"id": id, "type": "credential", "time": now.Format(time.RFC3339Nano), "account": who.ID, "kind": rapid.SampledFrom(kinds).Draw(t, "kind"),
 				"change": rapid.SampledFrom(changes).Draw(t, "change"), "credential": rapid.SampledFrom(objects).Draw(t, "object")}
 			if u := rapid.SampledFrom(users).Draw(t, "user"); u != "" {
 				v["user"] = u
@@ -45,16 +45,24 @@ func genLife(t *rapid.T) []func(b *inbox) {
 			if ip := rapid.SampledFrom(addresses).Draw(t, "ip"); ip != "" {
 				v["ip"] = ip
 			}
-			out = append(out, func(b *inbox) { b.put(schemas.KindEvent, id, alice, v) })
+			out = append(out, func(b *inbox) {
+				if who.Kind == schemas.KindAccount {
+					b.put(schemas.KindEvent, id, who, v)
+				}
+			})
 		case 3:
 			protected := rapid.IntRange(0, 4).Draw(t, "protected") == 0
-			v := map[string]any{"id": id, "type": "account", "time": now.Format(time.RFC3339Nano), "account": "alice", "protected": protected,
+			v := map[string]any{"id": id, "type": "account", "time": now.Format(time.RFC3339Nano), "account": who.ID, "protected": protected,
 				"users": []string{"ann@example.org"}, "credentials": []map[string]string{{"id": "key-1", "kind": "api_key"}}}
-			out = append(out, func(b *inbox) { b.put(schemas.KindEvent, id, alice, v) })
+			out = append(out, func(b *inbox) {
+				if who.Kind == schemas.KindAccount {
+					b.put(schemas.KindEvent, id, who, v)
+				}
+			})
 		case 4:
 			out = append(out, func(b *inbox) {
-				if c := b.lastCase(alice); c != nil && !c.Next.IsZero() {
-					b.put(schemas.KindRequest, id, alice, schemas.Request{ID: id, Time: c.Next, Entity: alice, Act: schemas.ActDue, Actor: "holdfast", From: schemas.FromHoldfast})
+				if c := b.lastCase(who); c != nil && !c.Next.IsZero() {
+					b.put(schemas.KindRequest, id, who, schemas.Request{ID: id, Time: c.Next, Entity: who, Act: schemas.ActDue, Actor: "holdfast", From: schemas.FromHoldfast})
 				}
 			})
 		case 5:
@@ -65,22 +73,22 @@ func genLife(t *rapid.T) []func(b *inbox) {
 				}
 			})
 		default:
-			act, who := rapid.SampledFrom(acts).Draw(t, "act"), rapid.SampledFrom([]string{"ann", "bob"}).Draw(t, "who")
+			act, actor := rapid.SampledFrom(acts).Draw(t, "act"), rapid.SampledFrom([]string{"ann", "bob"}).Draw(t, "who")
 			item := rapid.SampledFrom([]string{"", "key-1", "key-2", "sessions", "investigation", "confirmation", "user_password:ann@example.org", "mfa:ann@example.org",
 				"api_key:key-1", "person:ann", "person:bob", "policy:account-certain", home, enemy}).Draw(t, "item")
 			verdict := rapid.SampledFrom([]schemas.CaseVerdict{"", "", schemas.CaseCompromised, schemas.CaseFalseAlarm, schemas.CaseExpected}).Draw(t, "verdict")
 			until := rapid.SampledFrom([]time.Duration{0, 0, time.Minute, 30 * time.Hour}).Draw(t, "until")
 			out = append(out, func(b *inbox) {
-				r := schemas.Request{ID: id, Time: now, Entity: alice, Act: act, Actor: who, Why: "checked", Item: item, Text: "a text", Verdict: verdict, Other: staff}
+				r := schemas.Request{ID: id, Time: now, Entity: who, Act: act, Actor: actor, Why: "checked", Item: item, Text: "a text", Verdict: verdict, Other: schemas.Entity{Kind: schemas.KindAccount, ID: "bea"}}
 				if until > 0 {
 					r.Until = now.Add(until)
 				}
 				if act == "split" {
-					if c := b.lastCase(alice); c != nil {
+					if c := b.lastCase(who); c != nil {
 						r.Item = c.Decisions[len(c.Decisions)-1]
 					}
 				}
-				b.put(schemas.KindRequest, id, alice, r)
+				b.put(schemas.KindRequest, id, who, r)
 			})
 		}
 	}
@@ -99,11 +107,11 @@ func (b *inbox) lastCase(e schemas.Entity) *schemas.Case {
 }
 
 // holdsTrue checks that the published status is what the case holds.
-func (b *inbox) holdsTrue() {
+func (b *inbox) holdsTrue(who schemas.Entity) {
 	b.t.Helper()
-	c, st := b.lastCase(alice), b.status[alice.Key()]
+	c, st := b.lastCase(who), b.status[who.Key()]
 	f := casework.InForce(c)
-	want := map[schemas.Verdict]string{schemas.VerdictThrottle: "throttled", schemas.VerdictSuspend: "suspended"}[f.Verdict]
+	want := map[schemas.Verdict]string{schemas.VerdictThrottle: "throttled", schemas.VerdictSuspend: "suspended", schemas.VerdictBlock: "blocked"}[f.Verdict]
 	switch {
 	case want == "" && len(f.Revoked) > 0:
 		want = "revoked"
@@ -140,7 +148,8 @@ func TestACaseOverRestarts(t *testing.T) {
 	cfg := testConfig()
 	cfg.Policies = mustPolicies(t, string(testPolicies)+lone[len("\npolicies:"):])
 	rapid.Check(t, func(t *rapid.T) {
-		life, level := genLife(t), rapid.SampledFrom([]string{"", `{"level":1}`}).Draw(t, "level")
+		who := rapid.SampledFrom([]schemas.Entity{alice, alice, alice, staff, addr}).Draw(t, "entity")
+		life, level := genLife(t, who), rapid.SampledFrom([]string{"", `{"level":1}`}).Draw(t, "level")
 		start := func() *inbox {
 			b := newInbox(t, cfg)
 			b.auto = false
@@ -160,9 +169,9 @@ func TestACaseOverRestarts(t *testing.T) {
 			raise(z)
 			do(a)
 			do(z)
-			a.holdsTrue()
-			if !bytes.Equal(a.saved[alice.Key()], z.saved[alice.Key()]) {
-				t.Fatalf("the states differ: %s", cmp.Diff(string(a.saved[alice.Key()]), string(z.saved[alice.Key()])))
+			a.holdsTrue(who)
+			if !bytes.Equal(a.saved[who.Key()], z.saved[who.Key()]) {
+				t.Fatalf("the states differ: %s", cmp.Diff(string(a.saved[who.Key()]), string(z.saved[who.Key()])))
 			}
 		}
 		if diff := cmp.Diff(values(a.outs), values(z.outs)); diff != "" {

@@ -59,7 +59,10 @@ func (w *work) due(at time.Time) {
 		return
 	}
 	p := casework.Pass(c, at)
-	if !p.Any() {
+	if next := c.Next; !p.Any() {
+		if casework.Settle(c); !c.Next.Equal(next) { // the clock waits for what is no more
+			w.emitCase()
+		}
 		return
 	}
 	c.By = ""
@@ -391,7 +394,8 @@ func (w *work) protect(r *schemas.Request, on bool) string {
 	w.st.Guard = &guard{On: on, By: clip(r.Actor, 256), Why: clip(r.Why, schemas.MaxText)}
 	if c := w.st.Case; casework.IsOpen(c) {
 		c.Protected = on
-		w.say(c, r, r.Act+": "+r.Why)
+		c.By, c.Why = clip(r.Actor, 256), clip(r.Act+": "+r.Why, schemas.MaxText)
+		w.advance(c, r.Time, true) // what only two people could release may be ready
 	}
 	return ""
 }
