@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 
 	"holdfast/schemas"
 )
@@ -29,6 +30,9 @@ type WriterConfig struct {
 	// CaseURL is where people look at a case, CustomerURL where the customer does. {case},
 	// {kind}, {id} and {account} stand for what they name. Empty: nowhere.
 	CaseURL, CustomerURL string
+	// Token signs the customer into the page of a case: it takes the place of {token} in
+	// CustomerURL. Only cases of accounts have such a page.
+	Token func(account, id string, at time.Time) string
 	// Support is how customers reach a person; empty: by answering the message.
 	Support string
 	// Brand is who writes, at the head of mails to customers.
@@ -93,7 +97,7 @@ func NewWriter(cfg WriterConfig) (*Writer, error) {
 		return nil, err
 	}
 	w.languages = w.own
-	if err := errors.Join(wrongURL("case_url", cfg.CaseURL), wrongURL("customer_url", cfg.CustomerURL)); err != nil {
+	if err := errors.Join(wrongURL("case_url", cfg.CaseURL), wrongURL("customer_url", strings.ReplaceAll(cfg.CustomerURL, tokenPlace, "x"))); err != nil {
 		return nil, err
 	}
 	if cfg.Folder == "" {
@@ -350,15 +354,27 @@ func (w *Writer) caseURL(audience string, o *Occasion) string {
 	if pattern == "" || o.Case == "" {
 		return ""
 	}
+	if audience == AudienceCustomer && strings.Contains(pattern, tokenPlace) {
+		if w.cfg.Token == nil || o.Entity.Kind != schemas.KindAccount {
+			return ""
+		}
+		pattern = strings.ReplaceAll(pattern, tokenPlace, w.cfg.Token(o.Entity.ID, o.Case, o.Time))
+	}
 	return strings.NewReplacer("{case}", escaped(o.Case), "{kind}", escaped(string(o.Entity.Kind)), "{id}", escaped(o.Entity.ID), "{account}", escaped(o.Account)).Replace(pattern)
 }
 
 // escaped writes a text as a part of a URL's path; dots too, so that it is no link itself.
 func escaped(s string) string { return strings.ReplaceAll(url.PathEscape(s), ".", "%2E") }
 
+// tokenPlace is where the signed token belongs in the address of the customer's page.
+const tokenPlace = "{token}"
+
 func wrongURL(key, pattern string) error {
 	if pattern == "" {
 		return nil
+	}
+	if strings.Contains(pattern, tokenPlace) {
+		return fmt.Errorf("%s has the place {token}, which lets in whoever reads it: it belongs in customer_url alone", key)
 	}
 	u, err := url.Parse(strings.NewReplacer("{case}", "x", "{kind}", "x", "{id}", "x", "{account}", "x").Replace(pattern))
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsAny(pattern, " \"<>{}\n") && strings.ContainsAny(u.String(), " \"<>{}\n") {

@@ -4,8 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -205,4 +207,29 @@ func FuzzWrite(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The customer's page opens by a token, which only mails to customers carry, and only where
+// the case is an account's.
+func TestTokenOfTheCustomersPage(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	token := func(account, id string, when time.Time) string {
+		return account + "_" + id + "_" + strconv.FormatInt(when.Unix(), 10)
+	}
+	w := writer(t, notify.WriterConfig{CaseURL: caseURL, CustomerURL: "https://holdfast.example/c/{token}", Token: token})
+	const want = "https://holdfast.example/c/acct-1_case_1_1772600767"
+	o := notify.Occasion{What: notify.Stopped, Case: "case_1", Entity: schemas.Entity{Kind: schemas.KindAccount, ID: "acct-1"}, Account: "acct-1", Time: at, Verdict: schemas.VerdictSuspend}
+	if x := w.Write(notify.AudienceCustomer, "en", []*notify.Occasion{&o}); !strings.Contains(x.Body, want) || !strings.Contains(x.HTML, want) {
+		t.Errorf("the customer's mail has no %s:\n%s", want, x.Body)
+	}
+	if x := w.Write(notify.AudienceOperator, "en", []*notify.Occasion{&o}); strings.Contains(x.Body+x.HTML, "holdfast.example/c/") {
+		t.Errorf("operators got the customer's link:\n%s", x.Body)
+	}
+	o.Entity = schemas.Entity{Kind: schemas.KindEmployee, ID: "emp-1"}
+	if x := w.Write(notify.AudienceCustomer, "en", []*notify.Occasion{&o}); strings.Contains(x.Body+x.HTML, "holdfast.example/c/") {
+		t.Errorf("a link to a case that is no account's:\n%s", x.Body)
+	}
+	if _, err := notify.NewWriter(notify.WriterConfig{CaseURL: "https://holdfast.example/c/{token}"}); err == nil || !strings.Contains(err.Error(), "case_url") {
+		t.Errorf("operators' address may hold the token: %v", err)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
@@ -94,6 +96,20 @@ func (a *App) CustomerLink(account, id string, now time.Time) string {
 	return console.CustomerPath(a.consoleKey(), account, id, now.Add(30*24*time.Hour))
 }
 
+// customerToken is what lets the customer in to the page of a case, without its path.
+func (a *App) customerToken(account, id string, at time.Time) string {
+	return strings.TrimPrefix(a.CustomerLink(account, id, at), "/c/")
+}
+
+// provider is what the button of the provider says: its host.
+func provider(c config.OIDC) string {
+	u, err := url.Parse(c.Issuer)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
 // startServe opens the API and the console. Where the embedded engines run, the user who runs them gets a
 // token in the data folder, so that commands need no set-up.
 func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
@@ -123,7 +139,7 @@ func (a *App) startServe(ctx context.Context, g *errgroup.Group) error {
 	handler := api.NewHandler(s, hc)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", handler)
-	mux.Handle("/", console.New(s, handler, console.Config{Key: a.consoleKey(), Secure: c.Secure()}, a.log.With("role", "serve")))
+	mux.Handle("/", console.New(s, handler, console.Config{Key: a.consoleKey(), Secure: c.Secure(), Provider: provider(c.OIDC), Support: a.cfg.Enforce.Words.Support}, a.log.With("role", "serve")))
 	addr, err := listen(ctx, g, c.Listen, mux, c.CertFile, c.KeyFile, c.MaxConnections)
 	if errors.Is(err, syscall.EADDRINUSE) && givesWay("api.listen", c.Listen) {
 		a.log.Info("another process has the API's usual address: listening on a free port", "usual", c.Listen)

@@ -215,7 +215,7 @@ func checkReceivers(cfg *config.Config, wrong func(key string, err error)) {
 			made = append(made, named(c.name))
 		}
 	}
-	w, err := newWriter(cfg)
+	w, err := newWriter(cfg, sampleToken)
 	if wrong("enforce.words", err); err == nil {
 		wrong("enforce", newDesk(cfg, made).Validate(w.Languages()))
 	}
@@ -229,10 +229,17 @@ func (n named) Audiences() []notify.Address                        { return nil 
 func (n named) Customers() bool                                    { return false }
 func (n named) Send(context.Context, notify.Message) (bool, error) { return false, nil }
 
-// newWriter makes the words of notices.
-func newWriter(cfg *config.Config) (*notify.Writer, error) {
+// sampleToken is the token where messages are only shown: it opens nothing.
+func sampleToken(string, string, time.Time) string { return "token" }
+
+// newWriter makes the words of notices. token signs the customer into the page of a case;
+// where no other page is named and people reach the console from outside, that one is it.
+func newWriter(cfg *config.Config, token func(account, id string, at time.Time) string) (*notify.Writer, error) {
 	x := cfg.Enforce.Words
-	return notify.NewWriter(notify.WriterConfig{Folder: x.Templates, CaseURL: x.CaseURL, CustomerURL: x.CustomerURL, Support: x.Support, Brand: x.Brand})
+	if x.CustomerURL == "" && cfg.API.Listen != "" && cfg.API.Origin != "" {
+		x.CustomerURL = cfg.API.Origin + "/c/{token}"
+	}
+	return notify.NewWriter(notify.WriterConfig{Folder: x.Templates, CaseURL: x.CaseURL, CustomerURL: x.CustomerURL, Support: x.Support, Brand: x.Brand, Token: token})
 }
 
 // newDesk says who is told of what.

@@ -46,7 +46,7 @@ func NoticeKinds() []string {
 // PreviewNotices writes messages with the configuration's words: of each kind, in each
 // language, for each channel; all of what is left empty.
 func PreviewNotices(cfg *config.Config, kinds, languages, channels []string) ([]NoticePreview, error) {
-	w, err := newWriter(cfg)
+	w, err := newWriter(cfg, sampleToken)
 	if err != nil {
 		return nil, fmt.Errorf("enforce.words: %w", err)
 	}

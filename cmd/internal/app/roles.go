@@ -87,7 +87,7 @@ func (a *App) startEnforcement(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	writer, err := newWriter(&a.cfg)
+	writer, err := newWriter(&a.cfg, a.customerToken)
 	if err != nil {
 		return fmt.Errorf("enforce.words: %w", err)
 	}

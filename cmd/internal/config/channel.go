@@ -53,7 +53,7 @@ type Words struct {
 	Languages   []Language `yaml:"languages"`    // who is told in another one
 	Templates   string     `yaml:"templates"`    // folder of files that take the place of Holdfast's own; empty: none
 	CaseURL     string     `yaml:"case_url"`     // where operators look at a case: https://…/{case}; also {kind}, {id}, {account}
-	CustomerURL string     `yaml:"customer_url"` // where the customer does
+	CustomerURL string     `yaml:"customer_url"` // where the customer does; also {token}; empty: the console's own page, where api.origin is set
 	Support     string     `yaml:"support"`      // how customers reach a person; empty: by answering
 	Brand       string     `yaml:"brand"`        // who writes, at the head of mails
 }
