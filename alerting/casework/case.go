@@ -31,6 +31,10 @@ var dueAfter = map[schemas.Stage]time.Duration{
 // AwaitFor is how long an act waits for a second person.
 const AwaitFor = 24 * time.Hour
 
+// stopTakes is how long after a stop was decided whoever is signed in may still act: what is
+// made until then is as if made inside the window.
+const stopTakes = time.Minute
+
 // relapseFor is how long after its end a case is opened again by what happens.
 const relapseFor = 30 * 24 * time.Hour
 
@@ -207,7 +211,7 @@ func Changed(c *schemas.Case, a *Account) (touched bool, relapses []Change) {
 		after := !stopped.IsZero() && at.After(stopped)
 		foe := who.has(x)
 		switch {
-		case after && !foe, !after && !x.makes() && !foe:
+		case after && !foe && (!x.makes() || at.After(stopped.Add(stopTakes))), !after && !x.makes() && !foe:
 			continue
 		case after && !c.Released.IsZero() && (benign(c) || !at.After(c.Released) && !fromMilli(x.Found).After(c.Released)):
 			continue
@@ -216,7 +220,7 @@ func Changed(c *schemas.Case, a *Account) (touched bool, relapses []Change) {
 			// More than a case lists: whoever looks at the account removes the rest.
 			touched = steps{c}.add(schemas.StepRemoval, others, "") || touched
 		}
-		if after && !x.Told {
+		if after && foe && !x.Told {
 			x.Told = true
 			relapses = append(relapses, *x)
 		}

@@ -373,3 +373,16 @@ func TestAFloodBeforeTheStop(t *testing.T) {
 		t.Errorf("step %+v", s)
 	}
 }
+
+// Between the decision and the platform's doing it the intruder may still act, from an
+// address that nobody has seen.
+func TestWhatIsMadeWhileTheStopIsCarriedOut(t *testing.T) {
+	b := compromised(t, testConfig(), false)
+	b.change("api_key", "created", "key-8", "ann@example.org", "198.51.100.9", noon.Add(2*time.Second))
+	b.change("api_key", "created", "key-10", "ann@example.org", home, noon.Add(2*time.Hour))
+	c := b.theCase(alice)
+	stepOf(t, c, "removal:api_key:key-8")
+	if c.Relapses != 0 || slices.Contains(stepIDs(c), "removal:api_key:key-10") {
+		t.Errorf("%d relapses, steps %q", c.Relapses, stepIDs(c))
+	}
+}

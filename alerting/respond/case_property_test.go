@@ -189,3 +189,62 @@ func TestACaseOverRestarts(t *testing.T) {
 		}
 	})
 }
+
+// In whatever order changes come within the lateness, the same is proven and as many are relapses.
+func TestChangesProveTheSameInAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type event struct {
+			id                             string
+			kind, what, object, user, from string
+			at                             time.Time
+		}
+		var events []event
+		for i := range rapid.IntRange(1, 14).Draw(t, "changes") {
+			events = append(events, event{
+				id: fmt.Sprint("c", i), kind: rapid.SampledFrom([]string{"api_key", "user_password", "mfa", "webhook"}).Draw(t, "kind"),
+				what:   rapid.SampledFrom([]string{"created", "rotated", "revoked", "reset", "enabled", "disabled", "added", "removed"}).Draw(t, "what"),
+				object: rapid.SampledFrom([]string{"key-1", "key-2", "hook-1"}).Draw(t, "object"), user: rapid.SampledFrom([]string{"", "ann@example.org", "eve@example.org"}).Draw(t, "user"),
+				from: rapid.SampledFrom([]string{home, home, enemy, ""}).Draw(t, "from"), at: noon.Add(time.Duration(rapid.IntRange(-60, 500).Draw(t, "at")) * time.Second),
+			})
+		}
+		play := func(order []event) (c schemas.Case) {
+			b := newInbox(t, testConfig())
+			b.put(schemas.KindEvent, "snap", alice, map[string]any{"id": "snap", "type": "account", "time": noon.Add(-24 * time.Hour).Format(time.RFC3339), "account": "alice",
+				"users": []string{"ann@example.org"}, "credentials": []map[string]string{{"id": "key-1", "kind": "api_key"}}})
+			b.signal(sig("v", alice, vol, high, noon.Add(-time.Hour), from(enemy)))
+			b.signal(sig("a", alice, ins, high, noon, certain, from(enemy)))
+			for _, e := range order {
+				v := map[string]any{"id": e.id, "type": "credential", "time": e.at.Format(time.RFC3339), "account": "alice", "kind": e.kind, "change": e.what, "credential": e.object}
+				if e.user != "" {
+					v["user"] = e.user
+				}
+				if e.from != "" {
+					v["ip"] = e.from
+				}
+				b.put(schemas.KindEvent, e.id, alice, v)
+			}
+			return b.theCase(alice)
+		}
+		sorted := slices.Clone(events)
+		slices.SortStableFunc(sorted, func(a, b event) int { return a.at.Compare(b.at) })
+		a, z := play(sorted), play(rapid.Permutation(events).Draw(t, "order"))
+		say := func(c schemas.Case) (out []string) {
+			out = append(out, fmt.Sprint("relapses ", c.Relapses))
+			for _, s := range c.Steps {
+				if s.Proof != nil {
+					s.Proof.Found = time.Time{}
+				}
+				switch s.Kind {
+				case schemas.StepSessions, schemas.StepInvestigation, schemas.StepConfirmation:
+					s.Ignored = "" // the relapse that was heard of last
+				}
+				out = append(out, fmt.Sprintf("%s %+v %q", s.ID, s.Proof, s.Ignored))
+			}
+			slices.Sort(out)
+			return out
+		}
+		if diff := cmp.Diff(say(a), say(z)); diff != "" {
+			t.Fatalf("steps differ (-in order +as it came): %s", diff)
+		}
+	})
+}
