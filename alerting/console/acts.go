@@ -16,6 +16,9 @@ func (c *Console) caseAct(w http.ResponseWriter, r *http.Request, p api.Principa
 	if in.Act == "hand" { // assign with a note
 		return c.hand(w, r, p, id, in)
 	}
+	if in.Act == "join" {
+		return c.joinIncident(w, r, p, id, in)
+	}
 	if in.Act == "merge" || in.Act == "link" {
 		in.Item = in.Other
 	}

@@ -33,6 +33,7 @@ type caseData struct {
 	Lift     string   // what lifts what is in force, in words
 	Approves bool
 	Customer string // the path of the customer's page
+	Incident string // the title of its incident
 	Away     []string
 }
 
@@ -115,6 +116,12 @@ func (c *Console) casePage(w http.ResponseWriter, r *http.Request, p api.Princip
 			d.Chart, err = c.volume(ctx, p, v.Entity, v.Window, cmp.Or(v.Closed, c.now()), v.Usual, q.Get("step"))
 			return err
 		})
+	}
+	if v.Incident != "" {
+		d.Incident = v.Incident
+		if x, ok := c.service.Book().Incident(v.Incident); ok {
+			d.Incident = x.Title
+		}
 	}
 	names, err := c.service.Names(r.Context(), p)
 	if err != nil {

@@ -79,6 +79,10 @@ func (c *Console) routes() {
 	c.page("GET /entity/{entity}/accounts.csv", c.touchedCSV)
 	c.page("POST /undo", c.undoAct)
 
+	c.page("GET /incidents", c.incidentsPage)
+	c.page("POST /incidents", c.incidentOpen)
+	c.page("GET /incident/{id}", c.incidentPage)
+	c.page("POST /incident/{id}", c.incidentAct)
 	c.page("GET /links", c.linksPage)
 	c.page("GET /explore", c.explorePage)
 	c.page("GET /explore.csv", c.exploreCSV)

@@ -162,6 +162,7 @@ type linksData struct {
 	Groups []linkGroup
 	Tried  int
 	Graph  *graph
+	May    bool // open them as an incident
 }
 
 // linkGroup is what several entities have in common.
@@ -169,6 +170,17 @@ type linkGroup struct {
 	Kind, Value string
 	URL         string
 	Members     []linkMember
+}
+
+// Cause is what an incident of them would be caused by: its kind and its value.
+func (g linkGroup) Cause() [2]string {
+	switch g.Kind {
+	case schemas.TraceAddress:
+		return [2]string{schemas.CauseAddress, g.Value}
+	case schemas.TraceEmployee:
+		return [2]string{schemas.CauseEmployee, g.Value}
+	}
+	return [2]string{schemas.CauseOther, g.Value}
 }
 
 type linkMember struct {
@@ -188,7 +200,7 @@ const (
 
 func (c *Console) linksPage(w http.ResponseWriter, r *http.Request, p api.Principal) error {
 	name := strings.TrimSpace(r.URL.Query().Get("entity"))
-	d := linksData{Entity: name}
+	d := linksData{Entity: name, May: p.May(api.RightIncident)}
 	var away []string
 	var err error
 	if name == "" {

@@ -47,7 +47,7 @@ type nav struct {
 }
 
 var navs = []nav{
-	{"queue", "/queue", "work", api.RightRead}, {"bulks", "/bulk", "work", api.RightRead}, {"links", "/links", "work", api.RightRead},
+	{"queue", "/queue", "work", api.RightRead}, {"bulks", "/bulk", "work", api.RightRead}, {"links", "/links", "work", api.RightRead}, {"incidents", "/incidents", "work", api.RightRead},
 	{"explore", "/explore", "look", api.RightQuery}, {"operators", "/operators", "look", api.RightAudit},
 	{"policies", "/policies", "rules", api.RightRead}, {"expected", "/expected", "rules", api.RightRead},
 	{"system", "/system", "rules", api.RightRead}, {"people", "/people", "rules", api.RightPeople},
@@ -65,7 +65,9 @@ func (v *view) Nav() []nav {
 }
 
 // At reports whether a page is the present one.
-func (v *view) At(n nav) bool { return strings.HasPrefix(v.Path, n.URL) }
+func (v *view) At(n nav) bool {
+	return strings.HasPrefix(v.Path, n.URL) || n.Key == "incidents" && strings.HasPrefix(v.Path, "/incident/")
+}
 
 func (c *Console) loadPages() pages {
 	out := pages{}
@@ -101,8 +103,8 @@ func (c *Console) funcs() template.FuncMap {
 		"apart": apart, "entity": entityURL, "account": func(id string) string { return entityURL(schemas.Entity{Kind: schemas.KindAccount, ID: id}) },
 		"address":  func(id string) string { return entityURL(schemas.Entity{Kind: schemas.KindIP, ID: id}) },
 		"employee": func(id string) string { return entityURL(schemas.Entity{Kind: schemas.KindEmployee, ID: id}) },
-		"case":     caseURL, "tone": tone, "key": newKey, "dict": dict, "list": func(v ...any) []any { return v },
-		"percent": func(f float64) string { return fmt.Sprintf("%.0f %%", f*100) }, "str": func(v any) string { return fmt.Sprint(v) },
+		"case":     caseURL, "incident": incidentURL, "tone": tone, "key": newKey, "dict": dict, "list": func(v ...any) []any { return v },
+		"percent": func(f float64) string { return fmt.Sprintf("%.0f %%", f*100) }, "share": share, "str": func(v any) string { return fmt.Sprint(v) },
 		"has": func(all []string, one string) bool {
 			for _, x := range all {
 				if x == one {
@@ -281,6 +283,14 @@ func namedURL(column, value string) string {
 		return "/entity/" + url.PathEscape(value)
 	}
 	return "/entity/" + url.PathEscape(column+":"+value)
+}
+
+// share writes a share of all: 0.4 %, 12 %.
+func share(f float64) string {
+	if f > 0 && f < .1 {
+		return fmt.Sprintf("%.2g %%", f*100)
+	}
+	return fmt.Sprintf("%.0f %%", f*100)
 }
 
 // brief is the beginning of a long text, for the line that opens the rest; empty where the

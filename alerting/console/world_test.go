@@ -17,6 +17,7 @@ import (
 
 	"holdfast/alerting/api"
 	"holdfast/alerting/console"
+	"holdfast/alerting/respond"
 	"holdfast/schemas"
 )
 
@@ -37,6 +38,8 @@ type world struct {
 	wrote  []schemas.Operator
 	away   bool
 	sql    []string
+	lane   *respond.Fold // of incidents
+	offset int64
 	now    time.Time
 }
 
@@ -50,9 +53,9 @@ func employee(id string) schemas.Entity { return schemas.Entity{Kind: schemas.Ki
 // (auditor), adm (admin) and bob (analyst).
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, cases: map[schemas.Entity]*schemas.Case{}, status: map[schemas.Entity]*schemas.Status{}, now: time.Now().UTC().Truncate(time.Second), key: make([]byte, 32)}
+	w := &world{t: t, cases: map[schemas.Entity]*schemas.Case{}, status: map[schemas.Entity]*schemas.Status{}, now: time.Now().UTC().Truncate(time.Second), key: make([]byte, 32), lane: respond.New(respond.DefaultConfig())}
 	w.service = api.New(api.Config{PersonRate: 1e6, AddressRate: 1e6, Password: api.PasswordCost{Time: 1, Memory: 64, Threads: 1}}, api.Deps{
-		Requester: w, Journal: w, Feed: w, Store: w, History: w, Receivers: w, System: w, Key: make([]byte, 32),
+		Requester: w, Journal: w, Feed: w, Store: w, History: w, Incidents: w, Receivers: w, System: w, Key: make([]byte, 32),
 	})
 	w.story()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -213,6 +216,9 @@ func (w *world) Ask(_ context.Context, r schemas.Request) (schemas.Operator, err
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, r)
 	e := r.Entity
+	if e.Kind == schemas.KindIncident {
+		return w.askIncident(r)
+	}
 	st := w.status[e]
 	if st == nil {
 		st = &schemas.Status{Entity: e, Status: "active"}
