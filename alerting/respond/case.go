@@ -148,12 +148,15 @@ func (w *work) progress() {
 	w.advance(c, w.now, touched || !slices.Equal(before, states(c)))
 }
 
-// states are which steps are done, for comparison.
+// states are which steps are done, and by what, for comparison.
 func states(c *schemas.Case) []string {
 	out := make([]string, 0, len(c.Steps))
 	for i := range c.Steps {
-		s := &c.Steps[i]
-		out = append(out, fmt.Sprint(s.ID, s.Done(), s.Ignored))
+		s, proof := &c.Steps[i], ""
+		if s.Done() {
+			proof = s.Proof.Cause
+		}
+		out = append(out, fmt.Sprint(s.ID, s.Done(), proof, s.Ignored))
 	}
 	return out
 }
