@@ -18,23 +18,30 @@ import (
 
 // exploreData is a question and its answer.
 type exploreData struct {
-	Query url.Values
-	Mode  string // filter or sql
-	From  string // events, signals or decisions
-	SQL   string
-	Table *api.Table
-	Cells [][]string
-	Link  []bool // columns whose values are entities
-	Wrong string
-	Chart *chart
-	Views []api.View
-	Days  int
-	By    string
-	Bys   []string
-	Types []string
-	Save  bool
-	Rows  int
-	Here  string
+	Query  url.Values
+	Mode   string // filter or sql
+	From   string // events, signals or decisions
+	SQL    string
+	Table  *api.Table
+	Cells  [][]string
+	Link   []bool // columns whose values are entities
+	Wrong  string
+	Chart  *chart
+	Views  []api.View
+	Days   int
+	Before bool // compared with the period before
+	By     string
+	Bys    []string
+	Types  []string
+	Save   bool
+	Rows   int
+	Here   string
+}
+
+// Export is where the answer is a file of a format. It is a whole address: what is put behind
+// the question mark of a template's own would be escaped as one value.
+func (d exploreData) Export(format string) string {
+	return "/explore." + format + "?" + d.Query.Encode()
 }
 
 // exploreFrom is what can be asked: the view, and by which columns.
@@ -64,14 +71,23 @@ func literal(s string) string {
 	return b.String()
 }
 
-// exploreSQL makes the question that filters mean. Nothing but literals comes from outside.
+// exploreSQL makes the question that filters mean, and that of the series. Nothing but
+// literals comes from outside. Where the period before is compared, n_before counts its records.
 func exploreSQL(q url.Values, now time.Time, days int) (sql, series string) {
 	from, ok := exploreFrom[q.Get("from")]
 	if !ok {
 		from = exploreFrom["events"]
 	}
-	begin := now.Add(-time.Duration(days) * 24 * time.Hour).UTC().Truncate(time.Minute)
-	where := "time >= toDateTime64(" + literal(begin.Format("2006-01-02 15:04:05")) + ", 3, 'UTC')"
+	period := time.Duration(days) * 24 * time.Hour
+	begin := now.Add(-period).UTC().Truncate(time.Minute)
+	at := func(t time.Time) string {
+		return "toDateTime64(" + literal(t.Format("2006-01-02 15:04:05")) + ", 3, 'UTC')"
+	}
+	where, n, order := "time >= "+at(begin), "count() AS n", "n DESC"
+	if q.Get("compare") == "before" {
+		where = "time >= " + at(begin.Add(-period))
+		n, order = "countIf(time >= "+at(begin)+") AS n, countIf(time < "+at(begin)+") AS n_before", "n DESC, n_before DESC"
+	}
 	for _, f := range from.filters {
 		if v := strings.TrimSpace(q.Get(f)); v != "" {
 			where += " AND " + f + " = " + literal(v)
@@ -85,8 +101,8 @@ func exploreSQL(q url.Values, now time.Time, days int) (sql, series string) {
 	if days > 7 {
 		step = "86400"
 	}
-	sql = fmt.Sprintf("SELECT %s, count() AS n, min(time) AS first, max(time) AS last\nFROM %s\nWHERE %s\nGROUP BY %s ORDER BY n DESC, %s LIMIT 100", by, from.table, where, by, by)
-	series = fmt.Sprintf("SELECT toUnixTimestamp(toStartOfInterval(time, toIntervalSecond(%s))) AS at, count() AS n\nFROM %s\nWHERE %s\nGROUP BY at ORDER BY at LIMIT 1000", step, from.table, where)
+	sql = fmt.Sprintf("SELECT %s, %s, min(time) AS first, max(time) AS last\nFROM %s\nWHERE %s\nGROUP BY %s ORDER BY %s, %s LIMIT 100", by, n, from.table, where, by, order, by)
+	series = fmt.Sprintf("SELECT toUnixTimestamp(toStartOfInterval(time, toIntervalSecond(%s))) AS at, %s\nFROM %s\nWHERE %s\nGROUP BY at ORDER BY at LIMIT 1000", step, n, from.table, where)
 	return sql, series
 }
 
@@ -107,6 +123,7 @@ func (c *Console) ask(r *http.Request, p api.Principal, d *exploreData, limit in
 	if d.Mode == "sql" {
 		d.SQL = strings.TrimSpace(q.Get("sql"))
 	} else if d.Mode = "filter"; q.Get("go") != "" {
+		d.Before = q.Get("compare") == "before"
 		d.SQL, series = exploreSQL(q, c.now(), d.Days)
 	}
 	if d.SQL == "" {
@@ -134,7 +151,7 @@ func (c *Console) ask(r *http.Request, p api.Principal, d *exploreData, limit in
 	}
 	if series != "" {
 		if s, err := c.service.Query(r.Context(), p, api.QueryIn{SQL: series, Limit: 1000}); err == nil {
-			d.Chart = seriesChart(s, d.Days, c.now())
+			d.Chart = seriesChart(s, d.Days, d.Before, c.now())
 		}
 	}
 	return nil
@@ -151,15 +168,15 @@ func plainText(v jsontext.Value) string {
 	return string(v)
 }
 
-// seriesChart draws counts over time.
-func seriesChart(t api.Table, days int, now time.Time) *chart {
-	ch := &chart{Step: time.Hour, StepName: "1h"}
+// seriesChart draws counts over time, and those of the period before where there are any.
+func seriesChart(t api.Table, days int, compare bool, now time.Time) *chart {
+	ch := &chart{Step: time.Hour, StepName: "1h", Plain: true, HasUsual: compare}
 	if days > 7 {
 		ch.Step, ch.StepName = 24*time.Hour, "1d"
 	}
-	at := map[int64]int64{}
+	at, before := map[int64]int64{}, map[int64]int64{}
 	for _, row := range t.Rows {
-		if len(row) != 2 {
+		if len(row) < 2 {
 			continue
 		}
 		s, err := strconv.ParseInt(plainText(row[0]), 10, 64)
@@ -167,14 +184,19 @@ func seriesChart(t api.Table, days int, now time.Time) *chart {
 		if err == nil && err2 == nil {
 			at[s] = n
 		}
+		if compare && len(row) > 2 {
+			if n, err3 := strconv.ParseInt(plainText(row[2]), 10, 64); err == nil && err3 == nil {
+				before[s] = n
+			}
+		}
 	}
-	for x := now.UTC().Add(-time.Duration(days) * 24 * time.Hour).Truncate(ch.Step); x.Before(now); x = x.Add(ch.Step) {
-		row := chartRow{At: x, Value: at[x.Unix()]}
-		ch.Max = max(ch.Max, row.Value)
+	period := time.Duration(days) * 24 * time.Hour
+	for x := now.UTC().Add(-period).Truncate(ch.Step); x.Before(now); x = x.Add(ch.Step) {
+		row := chartRow{At: x, Value: at[x.Unix()], Expected: float64(before[x.Add(-period).Unix()])}
+		ch.Max = max(ch.Max, row.Value, int64(row.Expected))
 		ch.TotalIn += row.Value
 		ch.Rows = append(ch.Rows, row)
 	}
-	ch.Plain = true
 	ch.draw()
 	return ch
 }

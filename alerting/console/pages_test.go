@@ -43,7 +43,7 @@ func (w *world) pages() []aPage {
 		{"queue", "/queue"}, {"case", "/case/" + id("acct-0007")}, {"case-awaits", "/case/" + id("acct-0021")}, {"case-employee", "/case/" + emp.ID},
 		{"account", "/entity/account:acct-0007"}, {"address", "/entity/ip:203.0.113.77"}, {"employee", "/entity/employee:emp-03"},
 		{"bulk-preview", "/bulk/preview?act=suspend&e=account:acct-0044&e=account:acct-0007"}, {"bulks", "/bulk"}, {"nothing", "/nothing"},
-		{"incidents", "/incidents"}, {"incident", "/incident/" + w.incident()}, {"links", "/links"}, {"links-account", "/links?entity=account:acct-0007"}, {"explore", "/explore?go=1&from=events&by=account&days=7&type=send"}, {"sql", "/explore?mode=sql&sql=SELECT+1"},
+		{"incidents", "/incidents"}, {"incident", "/incident/" + w.incident()}, {"links", "/links"}, {"links-account", "/links?entity=account:acct-0007"}, {"explore", "/explore?go=1&from=events&by=account&days=7&type=send"}, {"explore-before", "/explore?go=1&from=events&by=account&days=7&compare=before"}, {"sql", "/explore?mode=sql&sql=SELECT+1"},
 		{"operators", "/operators"}, {"policies", "/policies"}, {"expected", "/expected"}, {"system", "/system"}, {"people", "/people"}, {"me", "/me"},
 		{"customer", console.CustomerPath(w.key, "acct-0007", id("acct-0007"), w.now.Add(time.Hour))},
 	}

@@ -1,10 +1,13 @@
 package console_test
 
 import (
+	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -242,5 +245,36 @@ func TestExploreQuotes(t *testing.T) {
 	defer w.mu.Unlock()
 	if len(w.sql) == 0 || strings.Contains(w.sql[0], "system.users") || !strings.Contains(w.sql[0], `account = 'a\' OR 1=1 -- \\\' UNION'`) {
 		t.Errorf("asked: %q", w.sql)
+	}
+}
+
+// The period before stands beside the present one: as long, the same hour of it in each row.
+func TestExploreCompares(t *testing.T) {
+	w := newWorld(t)
+	c := signIn(t, w.server.URL, "ada")
+	body := bodyOf(t, get(t, c, w.server.URL+"/explore?go=1&from=events&by=ip&account=acct-0007&days=7&compare=before"))
+	w.mu.Lock()
+	sql := strings.Join(w.sql, "\n")
+	w.mu.Unlock()
+	m := regexp.MustCompile(`SELECT ip, countIf\(time >= toDateTime64\('(.{19})', 3, 'UTC'\)\) AS n, countIf\(time < toDateTime64\('(.{19})', 3, 'UTC'\)\) AS n_before, .*\nFROM events_unique\nWHERE time >= toDateTime64\('(.{19})'.* AND account = 'acct-0007'`).FindStringSubmatch(sql)
+	if m == nil || m[1] != m[2] {
+		t.Fatalf("asked %s", sql)
+	}
+	begin, _ := time.Parse(time.DateTime, m[1])
+	first, _ := time.Parse(time.DateTime, m[3])
+	if begin.Sub(first) != 7*24*time.Hour {
+		t.Errorf("the period before begins at %s, the present one at %s", first, begin)
+	}
+	last := w.at(time.Hour).Truncate(time.Hour).Unix()
+	if !strings.Contains(body, fmt.Sprintf(`data-x="%d" data-v="%d" data-u="7024.0"`, last, 40+23*23)) || !strings.Contains(body, `<th class="num">The period before</th>`) {
+		t.Error("the row of an hour ago lacks the same hour of the week before")
+	}
+	if m := regexp.MustCompile(`href="(/explore\.csv[^"]*)"`).FindStringSubmatch(body); m == nil {
+		t.Error("no export")
+	} else if r := get(t, c, w.server.URL+html.UnescapeString(m[1])); r.StatusCode != http.StatusOK || !strings.Contains(bodyOf(t, r), "acct-0007,640") {
+		t.Errorf("the export %s: %d", m[1], r.StatusCode)
+	}
+	if body := bodyOf(t, get(t, c, w.server.URL+"/explore?go=1&from=events&by=ip&days=7")); strings.Contains(body, "legend usual") {
+		t.Error("a period before without being asked for")
 	}
 }

@@ -447,6 +447,12 @@ func (w *world) Query(_ context.Context, sql string, limit int) (api.Table, erro
 	w.mu.Unlock()
 	if strings.Contains(sql, "toStartOf") {
 		out := api.Table{Columns: []string{"at", "n"}, Types: []string{"UInt32", "UInt64"}, Took: .03}
+		if strings.Contains(sql, "n_before") {
+			for i := range 24 {
+				at := w.at(time.Duration(7*24+24-i) * time.Hour).Truncate(time.Hour).Unix()
+				out.Rows = append(out.Rows, []jsontext.Value{jsontext.Value(fmt.Sprint(at)), jsontext.Value("0"), jsontext.Value(fmt.Sprint(7001 + i))})
+			}
+		}
 		for i := range 24 {
 			out.Rows = append(out.Rows, []jsontext.Value{jsontext.Value(fmt.Sprint(w.at(time.Duration(24-i) * time.Hour).Truncate(time.Hour).Unix())), jsontext.Value(fmt.Sprint(40 + i*i))})
 		}

@@ -23,26 +23,7 @@ func TestConsoleOnARunningInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	jar, _ := cookiejar.New(nil)
-	browser := &http.Client{Jar: jar}
-	open := func(method, path string, form url.Values) string {
-		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, a.Endpoints().API+path, strings.NewReader(form.Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		resp, err := browser.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != http.StatusOK {
-			t.Fatalf("%s %s: %d %v %s", method, path, resp.StatusCode, err, b)
-		}
-		return string(b)
-	}
+	open := opener(t, a)
 	if page := open("POST", "/signin", url.Values{"name": {"ada"}, "password": {password}}); !strings.Contains(page, "No case is open.") {
 		t.Fatalf("after signing in: %s", page)
 	}
@@ -69,5 +50,53 @@ func TestConsoleOnARunningInstance(t *testing.T) {
 	}
 	if page := open("GET", a.CustomerLink("acct-1", strings.TrimPrefix(found[1], "/case/"), time.Now()), nil); !strings.Contains(page, "Your account acct-1") || strings.Contains(page, "a leaked key") {
 		t.Fatalf("the customer's page: %s", page)
+	}
+}
+
+// opener is a browser at a running instance: it opens pages, which must be there.
+func opener(t *testing.T, a *App) func(method, path string, form url.Values) string {
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar}
+	return func(method, path string, form url.Values) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, a.Endpoints().API+path, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		resp, err := browser.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s: %d %v %s", method, path, resp.StatusCode, err, b)
+		}
+		return string(b)
+	}
+}
+
+// What the filters of Explore mean is SQL that the engine takes, with the period before too.
+func TestConsoleExploresTheEngine(t *testing.T) {
+	needEngine(t)
+	a, _ := launch(t, testConfig(t, t.TempDir()), Options{Roles: []Role{RoleRecord, RoleServe}})
+	password, err := a.AddUser(t.Context(), "ada", api.RoleAnalyst, "a test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := opener(t, a)
+	open("POST", "/signin", url.Values{"name": {"ada"}, "password": {password}})
+	for _, from := range []string{"events", "signals", "decisions"} {
+		for _, days := range []string{"7", "30"} {
+			page := ""
+			within(t, time.Minute, "no answer of "+from, func() bool {
+				page = open("GET", "/explore?go=1&compare=before&from="+from+"&days="+days, nil)
+				return strings.Contains(page, `<section id="answer">`) || strings.Contains(page, "Code: ")
+			})
+			if strings.Contains(page, "flash bad") || !strings.Contains(page, "AS n_before") || !strings.Contains(page, `class="legend usual"`) {
+				t.Errorf("%s of %s days: %s", from, days, page[strings.Index(page, "<main"):])
+			}
+		}
 	}
 }
