@@ -35,9 +35,11 @@ demo: setup
 demo-test: setup
 	$(BIN) demo --check
 
+bin/schemathesis:
+	@mkdir -p bin; python3 -m venv $@ && $@/bin/pip install -q schemathesis==4.32.5 || { rm -rf $@; exit 1; }
+
 # The running API held against its OpenAPI document by schemathesis, in a venv of its own.
-contract: setup
-	@test -x bin/schemathesis/bin/schemathesis || { python3 -m venv bin/schemathesis && bin/schemathesis/bin/pip install -q schemathesis==4.32.5; }
+contract: setup bin/schemathesis
 	HOLDFAST_SCHEMATHESIS=$(CURDIR)/bin/schemathesis/bin/schemathesis CI=true $(GO) test ./cmd/internal/app -run '^TestContract$$' -count=1 -v
 
 # Small inputs that once gave a wrong value, each with a control; about two minutes.

@@ -68,13 +68,19 @@ type rolling struct {
 	running     map[string]*exec.Cmd
 }
 
+// by has a command run by another binary, without the settings that it does not know.
+func by(c *exec.Cmd, binary string) {
+	c.Path = binary
+	c.Env = slices.DeleteFunc(c.Env, func(v string) bool { return strings.HasPrefix(v, "HOLDFAST_API_") })
+}
+
 // start runs one more process, of the first release or of this version, and waits until
 // it has lanes.
 func (r *rolling) start(name string, old bool) {
 	r.t.Helper()
 	c := command(r.t, "run", "-c", r.config, "--data-dir", filepath.Join(r.dir, name), "--roles", "detect,respond")
 	if old {
-		c.Path = r.old
+		by(c, r.old)
 	}
 	log, err := os.Create(filepath.Join(r.dir, name+".log"))
 	if err != nil {
@@ -121,7 +127,7 @@ func replayed(t *testing.T, binary, events string) (signals, decisions map[strin
 	s, d := filepath.Join(dir, "signals"), filepath.Join(dir, "decisions")
 	c := command(t, "replay", events, "--signals", s, "--decisions", d)
 	if binary != "" {
-		c.Path = binary
+		by(c, binary)
 	}
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -204,7 +210,7 @@ func TestRollingUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := command(t, "-c", r.config, "topics", "create")
-	create.Path = old
+	by(create, old)
 	if out, err := create.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
