@@ -52,6 +52,8 @@ type TopicSpec struct {
 	Compacted bool
 	Days      int // retention of a journal in days; 0: for ever
 	Recorded  bool
+	// Added says that the first release did not have it: where it is missing it is made.
+	Added bool
 }
 
 // Topics lists every topic that Holdfast creates.
@@ -68,17 +70,17 @@ func Topics() []TopicSpec {
 		{Topic: TopicRejected, Days: 30, Recorded: true},
 		{Topic: TopicFacts, Days: 7},
 		{Topic: TopicProposals, Days: 7, Single: true},
-		{Topic: TopicOutbox, Days: 7},
-		{Topic: TopicProof, Single: true},
+		{Topic: TopicOutbox, Days: 7, Added: true},
+		{Topic: TopicProof, Single: true, Added: true},
 		{Topic: TopicStateDetect, Compacted: true},
 		{Topic: TopicStateRespond, Compacted: true},
 		{Topic: TopicStateGate, Compacted: true, Single: true},
 		{Topic: TopicStatus, Compacted: true},
-		{Topic: TopicEnforced, Compacted: true},
+		{Topic: TopicEnforced, Compacted: true, Added: true},
 		{Topic: TopicControl, Compacted: true, Single: true},
-		{Topic: TopicCasebook, Compacted: true},
-		{Topic: TopicIncidents, Compacted: true},
-		{Topic: TopicPeople, Compacted: true, Single: true},
+		{Topic: TopicCasebook, Compacted: true, Added: true},
+		{Topic: TopicIncidents, Compacted: true, Added: true},
+		{Topic: TopicPeople, Compacted: true, Single: true, Added: true},
 	}
 }
 

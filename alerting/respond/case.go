@@ -163,7 +163,7 @@ func states(c *schemas.Case) []string {
 
 // advance moves a case on by what its steps say, and writes it down where it has changed.
 func (w *work) advance(c *schemas.Case, at time.Time, changed bool) {
-	if w.settle(c, at) && changed && casework.Ready(c) && !c.Protected && w.in.Origin == schemas.OriginLive && w.lift(c, at) {
+	if w.settle(c, at) && changed && casework.Ready(c) && !c.Protected && w.isLive() && w.lift(c, at) {
 		return // the case is written with its release
 	}
 	if changed {
@@ -320,4 +320,10 @@ func (j *judgement) findings(d *schemas.Decision) *findings {
 		f.Usual = max(f.Usual, k.Usual)
 	}
 	return f
+}
+
+// isLive reports whether what is folded happens now: people's requests always do, and have
+// no origin.
+func (w *work) isLive() bool {
+	return w.in.Kind != schemas.KindEvent || w.in.Origin == schemas.OriginLive
 }

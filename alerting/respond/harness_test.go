@@ -116,7 +116,11 @@ func (b *inbox) put(kind schemas.Kind, id string, e schemas.Entity, v any) {
 		b.t.Fatalf("marshal: %v", err)
 	}
 	b.offset++
-	b.apply(&schemas.Input{Topic: schemas.TopicInbox, Offset: b.offset - 1, Arrival: noon.UnixMilli(), Kind: kind, ID: id, Origin: schemas.OriginLive, Key: e.Key(), Value: value})
+	in := &schemas.Input{Topic: schemas.TopicInbox, Offset: b.offset - 1, Arrival: noon.UnixMilli(), Kind: kind, ID: id, Key: e.Key(), Value: value}
+	if kind != schemas.KindRequest { // people's requests come without one
+		in.Origin = schemas.OriginLive
+	}
+	b.apply(in)
 }
 
 func (b *inbox) signal(s schemas.Signal) { b.t.Helper(); b.put(schemas.KindSignal, s.ID, s.Entity, s) }

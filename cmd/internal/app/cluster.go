@@ -131,7 +131,7 @@ func addTopics(ctx context.Context, c *kafka.Client, cfg *config.Config) error {
 		return nil
 	}
 	for i, t := range schemas.Topics() {
-		if _, ok := is[specs[i].Name]; !ok && (t.Topic == schemas.TopicEnforced || t.Topic == schemas.TopicOutbox || t.Topic == schemas.TopicProof) {
+		if _, ok := is[specs[i].Name]; !ok && t.Added {
 			if !t.Single {
 				specs[i].Partitions = is[cfg.Kafka.Prefix+string(schemas.TopicDecisions)].Partitions
 			}

@@ -301,7 +301,7 @@ func released(i *instance) error {
 		case err != nil:
 			return err
 		case s.Status != "active" || s.PerDay <= 0:
-			return fmt.Errorf("the account is %s with a limit of %d a day", s.Status, s.PerDay)
+			return fmt.Errorf("the account is %s with a limit of %d a day; the case is %s with steps %+v, holds %+v", s.Status, s.PerDay, c.Stage, c.Steps, c.Holds)
 		case c.Stage != schemas.StageProbation || c.Ramp == nil || c.Ramp.Share != 10:
 			return fmt.Errorf("the case is %s, ramp %+v", c.Stage, c.Ramp)
 		}
