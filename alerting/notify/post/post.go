@@ -55,7 +55,7 @@ func Retry(err error) bool {
 	return err != nil && (!errors.As(err, &answered) || notify.Retry(answered.Status))
 }
 
-// maxAnswer is how much of an answer is read, so that the connection can be used again.
+// maxAnswer is how much of an answer is read.
 const maxAnswer = 4 << 10
 
 // Do makes one request, with JSON where there is a body, and returns the first 4 KiB of a 2xx
@@ -65,6 +65,9 @@ func Do(ctx context.Context, client *http.Client, name, method, address string, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: the url cannot be used", name)
 	}
+	// A connection of its own: on one that is used again, what a receiver answers too much to
+	// one call would be taken for the answer to the next, and a stop for confirmed.
+	req.Close = true
 	for key, values := range header {
 		req.Header[http.CanonicalHeaderKey(key)] = values
 	}
