@@ -234,7 +234,7 @@ type Operator struct {
 	Address string    `json:"address,omitempty"` // from where it was asked
 	// Awaits says that it was taken, and waits for a second person.
 	Awaits bool `json:"awaits,omitzero"`
-	// Version is the incident's afterwards, where it is about one.
+	// Version is the case's or incident's afterwards, where there is one.
 	Version int `json:"version,omitzero"`
 }
 

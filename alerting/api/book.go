@@ -292,3 +292,21 @@ func (b *Book) seen(ctx context.Context, e schemas.Entity) {
 	defer cancel()
 	_ = b.feed.Sync(ctx, e)
 }
+
+// hasCase waits a moment until the copy has a case's version, 0 for none.
+func (b *Book) hasCase(ctx context.Context, e schemas.Entity, version int) {
+	until(ctx, func() bool { c, ok := b.CaseOf(e); return version == 0 || ok && c.Version >= version })
+}
+
+// until waits until holds says so, or for syncFor.
+func until(ctx context.Context, holds func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, syncFor)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}

@@ -66,21 +66,9 @@ func (b *Book) Incident(id string) (schemas.Incident, bool) {
 	return x, ok
 }
 
-// hasIncident waits until the copy has a version of an incident: the record of an act may be
-// there before that of what it changed. A copy that lags longer is shown as it is.
+// hasIncident waits a moment until the copy has an incident's version.
 func (b *Book) hasIncident(ctx context.Context, id string, version int) {
-	ctx, cancel := context.WithTimeout(ctx, syncFor)
-	defer cancel()
-	for {
-		if x, ok := b.Incident(id); ok && x.Version >= version {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	until(ctx, func() bool { x, ok := b.Incident(id); return ok && x.Version >= version })
 }
 
 // IncidentsIn asks for incidents.

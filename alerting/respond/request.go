@@ -130,7 +130,7 @@ func (w *work) request() (bool, error) {
 		op.Until = r.Until
 	}
 	if c := w.st.Case; c != nil {
-		op.Case = c.ID
+		op.Case, op.Version = c.ID, c.Version
 	}
 	op.After = w.st.Standing.word()
 	if x := w.st.Incident; x != nil {
