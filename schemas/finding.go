@@ -296,9 +296,6 @@ type Request struct {
 // ActDue is the act by which Holdfast says that a time has come, see Case.Next.
 const ActDue = "due"
 
-// OutcomeDone is the outcome of an action that its receiver has confirmed.
-const OutcomeDone = "done"
-
 // The values of Request.From beside a person.
 const (
 	FromCustomer = "customer" // through the customer's page

@@ -101,6 +101,3 @@ func (f *Force) Rank() int {
 	}
 	return f.Why.Verdict.Rank()
 }
-
-// Stops reports whether something is taken away from somebody.
-func (f *Force) Stops() bool { return f.Verdict.Stops() || len(f.Revoked) > 0 }

@@ -11,9 +11,6 @@ var shares = [...]int{10, 25, 50, 100}
 
 const rampDay = 24 * time.Hour
 
-// Probation is how long the ramp takes.
-const Probation = time.Duration(len(shares)) * rampDay
-
 // Release ends the containment of a case: what was a compromise begins its probation, all
 // else is closed.
 func Release(c *schemas.Case, at time.Time) {

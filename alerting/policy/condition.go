@@ -14,14 +14,14 @@ func (r *reader) when(p *Policy, n *yaml.Node) {
 	program, at, err := compile(src)
 	if err != nil {
 		m := &Mistake{File: r.file, Line: n.Line, Column: n.Column, What: "when: " + err.Error(),
-			Fix: "see the fields that conditions may use: entity, signals, family, families, certain, severity, risk, history"}
+			Fix: "see the fields that conditions may use: entity, signals, family, families, certain, severity, alone, risk, history"}
 		if at != nil {
 			m.Line, m.Column = place(n, at.Line, at.Column)
 		}
 		r.mistakes = append(r.mistakes, m)
 		return
 	}
-	p.when = program
+	p.When, p.when = src, program
 	for _, env := range samples() {
 		if _, err := p.Holds(env); err != nil {
 			r.at(n, "when: "+err.Error(), "make the condition hold for any number of signals, also none")

@@ -55,6 +55,9 @@ type Policy struct {
 	// Stays says that a person releases, also where the way back is complete.
 	Stays bool
 
+	// When is the condition as it was written.
+	When string
+
 	when   *vm.Program
 	reason *template.Template
 	notice *template.Template

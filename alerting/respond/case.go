@@ -32,14 +32,9 @@ func (w *work) openCase(d *schemas.Decision) *schemas.Case {
 	default:
 		c = casework.Open(d)
 		w.st.Case = c
-		w.describe(c)
+		c.Protected = w.st.protected()
 	}
 	return c
-}
-
-// describe takes over what is known of the account.
-func (w *work) describe(c *schemas.Case) {
-	c.Protected = w.st.protected()
 }
 
 // findings are what a case learns from the signals behind a decision, and how its policy

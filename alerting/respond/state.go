@@ -111,7 +111,6 @@ type standing struct {
 	Decision string          `json:"decision,omitempty"`
 	Gravity  int             `json:"gravity,omitzero"` // severity of the gravest signal behind it
 	Revoked  []string        `json:"revoked,omitempty"`
-	PerDay   int64           `json:"per_day,omitzero"`
 }
 
 // The words of a standing.

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,12 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/oklog/ulid/v2"
-
 	"holdfast/alerting/api"
-	"holdfast/cmd/internal/app"
-	"holdfast/cmd/internal/config"
 	"holdfast/schemas"
 )
 
@@ -38,75 +31,25 @@ type incidentCmd struct {
 	Reopen   incidentPlainCmd    `cmd:"" help:"Open a closed incident again."`
 }
 
-// incidentAPI asks the API about incidents: the one that HOLDFAST_API names with the token
-// in HOLDFAST_TOKEN, or that of the instance that runs on the data folder.
-type incidentAPI struct{ at, token string }
-
 // scopeTime bounds a question that looks through all that is recorded.
 const scopeTime = 5 * time.Minute
 
-func (c *common) incidents() (*incidentAPI, error) {
-	out := &incidentAPI{at: strings.TrimRight(os.Getenv("HOLDFAST_API"), "/"), token: os.Getenv("HOLDFAST_TOKEN")}
-	if out.at != "" {
-		return out, nil
-	}
-	var at app.Endpoints
-	_, err := c.find(func(cfg *config.Config) (err error) {
-		at, err = app.ReadEndpoints(cfg.DataDir)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if out.at = at.API; out.at == "" {
-		return nil, errors.New("the instance that runs here has no API: start it with the role serve and api.listen, or set HOLDFAST_API and HOLDFAST_TOKEN")
-	}
-	if out.token == "" && at.TokenFile != "" {
-		out.token, err = config.Secret("", at.TokenFile)
-	}
-	return out, err
-}
-
-func (a *incidentAPI) do(ctx context.Context, method, path string, body, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, scopeTime)
-	defer cancel()
-	var in io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		in = bytes.NewReader(b)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, a.at+path, in)
+// incident asks the API about incidents, or for an act on one.
+func (c *common) incident(ctx context.Context, method, path string, body, out any) error {
+	cl, err := c.api()
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Authorization", "Bearer "+a.token)
+	cl.http.Timeout = scopeTime
+	key := ""
 	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Idempotency-Key", "cli-"+ulid.Make().String())
+		key = newKey()
 	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return fmt.Errorf("the API at %s does not answer: %w", a.at, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err != nil {
-		return fmt.Errorf("the API's answer did not come whole: %w", err)
-	}
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		p := &api.Problem{}
-		if json.Unmarshal(b, p) != nil || p.Detail == "" {
-			return fmt.Errorf("the API at %s answered %s: is it Holdfast's?", a.at, resp.Status)
-		}
+	_, err = cl.do(ctx, method, path, nil, body, out, "Idempotency-Key", key)
+	if p := (*api.Problem)(nil); errors.As(err, &p) {
 		return errors.New(clean(p.Detail))
 	}
-	if err := json.Unmarshal(b, out); err != nil {
-		return fmt.Errorf("the API's answer cannot be read: %w", err)
-	}
-	return nil
+	return err
 }
 
 func incidentPath(id, what string) string {
@@ -115,18 +58,14 @@ func incidentPath(id, what string) string {
 
 // change asks for something and shows the incident afterwards.
 func (c *common) change(ctx context.Context, path string, body any, asJSON bool, say func(x *api.IncidentView) string) error {
-	a, err := c.incidents()
-	if err != nil {
-		return err
-	}
 	var x api.IncidentView
-	if err := a.do(ctx, http.MethodPost, path, body, &x); err != nil {
+	if err := c.incident(ctx, http.MethodPost, path, body, &x); err != nil {
 		return err
 	}
 	if asJSON {
 		return printJSON(x)
 	}
-	_, err = fmt.Println(clean(say(&x)))
+	_, err := fmt.Println(clean(say(&x)))
 	return err
 }
 
@@ -151,16 +90,12 @@ type incidentListCmd struct {
 
 // Run lists incidents; the audit store is not needed.
 func (x *incidentListCmd) Run(ctx context.Context, c *common) error {
-	a, err := c.incidents()
-	if err != nil {
-		return err
-	}
 	path := "/v1/incidents"
 	if x.State != "all" {
 		path += "?state=" + x.State
 	}
 	var all api.Page[api.IncidentLine]
-	if err := a.do(ctx, http.MethodGet, path, nil, &all); err != nil {
+	if err := c.incident(ctx, http.MethodGet, path, nil, &all); err != nil {
 		return err
 	}
 	if x.JSON {
@@ -185,12 +120,8 @@ type incidentShowCmd struct {
 
 // Run shows an incident; the audit store is not needed.
 func (x *incidentShowCmd) Run(ctx context.Context, c *common) error {
-	a, err := c.incidents()
-	if err != nil {
-		return err
-	}
 	var v api.IncidentView
-	if err := a.do(ctx, http.MethodGet, incidentPath(x.ID, ""), nil, &v); err != nil {
+	if err := c.incident(ctx, http.MethodGet, incidentPath(x.ID, ""), nil, &v); err != nil {
 		return err
 	}
 	if x.JSON {
@@ -331,12 +262,8 @@ func (x *incidentScopeCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	a, err := c.incidents()
-	if err != nil {
-		return err
-	}
 	var v api.IncidentView
-	if err := a.do(ctx, http.MethodPost, incidentPath(x.ID, "/scope"), api.ScopeIn{Entity: x.Entity, From: from, To: to, Why: x.Why}, &v); err != nil {
+	if err := c.incident(ctx, http.MethodPost, incidentPath(x.ID, "/scope"), api.ScopeIn{Entity: x.Entity, From: from, To: to, Why: x.Why}, &v); err != nil {
 		return err
 	}
 	if x.JSON {
@@ -373,12 +300,8 @@ func (x *incidentCampaignCmd) Run(ctx context.Context, c *common) error {
 		}
 		return x.act(ctx, c, in)
 	}
-	a, err := c.incidents()
-	if err != nil {
-		return err
-	}
 	var p schemas.Progress
-	if err := a.do(ctx, http.MethodGet, incidentPath(x.ID, fmt.Sprintf("/campaign?limit=%d", x.Limit)), nil, &p); err != nil {
+	if err := c.incident(ctx, http.MethodGet, incidentPath(x.ID, fmt.Sprintf("/campaign?limit=%d", x.Limit)), nil, &p); err != nil {
 		return err
 	}
 	if x.JSON {
@@ -428,12 +351,8 @@ func (x *incidentHuntCmd) Run(ctx context.Context, c *common) error {
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
-	a, err := c.incidents()
-	if err != nil {
-		return err
-	}
 	var v api.IncidentView
-	if err := a.do(ctx, http.MethodPost, incidentPath(x.ID, "/hunts"), in, &v); err != nil {
+	if err := c.incident(ctx, http.MethodPost, incidentPath(x.ID, "/hunts"), in, &v); err != nil {
 		return err
 	}
 	h := &v.Hunts[len(v.Hunts)-1]

@@ -45,7 +45,7 @@ func (s *apiSystem) Policies(ctx context.Context) ([]api.Policy, error) {
 	}
 	out := []api.Policy{}
 	for _, p := range set.Policies {
-		out = append(out, api.Policy{Name: p.Name, Version: p.Version, Mode: p.Mode, Entity: p.Entity, Verdict: p.Verdict, From: from})
+		out = append(out, api.Policy{Name: p.Name, Version: p.Version, Mode: p.Mode, Entity: p.Entity, Verdict: p.Verdict, When: p.When, From: from})
 	}
 	return out, nil
 }

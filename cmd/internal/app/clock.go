@@ -41,8 +41,15 @@ func (e *enforcement) clock(ctx context.Context, gen *kafka.Generation) error {
 		err := r.next(ctx, func(_ kafka.TopicPartition, rec *kafka.Record) {
 			key := string(rec.Key)
 			delete(cases, key)
+			if rec.Value == nil {
+				return
+			}
 			var c schemas.Case
-			if rec.Value == nil || json.Unmarshal(rec.Value, &c) != nil || c.Next.IsZero() {
+			if err := json.Unmarshal(rec.Value, &c); err != nil {
+				e.log.Error("a case cannot be read: nothing of it falls due", "entity", schemas.Printable(key), "error", err)
+				return
+			}
+			if c.Next.IsZero() {
 				return
 			}
 			cases[key] = &waiting{entity: c.Entity, id: c.ID, next: c.Next}
@@ -73,20 +80,4 @@ func (e *enforcement) say(ctx context.Context, w *waiting) error {
 		return fmt.Errorf("encode request %s: %w", q.ID, err)
 	}
 	return writeKeyed(ctx, e.client, e.prefix, e.lanes, schemas.TopicInbox, schemas.KindRequest, q.ID, q.Entity.Key(), b)
-}
-
-// sessionsEnded are the requests that prove a step of the way back: a platform that has
-// confirmed a suspension has ended the account's sessions.
-func sessionsEnded(actions []schemas.Action) (out []schemas.Request) {
-	for i := range actions {
-		a := &actions[i]
-		if a.Outcome != schemas.OutcomeDone || a.Verdict != schemas.VerdictSuspend {
-			continue
-		}
-		out = append(out, schemas.Request{
-			ID: schemas.DeriveID("req", "sessions", a.ID), Time: a.Time, Entity: a.Entity, Act: "tick", Actor: schemas.FromHoldfast, From: schemas.FromHoldfast,
-			Item: schemas.StepSessions, Text: a.Target + " has confirmed the suspension",
-		})
-	}
-	return out
 }
