@@ -14,7 +14,7 @@ import (
 	"holdfast/schemas"
 )
 
-// Book is the live copy of what stands now: every entity's status and newest case, the
+// Book is the live copy of the present state: every entity's status and newest case, the
 // snoozes in force and the newest acts. It is kept in memory: some 400 bytes a status, and
 // some 2 KiB a case. It needs no database, and goes on with what it had while the broker is
 // away.
@@ -175,7 +175,7 @@ func withoutAllow(all []Allow, detector string) []Allow {
 // tell hands the change of an entity on.
 func (b *Book) tell(key string) {
 	if !b.isReady.Load() {
-		return // what stands there at the beginning is no news
+		return // what is there at the beginning is no news
 	}
 	e, err := schemas.ParseEntity(key)
 	if err != nil {

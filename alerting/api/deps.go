@@ -25,11 +25,11 @@ type Journal interface {
 // Feed follows the topics that the live copies are made of: status, casebook, incidents,
 // operator and people.
 type Feed interface {
-	// Follow hands over what stands in the topics, calls whole, and hands over what comes
+	// Follow hands over what is in the topics, calls whole, and hands over what comes
 	// until ctx ends. Calls come from one goroutine; a value is only good during its call.
 	// After an error everything may come again.
 	Follow(ctx context.Context, each func(Record), whole func()) error
-	// Sync waits until each was called for all that stands there now for an entity.
+	// Sync waits until each was called for all that is there now for an entity.
 	Sync(ctx context.Context, e schemas.Entity) error
 }
 
@@ -70,7 +70,7 @@ type Receipt struct {
 	Next     time.Time `json:"next,omitzero"`
 }
 
-// System tells of the process and of what is configured.
+// System describes the process and what is configured.
 type System interface {
 	Policies(ctx context.Context) ([]Policy, error)
 	Allowed(ctx context.Context) ([]Allow, error) // by the policy file

@@ -36,7 +36,7 @@ type HandlerConfig struct {
 	OIDC *OIDC
 }
 
-// Handler serves /v1. It also tells the console who is at the other end.
+// Handler serves /v1. It also says to the console who is at the other end.
 type Handler struct {
 	cfg     HandlerConfig
 	service *Service
@@ -148,14 +148,14 @@ func (h *Handler) believes(host string) bool {
 	return err == nil && slices.ContainsFunc(h.cfg.Proxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap().WithZone("")) })
 }
 
-// Principal tells who is at the other end of a request; the zero value where nobody is
+// Principal returns who is at the other end of a request; the zero value where nobody is
 // signed in. The error is a Problem: of a token that is none, of a request that another
 // site made a browser send, or of one that comes too fast.
 func (h *Handler) Principal(r *http.Request) (Principal, error) {
 	from := h.Address(r)
 	nobody := Principal{From: from}
 	if !h.service.book.isReady.Load() {
-		p := problem(http.StatusServiceUnavailable, CodeAway, "Holdfast is starting: it reads what stands")
+		p := problem(http.StatusServiceUnavailable, CodeAway, "Holdfast is starting: it still reads the present state")
 		p.retry = 1
 		return nobody, p
 	}

@@ -61,7 +61,7 @@ func (w *world) now() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clo
 
 func (w *world) pass(d time.Duration) { w.mu.Lock(); defer w.mu.Unlock(); w.clock = w.clock.Add(d) }
 
-// Follow hands over what stands.
+// Follow hands over the present records.
 func (w *world) Follow(ctx context.Context, each func(Record), whole func()) error {
 	w.mu.Lock()
 	var all []Record

@@ -19,7 +19,7 @@ import (
 // Incidents answers from the past what an incident asks. Each question looks through all
 // that is recorded and may take a minute.
 type Incidents interface {
-	// Scope tells whom an employee or an address reached between two times, and commits that
+	// Scope finds whom an employee or an address reached between two times, and commits that
 	// to the log of proof, with who asked and why.
 	Scope(ctx context.Context, e schemas.Entity, from, to time.Time, by, why string) (*schemas.Scope, error)
 	// CampaignProgress tells how far a campaign's credentials are renewed.

@@ -67,7 +67,7 @@ type Me struct {
 	Person *PersonView `json:"person,omitempty"`
 }
 
-// Me tells who asks what it may do.
+// Me returns what who asks may do.
 func (s *Service) Me(_ context.Context, p Principal) (Me, error) {
 	if err := p.need(RightSelf); err != nil {
 		return Me{}, err
@@ -79,7 +79,7 @@ func (s *Service) Me(_ context.Context, p Principal) (Me, error) {
 	return out, nil
 }
 
-// ListPeople tells who may do what.
+// ListPeople returns who may do what.
 func (s *Service) ListPeople(_ context.Context, p Principal) (Page[PersonView], error) {
 	if err := p.need(RightPeople); err != nil {
 		return Page[PersonView]{}, err

@@ -154,7 +154,7 @@ func byHash[T any](p *People, all map[string]*T, secret string, hash func(*T) st
 	return *x, true
 }
 
-// ByToken tells whose a token is.
+// ByToken returns whose a token is.
 func (p *People) ByToken(secret, from string) (Principal, bool) {
 	t, ok := byHash(p, p.tokens, secret, func(t *Token) string { return t.Hash })
 	if !ok || !p.now().Before(t.Until) {
@@ -171,7 +171,7 @@ func (p *People) ByToken(secret, from string) (Principal, bool) {
 // used, often enough for its idle end.
 const seenEvery = 5 * time.Minute
 
-// BySession tells whose a session is, and that it is used.
+// BySession returns whose a session is, and that it is used.
 func (p *People) BySession(ctx context.Context, secret, from string) (Principal, bool) {
 	s, ok := byHash(p, p.sessions, secret, func(s *Session) string { return s.Hash })
 	if !ok || p.over(&s) {

@@ -110,7 +110,7 @@ func (s *Service) progress(ctx context.Context, e schemas.Entity) []Receipt {
 	return out
 }
 
-// EntityView is everything that stands now about an entity.
+// EntityView is the present state of an entity.
 type EntityView struct {
 	Entity  schemas.Entity `json:"entity"`
 	Status  schemas.Status `json:"status"`
@@ -127,7 +127,7 @@ type EntityView struct {
 // ETag is the status's.
 func (v EntityView) ETag() string { return etagOf(fmt.Sprint("s", v.Status.Episode), v.Status.Step) }
 
-// Entity tells what stands now about an entity.
+// Entity returns the present state of an entity.
 func (s *Service) Entity(ctx context.Context, p Principal, e schemas.Entity) (EntityView, error) {
 	out := EntityView{Entity: e}
 	if err := p.need(RightRead); err != nil {

@@ -25,7 +25,7 @@ func routes() []route {
 		ask(get, "/v1/cases/{id}/reach", RightRead, "cases", "getCaseReach", "What was reached within a case's window, counted.", func(s S, c C, p P, in *caseIn) (Reach, error) { return s.CaseReach(c, p, in.ID) }),
 		ask(post, "/v1/cases/{id}/acts", RightSelf, "acts", "actOnCase", "Carry out an act on a case, as it was seen (If-Match).", actOnCase),
 		ask(get, "/v1/entities", RightRead, "entities", "listStanding", "Entities that are stopped, throttled or to be reviewed, and how far that is carried out.", func(s S, c C, p P, in *StandingIn) (Page[StandingLine], error) { return s.Standing(c, p, *in) }),
-		ask(get, "/v1/entities/{entity}", RightRead, "entities", "getEntity", "What stands now about an entity.", func(s S, c C, p P, in *entityIn) (EntityView, error) {
+		ask(get, "/v1/entities/{entity}", RightRead, "entities", "getEntity", "The present state of an entity.", func(s S, c C, p P, in *entityIn) (EntityView, error) {
 			e, err := EntityOf(in.Entity)
 			if err != nil {
 				return EntityView{}, err

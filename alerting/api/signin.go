@@ -102,7 +102,7 @@ func (s *Service) code(ctx context.Context, name, secret, code string) bool {
 // period is that of the codes of a second factor.
 const period = 30 * time.Second
 
-// matchCode tells of which time step a code is: the present one, or one to either side.
+// matchCode finds of which time step a code is: the present one, or one to either side.
 func matchCode(secret, code string, now time.Time) (step uint64, ok bool) {
 	if len(code) != 6 {
 		return 0, false
@@ -196,7 +196,7 @@ type NewPassword struct {
 	Password string `json:"password"`
 }
 
-// LinkFor tells whose a one-time link is, where it still works.
+// LinkFor returns whose a one-time link is, where it still works.
 func (s *Service) LinkFor(secret, from string) (string, error) {
 	l, ok := byHash(s.people, s.people.links, secret, func(l *Link) string { return l.Hash })
 	if !ok || !s.now().Before(l.Until) {

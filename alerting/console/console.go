@@ -14,7 +14,7 @@ import (
 type Config struct {
 	// Provider is what people sign in by beside a password, as a button says it; empty: nothing.
 	Provider string
-	// Key signs the links of customers and what one page tells the next: 32 bytes that
+	// Key signs the links of customers and what one page hands to the next: 32 bytes that
 	// every process of the installation has.
 	Key []byte
 	// Secure says that cookies are for TLS alone.
@@ -40,7 +40,7 @@ type Console struct {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-// New returns the console of a service. who tells who is at the other end of a request.
+// New returns the console of a service. who says who is at the other end of a request.
 func New(s *api.Service, who *api.Handler, cfg Config, log *slog.Logger) *Console {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

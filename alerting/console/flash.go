@@ -12,7 +12,7 @@ import (
 	"holdfast/alerting/api"
 )
 
-// flash is what an act tells the page that follows it, once.
+// flash is what an act shows on the page that follows it, once.
 type flash struct {
 	Bad  bool   `json:"bad,omitzero"`
 	Text string `json:"text"`

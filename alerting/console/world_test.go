@@ -96,7 +96,7 @@ func (w *world) add(c schemas.Case, status string, verdict schemas.Verdict) {
 	w.status[c.Entity] = &schemas.Status{Entity: c.Entity, Status: status, Verdict: verdict, Since: c.Opened, Episode: 1, Step: 1, Case: c.ID, Reason: "Somebody else seems to use your account."}
 }
 
-// story is what stands at first.
+// story is the state at first.
 func (w *world) story() {
 	min, h := time.Minute, time.Hour
 	w.add(schemas.Case{
@@ -188,7 +188,7 @@ func (w *world) publish(e schemas.Entity) {
 	}
 }
 
-// Follow hands over what stands.
+// Follow hands over the present records.
 func (w *world) Follow(ctx context.Context, each func(api.Record), whole func()) error {
 	w.mu.Lock()
 	w.each = each

@@ -48,6 +48,9 @@ func TestConsoleOnARunningInstance(t *testing.T) {
 	if !strings.Contains(page, "Suspended: account:acct-1 was active and is suspended now.") {
 		t.Fatalf("undo: %s", page)
 	}
+	if page := open("GET", "/policies", nil); !strings.Contains(page, "account-certain") || !strings.Contains(page, "<code>certain</code>") {
+		t.Errorf("a policy without its condition: %s", page)
+	}
 	if page := open("GET", a.CustomerLink("acct-1", strings.TrimPrefix(found[1], "/case/"), time.Now()), nil); !strings.Contains(page, "Your account acct-1") || strings.Contains(page, "a leaked key") {
 		t.Fatalf("the customer's page: %s", page)
 	}
