@@ -62,7 +62,7 @@ func (a *App) newService() (*api.Service, *apiPast) {
 		return CommitRun(ctx, a.client, &a.cfg, store, s, by, why)
 	}
 	log := apiLog{client: a.client, cfg: &a.cfg, lanes: a.install.Lanes}
-	receivers := &apiReceivers{client: a.client, cfg: &a.cfg, states: map[string]*enforce.State{}}
+	receivers := &apiReceivers{client: a.client, cfg: &a.cfg, log: a.log, states: map[string]*enforce.State{}}
 	feed := newAPIFeed(a.client, &a.cfg)
 	feed.enforced = receivers.apply
 	key := sha256.Sum256(append([]byte("holdfast api\x00"), a.install.HashSecret...))

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -65,6 +66,7 @@ type apiReceivers struct {
 	client *kafka.Client
 	cfg    *config.Config
 	status func(schemas.Entity) (schemas.Status, bool)
+	log    *slog.Logger
 
 	mu     sync.RWMutex
 	states map[string]*enforce.State // by entity key
@@ -76,9 +78,14 @@ func (a *apiReceivers) apply(r kafka.Record) {
 	defer a.mu.Unlock()
 	if r.Value == nil {
 		delete(a.states, string(r.Key))
-	} else if x, err := enforce.Decode(r.Value); err == nil {
-		a.states[string(r.Key)] = x
+		return
 	}
+	x, err := enforce.Decode(r.Value)
+	if err != nil {
+		a.log.Error("what receivers confirmed cannot be read: what was known before it stays", "entity", schemas.Printable(string(r.Key)), "error", err)
+		return
+	}
+	a.states[string(r.Key)] = x
 }
 
 // Progress tells how far an entity's status is carried out.
