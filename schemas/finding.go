@@ -234,8 +234,12 @@ type Operator struct {
 	Address string    `json:"address,omitempty"` // from where it was asked
 	// Awaits says that it was taken, and waits for a second person.
 	Awaits bool `json:"awaits,omitzero"`
-	// Version is the case's or incident's afterwards, where there is one.
+	// Version is the case's or incident's afterwards, where there is one, and Episode and
+	// Step are the status's, so that who reads copies of these can tell whether they are as
+	// new as the act.
 	Version int `json:"version,omitzero"`
+	Episode int `json:"episode,omitzero"`
+	Step    int `json:"step,omitzero"`
 }
 
 // Gap is a stretch that could not be seen.

@@ -131,7 +131,7 @@ func (s *Service) Act(ctx context.Context, p Principal, e schemas.Entity, in Act
 		return out, ofLane(op.Refused, out.Version)
 	}
 	s.book.seen(ctx, e)
-	s.book.hasCase(ctx, e, op.Version)
+	s.book.has(ctx, &op)
 	if c, ok := s.book.CaseOf(e); ok {
 		out.Case, out.Version = c.ID, c.Version
 	}

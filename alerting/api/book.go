@@ -293,9 +293,15 @@ func (b *Book) seen(ctx context.Context, e schemas.Entity) {
 	_ = b.feed.Sync(ctx, e)
 }
 
-// hasCase waits a moment until the copy has a case's version, 0 for none.
-func (b *Book) hasCase(ctx context.Context, e schemas.Entity, version int) {
-	until(ctx, func() bool { c, ok := b.CaseOf(e); return version == 0 || ok && c.Version >= version })
+// has waits a moment until the copy is as new as an act on an entity: the lane writes the
+// status, the case and the act to three topics, in no order.
+func (b *Book) has(ctx context.Context, op *schemas.Operator) {
+	after := schemas.Status{Episode: op.Episode, Step: op.Step}
+	until(ctx, func() bool {
+		st, _ := b.Status(op.Entity)
+		c, _ := b.CaseOf(op.Entity)
+		return !after.Newer(st) && c.Version >= op.Version
+	})
 }
 
 // until waits until holds says so, or for syncFor.

@@ -57,6 +57,6 @@ func (s *Service) CustomerAct(ctx context.Context, account, id, from string, in 
 		return refused(op.Refused)
 	}
 	s.book.seen(ctx, c.Entity)
-	s.book.hasCase(ctx, c.Entity, op.Version)
+	s.book.has(ctx, &op)
 	return nil
 }

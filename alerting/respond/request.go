@@ -132,7 +132,7 @@ func (w *work) request() (bool, error) {
 	if c := w.st.Case; c != nil {
 		op.Case, op.Version = c.ID, c.Version
 	}
-	op.After = w.st.Standing.word()
+	op.After, op.Episode, op.Step = w.st.Standing.word(), w.st.Standing.Episode, w.st.Standing.Step
 	if x := w.st.Incident; x != nil {
 		op.After, op.Version = x.State, x.Version
 	}
